@@ -1,1 +1,11 @@
-//! Placeholder.
+//! Velostream's engine: a plan and change batches in, change batches out.
+//!
+//! Synchronous and pure: it knows no threads, clocks, random numbers or files; what it needs comes in as
+//! data. [`processor::QueryProcessor`] runs one query over one partition's state.
+
+pub mod batch;
+pub mod column;
+pub mod error;
+pub mod operators;
+pub mod state;
+pub mod time;

@@ -1,0 +1,111 @@
+//! Change batches: typed columns with, per row, a mark, a sequence number and an event time.
+
+use crate::column::Column;
+use crate::time::{EventTime, TimeRuns};
+use velostream_sql::types::DataType;
+
+/// The number of a record: the only clock that orders anything.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Seq(pub u64);
+
+/// What a row of a change batch says.
+///
+/// An update is either one row `UpdateAfter` (where nobody downstream needs the old row) or the pair
+/// `UpdateBefore`, `UpdateAfter`, adjacent and of one sequence number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum Op {
+    /// The row comes.
+    Insert = 0,
+    /// The row goes.
+    Delete = 1,
+    /// The row goes; its successor stands next.
+    UpdateBefore = 2,
+    /// The row replaces the one with its key.
+    UpdateAfter = 3,
+}
+
+impl Op {
+    /// Whether the row stands in the answer afterwards.
+    #[must_use]
+    pub fn is_addition(self) -> bool {
+        matches!(self, Self::Insert | Self::UpdateAfter)
+    }
+}
+
+/// Rows with their marks. All vectors have the same length; sequence numbers ascend (not strictly: the
+/// rows of one number are one step).
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct ChangeBatch {
+    /// One per field of the relation.
+    pub columns: Vec<Column>,
+    /// Marks.
+    pub ops: Vec<Op>,
+    /// The record that caused each row.
+    pub seqs: Vec<Seq>,
+    /// Each row's own time.
+    pub event_times: Vec<EventTime>,
+}
+
+impl ChangeBatch {
+    /// An empty batch with columns of these types.
+    #[must_use]
+    pub fn new(types: &[DataType]) -> Self {
+        Self { columns: types.iter().map(|&data_type| Column::new(data_type)).collect(), ..Self::default() }
+    }
+
+    /// Rows.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.ops.len()
+    }
+
+    /// Whether it has no rows.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.ops.is_empty()
+    }
+
+    /// Takes all rows out and keeps the buffers.
+    pub fn clear(&mut self) {
+        self.truncate(0);
+    }
+
+    /// Keeps the first `rows` rows.
+    pub fn truncate(&mut self, rows: usize) {
+        for column in &mut self.columns {
+            column.truncate(rows);
+        }
+        self.ops.truncate(rows);
+        self.seqs.truncate(rows);
+        self.event_times.truncate(rows);
+    }
+
+    /// Appends row `row` of `other`, which has the same types, under another mark.
+    pub fn push_row(&mut self, other: &Self, row: usize, op: Op) {
+        for (column, from) in self.columns.iter_mut().zip(&other.columns) {
+            column.push_from(from, row);
+        }
+        self.push_mark(op, other.seqs[row], other.event_times[row]);
+    }
+
+    /// Appends the mark of a row whose values the caller has appended to every column.
+    pub fn push_mark(&mut self, op: Op, seq: Seq, event_time: EventTime) {
+        self.ops.push(op);
+        self.seqs.push(seq);
+        self.event_times.push(event_time);
+    }
+}
+
+/// What enters a processor: numbered rows and how the watermark moves over them.
+///
+/// Rows of an append-only source are all `Insert`. Rows of a source table given to a plan that keeps the
+/// table itself are `Insert` (replaces the row with its key) and `Delete` (a tombstone: only key columns
+/// count); rows of a relation kept elsewhere are its changes, updates as pairs.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Batch {
+    /// The rows.
+    pub changes: ChangeBatch,
+    /// Time.
+    pub time: TimeRuns,
+}

@@ -1,0 +1,48 @@
+//! The nodes of a running plan: one folder or file per operator.
+
+use crate::batch::ChangeBatch;
+use crate::error::{RecordError, Result};
+use crate::state::State;
+use crate::time::TimeRuns;
+
+/// What a step of an operator may use besides its input.
+pub struct Context<'a> {
+    /// How the watermark of the operator's input moves over this batch (already delayed by what upstream
+    /// operators hold back).
+    pub time: &'a TimeRuns,
+    /// Rows that failed: their sequence numbers and why, one per failing row at most, in any order. An
+    /// operator leaves a failing row out of its output and state; if an operator with state stands
+    /// upstream, the processor rolls the batch back and runs it again record by record.
+    pub failures: &'a mut Vec<(crate::batch::Seq, RecordError)>,
+}
+
+/// A node of a running plan.
+///
+/// # Contract
+/// * *Order.* Rows of `input` come in ascending sequence number; rows of one number form one step, and an
+///   input batch never ends inside a step. Output keeps that order. Checked in debug builds.
+/// * *Batch invariance.* `process(a ++ b)` appends what `process(a)` then `process(b)` would. Proved by the
+///   golden matrix.
+/// * *Net.* The changes of one step, applied to the answer before it, give the answer after it; no row is
+///   inserted and deleted in one step; order within a step: deletes, then updates and inserts, each by window
+///   and by the group's first record.
+/// * *Time.* Called for every input batch even when it has no rows, since `ctx.time` may still move. Rows of
+///   a step are applied before what the step's watermark closes; a row is late by the watermark standing
+///   before its step.
+/// * *State.* All state lives in `state::` containers reached by `visit_state`: that is what makes undo,
+///   snapshot and limits work. A field that survives `process` and is neither configuration, scratch nor a
+///   container breaks it.
+pub trait Operator: Send {
+    /// Applies a batch and appends its changes to `out`.
+    fn process(&mut self, input: &ChangeBatch, out: &mut ChangeBatch, ctx: &mut Context<'_>) -> Result<()>;
+    /// Calls `visit` with every container, always in the same order.
+    fn visit_state(&mut self, visit: &mut dyn FnMut(&mut dyn State));
+    /// Groups or rows kept, for metrics.
+    fn groups(&self) -> usize {
+        0
+    }
+    /// Records left out because they came too late, since the processor was made.
+    fn late(&self) -> u64 {
+        0
+    }
+}

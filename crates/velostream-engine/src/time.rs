@@ -1,0 +1,57 @@
+//! Event time and watermarks as data that travels with the batches.
+
+use crate::batch::Seq;
+
+/// Microseconds since 1970-01-01T00:00:00Z; a row's own time.
+pub type EventTime = i64;
+
+/// The time up to which an input partition is taken to be complete, microseconds since the epoch.
+///
+/// `Watermark::NONE` before any record, `Watermark::END` after end of input.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Watermark(pub i64);
+
+impl Watermark {
+    /// Nothing is known yet.
+    pub const NONE: Self = Self(i64::MIN);
+    /// Every time has passed.
+    pub const END: Self = Self(i64::MAX);
+
+    /// The watermark `micros` earlier; NONE and END stay what they are.
+    #[must_use]
+    pub fn delayed(self, micros: i64) -> Self {
+        if self == Self::NONE || self == Self::END { self } else { Self(self.0.saturating_sub(micros)) }
+    }
+}
+
+/// How the watermark moves within one batch: from `before`, at each `(seq, watermark)` to that watermark.
+/// Strictly ascending in both. A record's lateness is judged by the watermark standing *before* it;
+/// windows close *after* the record that moved it was applied.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TimeRuns {
+    /// The watermark before the batch's first record.
+    pub before: Watermark,
+    /// Where it moves; records that were filtered out upstream still stand here.
+    pub advances: Vec<(Seq, Watermark)>,
+}
+
+impl Default for TimeRuns {
+    fn default() -> Self {
+        Self { before: Watermark::NONE, advances: Vec::new() }
+    }
+}
+
+impl TimeRuns {
+    /// The watermark after the batch's last record.
+    #[must_use]
+    pub fn after(&self) -> Watermark {
+        self.advances.last().map_or(self.before, |&(_, watermark)| watermark)
+    }
+
+    /// The watermark standing when the record `seq` arrives.
+    #[must_use]
+    pub fn standing_at(&self, seq: Seq) -> Watermark {
+        let index = self.advances.partition_point(|&(at, _)| at < seq);
+        index.checked_sub(1).map_or(self.before, |last| self.advances[last].1)
+    }
+}
