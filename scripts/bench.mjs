@@ -1,0 +1,12 @@
+// Runs the benchmarks over an addon of the release profile; with --tiny over whatever is built, as a test.
+
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
+import { root, run } from './tools.mjs'
+
+const args = process.argv.slice(2)
+const profile = args.includes('--tiny') ? 'fast' : 'release'
+const register = ['--import', '@oxc-node/core/register']
+run(process.execPath, [join('scripts', 'build.mjs'), '--profile', profile])
+if (existsSync(join(root, 'benches', 'main.ts')))
+  run(process.execPath, [...register, join('benches', 'main.ts'), ...args])

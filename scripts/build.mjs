@@ -1,0 +1,74 @@
+// Builds what is out of date: the native addon by napi-rs, then the TypeScript as ESM and as CommonJS.
+//
+// usage: node scripts/build.mjs [--profile fast|release]
+//
+// `fast` serves development and the tests; `release` is what is published and measured.
+
+import { mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { parseArgs } from 'node:util'
+import { newest, requireTools, root, runBin } from './tools.mjs'
+
+const stamps = join(root, 'node_modules', '.cache', 'velostream')
+const nativeInputs = ['Cargo.toml', 'Cargo.lock', 'crates', 'package.json', 'scripts/build.mjs']
+const typescriptInputs = [
+  'index.ts',
+  'src',
+  'tsconfig.json',
+  'tsconfig.esm.json',
+  'tsconfig.cjs.json',
+  'package.json',
+  'scripts/build.mjs',
+]
+
+/**
+ * Runs `work` unless its stamp is of the same variant and younger than every input, and `outputs` are there.
+ * The stamp carries the time at which the work began, so that a change during the work is not missed.
+ * @param {string} name @param {string} variant @param {string[]} inputs @param {() => boolean} outputs @param {() => void} work
+ */
+function unlessUpToDate(name, variant, inputs, outputs, work) {
+  const stamp = join(stamps, `${name}.json`)
+  const started = Date.now()
+  const last = newest(stamp) > 0 ? JSON.parse(readFileSync(stamp, 'utf8')) : { variant: '', started: 0 }
+  const changed = Math.max(...inputs.map((input) => newest(join(root, input))))
+  if (last.variant === variant && last.started > changed && outputs()) return
+  work()
+  mkdirSync(stamps, { recursive: true })
+  writeFileSync(stamp, JSON.stringify({ variant, started }))
+}
+
+function nativeIsThere() {
+  return (
+    newest(join(root, 'native.cjs')) > 0 &&
+    readdirSync(root).some((name) => /^velostream\..*\.node$/.test(name))
+  )
+}
+
+function typescriptIsThere() {
+  return ['esm', 'cjs'].every((format) => newest(join(root, 'dist', format, 'index.js')) > 0)
+}
+
+/** @param {string} profile */
+function buildNative(profile) {
+  const source = ['--manifest-path', 'crates/velostream-node/Cargo.toml', '--profile', profile]
+  const output = ['--output-dir', '.', '--js', 'native.cjs', '--dts', 'native.d.cts']
+  unlessUpToDate('native', profile, nativeInputs, nativeIsThere, () =>
+    runBin('napi', ['build', '--platform', ...source, ...output]),
+  )
+}
+
+function buildTypeScript() {
+  unlessUpToDate('typescript', '', [...typescriptInputs, 'native.d.cts'], typescriptIsThere, () => {
+    runBin('tsc', ['-p', 'tsconfig.esm.json'])
+    runBin('tsc', ['-p', 'tsconfig.cjs.json'])
+    // A package scope of its own makes the files CommonJS; its `#native` leads out of it.
+    const scope = { type: 'commonjs', imports: { '#native': './native.cjs' } }
+    writeFileSync(join(root, 'dist', 'cjs', 'package.json'), JSON.stringify(scope))
+    writeFileSync(join(root, 'dist', 'cjs', 'native.cjs'), "module.exports = require('../../native.cjs')\n")
+  })
+}
+
+const { values } = parseArgs({ options: { profile: { type: 'string', default: 'fast' } } })
+requireTools()
+buildNative(values.profile)
+buildTypeScript()
