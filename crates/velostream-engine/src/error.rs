@@ -62,9 +62,14 @@ impl EngineError {
 /// Result of the engine's fallible calls.
 pub type Result<T> = std::result::Result<T, EngineError>;
 
-/// Records that a call refused, in order of their sequence numbers; reused by the caller.
+/// Records of a call that are not in the answer; reused by the caller.
 #[derive(Debug, Default)]
-pub struct Rejects(pub Vec<Reject>);
+pub struct Rejects {
+    /// Records that failed and were undone, in order of their rows.
+    pub failed: Vec<Reject>,
+    /// Records that some window left out because they came too late: row, and by how many microseconds.
+    pub late: Vec<(u32, i64)>,
+}
 
 /// One refused record.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -6,6 +6,7 @@
 pub mod batch;
 pub mod column;
 pub mod error;
+pub mod expr;
 pub mod operators;
 pub mod state;
 pub mod time;

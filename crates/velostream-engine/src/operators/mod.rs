@@ -1,6 +1,6 @@
 //! The nodes of a running plan: one folder or file per operator.
 
-use crate::batch::ChangeBatch;
+use crate::batch::{ChangeBatch, Seq};
 use crate::error::{RecordError, Result};
 use crate::state::State;
 use crate::time::TimeRuns;
@@ -13,7 +13,9 @@ pub struct Context<'a> {
     /// Rows that failed: their sequence numbers and why, one per failing row at most, in any order. An
     /// operator leaves a failing row out of its output and state; if an operator with state stands
     /// upstream, the processor rolls the batch back and runs it again record by record.
-    pub failures: &'a mut Vec<(crate::batch::Seq, RecordError)>,
+    pub failures: &'a mut Vec<(Seq, RecordError)>,
+    /// Records left out because they came too late, and by how many microseconds.
+    pub late: &'a mut Vec<(Seq, i64)>,
 }
 
 /// A node of a running plan.
@@ -39,10 +41,6 @@ pub trait Operator: Send {
     fn visit_state(&mut self, visit: &mut dyn FnMut(&mut dyn State));
     /// Groups or rows kept, for metrics.
     fn groups(&self) -> usize {
-        0
-    }
-    /// Records left out because they came too late, since the processor was made.
-    fn late(&self) -> u64 {
         0
     }
 }

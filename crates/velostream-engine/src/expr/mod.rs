@@ -1,0 +1,5 @@
+//! Expressions: compiled once to a flat program over typed registers, one kernel call per node and batch.
+
+mod program;
+
+pub use program::{Program, RowErrors};
