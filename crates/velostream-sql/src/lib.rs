@@ -4,8 +4,17 @@
 //! against a [`catalog::Catalog`], and the result is a [`plan::LogicalPlan`] that an engine can run.
 #![forbid(unsafe_code)]
 
+pub mod ast;
+pub mod bind;
 pub mod catalog;
 pub mod diagnostic;
+pub mod explain;
+pub mod expr;
+pub mod interval;
+pub mod optimize;
+pub mod parse;
 pub mod plan;
 pub mod statement;
+mod suggest;
+pub mod time;
 pub mod types;

@@ -96,6 +96,8 @@ pub struct Schema {
     pub updating: bool,
     /// Positions of the window bounds `(window_start, window_end)`, when the relation is windowed.
     pub window: Option<(usize, usize)>,
+    /// Whether there is never more than one row, as of an aggregate without GROUP BY: it has a key of no columns.
+    pub single_row: bool,
 }
 
 impl Schema {
@@ -103,6 +105,12 @@ impl Schema {
     #[must_use]
     pub fn append_only(fields: Vec<Field>) -> Self {
         Self { fields, ..Self::default() }
+    }
+
+    /// Whether a row can be told from the others by its key.
+    #[must_use]
+    pub fn has_key(&self) -> bool {
+        self.single_row || !self.primary_key.is_empty()
     }
 
     /// The position of the column called `name`, without regard to case.

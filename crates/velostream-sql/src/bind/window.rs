@@ -1,0 +1,179 @@
+//! The query's own window, from whichever of its spellings.
+
+use super::call::Call;
+use super::scope::Scope;
+use super::{Binder, Bound};
+use crate::ast::WindowClause;
+use crate::diagnostic::{Diagnostic, ErrorCode, Span};
+use crate::expr::same;
+use crate::plan::{Expr, ExprKind, Literal, LogicalPlan, Window, WindowKind};
+use crate::types::DataType;
+use sqlparser::ast as syntax;
+
+/// Whether two windows are the same.
+pub(super) fn same_window(left: &Window, right: &Window) -> bool {
+    let same_time = match (&left.time, &right.time) {
+        (Some(left), Some(right)) => same(left, right),
+        (None, None) => true,
+        _ => false,
+    };
+    left.kind == right.kind && same_time
+}
+
+/// Whether a column of a plan is the event time of its rows.
+fn is_event_time(plan: &LogicalPlan, column: usize) -> bool {
+    match plan {
+        LogicalPlan::Source { relation, .. } => relation.0.event_time == Some(column),
+        LogicalPlan::Filter { input, .. }
+        | LogicalPlan::Limit { input, .. }
+        | LogicalPlan::Final { input, .. } => is_event_time(input, column),
+        LogicalPlan::Project { input, items, .. } => match items[column].kind {
+            ExprKind::Column(column) => is_event_time(input, column),
+            ExprKind::RowTime => true,
+            _ => false,
+        },
+        LogicalPlan::Values { .. } | LogicalPlan::Aggregate { .. } => false,
+    }
+}
+
+/// A DATE as the time that a window takes it for.
+fn as_timestamp(expr: Expr) -> Expr {
+    if expr.data_type == DataType::Date { super::literal::cast_to(expr, DataType::Timestamp) } else { expr }
+}
+
+/// The position of the output column that is its rows' event time.
+pub(super) fn event_time_column(plan: &LogicalPlan) -> Option<usize> {
+    (0..plan.schema().fields.len()).find(|column| is_event_time(plan, *column))
+}
+
+impl Binder<'_> {
+    /// WINDOW TUMBLING, or TUMBLE in FROM.
+    pub(super) fn window_clause(
+        &mut self,
+        clause: &WindowClause,
+        input: &LogicalPlan,
+        scope: &mut Scope,
+    ) -> Bound<Window> {
+        let size = clause.size;
+        if size.micros == 0 {
+            return Err(self.error(ErrorCode::Type, size.span, "a window must not be empty"));
+        }
+        let time = match &clause.time {
+            Some(time) => self.window_time(time, input, scope)?,
+            None => None,
+        };
+        let offset_micros = clause.offset.map_or(0, |offset| offset.micros);
+        let kind = WindowKind::Tumbling { size_micros: size.micros, offset_micros };
+        Ok(Window { kind, time, grace_micros: clause.grace.map(|grace| grace.micros) })
+    }
+
+    /// The time of a window: `None` where it is the rows' event time anyway.
+    fn window_time(
+        &mut self,
+        ast: &syntax::Expr,
+        input: &LogicalPlan,
+        scope: &mut Scope,
+    ) -> Bound<Option<Expr>> {
+        scope.clause = "WINDOW";
+        let expr = self.expr(ast, scope)?;
+        match expr.kind {
+            ExprKind::RowTime => return Ok(None),
+            ExprKind::Column(column) if is_event_time(input, column) => return Ok(None),
+            _ => {}
+        }
+        if expr.data_type == DataType::BigInt {
+            let error = Diagnostic::new(
+                ErrorCode::Type,
+                expr.span,
+                "the time of a window is a TIMESTAMP, not BIGINT",
+            );
+            return Err(self.report(error.with_hint("declare the column as the relation's event time")));
+        }
+        self.coerce(expr, DataType::Timestamp).map(Some)
+    }
+
+    /// The TUMBLE of a GROUP BY, and the other keys.
+    pub(super) fn window_key<'q>(
+        &mut self,
+        keys: &'q [syntax::Expr],
+        input: &LogicalPlan,
+        scope: &mut Scope,
+    ) -> Bound<(Option<Window>, Vec<&'q syntax::Expr>)> {
+        let mut window = None;
+        let mut others = Vec::with_capacity(keys.len());
+        for key in keys {
+            let syntax::Expr::Function(function) = key else {
+                others.push(key);
+                continue;
+            };
+            let name = function.name.to_string().to_ascii_uppercase();
+            if matches!(name.as_str(), "HOP" | "SESSION" | "CUMULATE") {
+                let span = self.span(key);
+                return Err(self.unsupported(span, &name));
+            }
+            if name != "TUMBLE" {
+                others.push(key);
+                continue;
+            }
+            let call = self.open_call(key, function)?;
+            if window.is_some() {
+                return Err(self.error(ErrorCode::Type, call.span, "a query has one window"));
+            }
+            window = Some(self.tumble(&call, Some(input), scope)?);
+        }
+        Ok((window, others))
+    }
+
+    /// The window that a TUMBLE_START or TUMBLE_END names.
+    pub(super) fn window_of_call(&mut self, call: &Call<'_>, scope: &mut Scope) -> Bound<Window> {
+        self.tumble(call, None, scope)
+    }
+
+    /// `(column, INTERVAL)`. Without the input, the column is the own window's if it is its time.
+    fn tumble(&mut self, call: &Call<'_>, input: Option<&LogicalPlan>, scope: &mut Scope) -> Bound<Window> {
+        use syntax::FunctionArgExpr::Expr as Argument;
+        let [Argument(time), Argument(size)] = call.arguments.as_slice() else {
+            let message = format!("{} takes a column and an interval", call.name.to_uppercase());
+            return Err(self.error(ErrorCode::Type, call.span, message));
+        };
+        let time = match input {
+            Some(input) => self.window_time(time, input, scope),
+            None => self.expr(time, scope).map(|time| Some(as_timestamp(time))),
+        };
+        let size = self.expr(size, scope).and_then(|size| self.fixed(&size));
+        let (mut time, size_micros) = (time?, size?);
+        let own_time = scope.window.as_ref().map(|window| &window.time);
+        if let (None, Some(None), Some(expr)) = (input, own_time, &time) {
+            let is_time = match expr.kind {
+                ExprKind::RowTime => true,
+                ExprKind::Column(column) => scope.event_time == Some(column),
+                _ => false,
+            };
+            if is_time {
+                time = None;
+            }
+        }
+        let kind = WindowKind::Tumbling { size_micros, offset_micros: 0 };
+        Ok(Window { kind, time, grace_micros: None })
+    }
+
+    /// A constant interval's length in microseconds.
+    fn fixed(&mut self, expr: &Expr) -> Bound<i64> {
+        let micros = match &expr.kind {
+            ExprKind::Literal(Literal::Interval(interval)) => crate::interval::fixed_micros(*interval),
+            _ => None,
+        };
+        match micros {
+            Some(micros) if micros > 0 => Ok(micros),
+            _ => Err(self.window_length(expr.span)),
+        }
+    }
+
+    fn window_length(&mut self, span: Span) -> super::Reported {
+        self.error(
+            ErrorCode::Type,
+            span,
+            "the length of a window is a constant, positive interval without months",
+        )
+    }
+}

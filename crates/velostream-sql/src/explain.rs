@@ -1,0 +1,236 @@
+//! A plan as lines of text: a tree of nodes with their expressions, keys and modes.
+
+use crate::catalog::AggregateFunction;
+use crate::plan::{AggregateCall, Expr, ExprKind, Interval, Literal, LogicalPlan, Window, WindowKind};
+use crate::types::{DataType, Schema};
+use std::fmt::Write;
+
+/// An aggregate's name.
+#[must_use]
+pub fn aggregate_name(function: AggregateFunction) -> &'static str {
+    match function {
+        AggregateFunction::CountRows | AggregateFunction::Count => "COUNT",
+        AggregateFunction::Sum => "SUM",
+        AggregateFunction::Avg => "AVG",
+        AggregateFunction::Min => "MIN",
+        AggregateFunction::Max => "MAX",
+    }
+}
+
+/// The lines of a plan, its root first, inputs indented below.
+#[must_use]
+pub fn explain(plan: &LogicalPlan) -> Vec<String> {
+    let mut lines = Vec::new();
+    let mut node = Some(plan);
+    while let Some(plan) = node {
+        let indent = "  ".repeat(lines.len());
+        lines.push(format!("{indent}{}{}", describe(plan), traits(plan.schema())));
+        node = input(plan);
+    }
+    lines
+}
+
+/// The node's input, if it has one.
+fn input(plan: &LogicalPlan) -> Option<&LogicalPlan> {
+    match plan {
+        LogicalPlan::Source { .. } | LogicalPlan::Values { .. } => None,
+        LogicalPlan::Filter { input, .. }
+        | LogicalPlan::Project { input, .. }
+        | LogicalPlan::Aggregate { input, .. }
+        | LogicalPlan::Limit { input, .. }
+        | LogicalPlan::Final { input, .. } => Some(input),
+    }
+}
+
+fn describe(plan: &LogicalPlan) -> String {
+    match plan {
+        LogicalPlan::Source { relation, .. } => format!("Source {}", relation.0.name),
+        LogicalPlan::Values { rows, schema } => {
+            let row = |row: &Vec<Expr>| format!("({})", list(row, schema));
+            format!("Values {}", rows.iter().map(row).collect::<Vec<_>>().join(", "))
+        }
+        LogicalPlan::Filter { input, predicate, .. } => {
+            format!("Filter {}", expression(predicate, input.schema()))
+        }
+        LogicalPlan::Project { input, items, schema } => {
+            let item = |(item, field): (&Expr, &crate::types::Field)| {
+                let shown = expression(item, input.schema());
+                if *shown == *field.name { shown } else { format!("{shown} AS {}", field.name) }
+            };
+            let items: Vec<String> = items.iter().zip(&schema.fields).map(item).collect();
+            format!("Project {}", items.join(", "))
+        }
+        LogicalPlan::Aggregate { input, keys, window, calls, .. } => {
+            aggregate(input.schema(), keys, window.as_ref(), calls)
+        }
+        LogicalPlan::Limit { count, .. } => format!("Limit {count}"),
+        LogicalPlan::Final { .. } => "Final".to_owned(),
+    }
+}
+
+fn aggregate(input: &Schema, keys: &[Expr], window: Option<&Window>, calls: &[AggregateCall]) -> String {
+    let mut text = "Aggregate".to_owned();
+    if !keys.is_empty() {
+        let _ = write!(text, " by {}", list(keys, input));
+    }
+    if let Some(window) = window {
+        let WindowKind::Tumbling { size_micros, offset_micros } = window.kind;
+        let _ = write!(text, " window tumbling {}", duration(size_micros));
+        if offset_micros != 0 {
+            let _ = write!(text, " offset {}", duration(offset_micros));
+        }
+        if let Some(time) = &window.time {
+            let _ = write!(text, " on {}", expression(time, input));
+        }
+        if let Some(grace) = window.grace_micros {
+            let _ = write!(text, " grace {}", duration(grace));
+        }
+    }
+    let calls: Vec<String> = calls.iter().map(|call| aggregate_call(call, input)).collect();
+    if !calls.is_empty() {
+        let _ = write!(text, " compute {}", calls.join(", "));
+    }
+    text
+}
+
+fn aggregate_call(call: &AggregateCall, input: &Schema) -> String {
+    let argument = call.argument.as_ref().map_or("*".to_owned(), |argument| expression(argument, input));
+    let distinct = if call.distinct { "DISTINCT " } else { "" };
+    let mut text = format!("{}({distinct}{argument})", aggregate_name(call.function));
+    if let Some(filter) = &call.filter {
+        let _ = write!(text, " FILTER ({})", expression(filter, input));
+    }
+    text
+}
+
+/// ` [key a, b] [updating]`
+fn traits(schema: &Schema) -> String {
+    let mut text = String::new();
+    if !schema.primary_key.is_empty() {
+        let names = schema.primary_key.iter().map(|position| schema.fields[*position].name.as_ref());
+        let _ = write!(text, " [key {}]", names.collect::<Vec<_>>().join(", "));
+    }
+    if schema.single_row {
+        text.push_str(" [one row]");
+    }
+    if schema.updating {
+        text.push_str(" [updating]");
+    }
+    text
+}
+
+fn list(exprs: &[Expr], input: &Schema) -> String {
+    exprs.iter().map(|expr| expression(expr, input)).collect::<Vec<_>>().join(", ")
+}
+
+/// An expression over the columns of `input` as text.
+#[must_use]
+pub fn expression(expr: &Expr, input: &Schema) -> String {
+    let show = |expr: &Expr| expression(expr, input);
+    let not = |negated: bool| if negated { "NOT " } else { "" };
+    match &expr.kind {
+        ExprKind::Column(position) => {
+            input.fields.get(*position).map_or_else(|| format!("#{position}"), |field| field.name.to_string())
+        }
+        ExprKind::RowTime => "ROWTIME".to_owned(),
+        ExprKind::Literal(value) => literal(value, expr.data_type),
+        ExprKind::Negate(operand) => format!("-{}", show(operand)),
+        ExprKind::Not(operand) => format!("NOT {}", show(operand)),
+        ExprKind::Binary { op, left, right } => format!("({} {} {})", show(left), op.symbol(), show(right)),
+        ExprKind::IsNull { expr, negated } => format!("({} IS {}NULL)", show(expr), not(*negated)),
+        ExprKind::IsTruth { expr, value, negated } => {
+            let value = if *value { "TRUE" } else { "FALSE" };
+            format!("({} IS {}{value})", show(expr), not(*negated))
+        }
+        ExprKind::Case { branches, otherwise } => {
+            let mut text = "CASE".to_owned();
+            for (condition, value) in branches {
+                let _ = write!(text, " WHEN {} THEN {}", show(condition), show(value));
+            }
+            if let Some(otherwise) = otherwise {
+                let _ = write!(text, " ELSE {}", show(otherwise));
+            }
+            text + " END"
+        }
+        ExprKind::Coalesce(operands) => format!("COALESCE({})", list(operands, input)),
+        ExprKind::Cast { expr: operand, try_cast } => {
+            let name = if *try_cast { "TRY_CAST" } else { "CAST" };
+            format!("{name}({} AS {})", show(operand), expr.data_type)
+        }
+        ExprKind::InList { expr, list: candidates, negated } => {
+            format!("({} {}IN ({}))", show(expr), not(*negated), list(candidates, input))
+        }
+        ExprKind::Like { expr, pattern, escape, case_insensitive, negated } => {
+            let like = if *case_insensitive { "ILIKE" } else { "LIKE" };
+            let escape = match escape {
+                Some('\\') => String::new(),
+                Some(escape) => format!(" ESCAPE '{escape}'"),
+                None => " ESCAPE ''".to_owned(),
+            };
+            format!("({} {}{like} {}{escape})", show(expr), not(*negated), show(pattern))
+        }
+        ExprKind::Call { name, arguments, .. } => format!("{name}({})", list(arguments, input)),
+    }
+}
+
+/// A constant as SQL writes it; its type stands with it where it is not plain.
+fn literal(value: &Literal, data_type: DataType) -> String {
+    match value {
+        Literal::Null => "NULL".to_owned(),
+        Literal::Boolean(value) => if *value { "TRUE" } else { "FALSE" }.to_owned(),
+        Literal::Int(value) => value.to_string(),
+        Literal::BigInt(value) => value.to_string(),
+        Literal::Double(value) => format!("{value:?}"),
+        Literal::Decimal(digits) => decimal(*digits, data_type),
+        Literal::String(text) => format!("'{}'", text.replace('\'', "''")),
+        Literal::Bytes(bytes) => {
+            let hex = bytes.iter().fold(String::new(), |mut hex, byte| {
+                let _ = write!(hex, "{byte:02x}");
+                hex
+            });
+            format!("X'{hex}'")
+        }
+        Literal::Date(_) | Literal::Time(_) | Literal::Timestamp(_) => crate::time::show(value),
+        Literal::Interval(value) => interval(*value),
+    }
+}
+
+fn decimal(digits: i128, data_type: DataType) -> String {
+    let DataType::Decimal { scale, .. } = data_type else {
+        return digits.to_string();
+    };
+    let (sign, scale) = (if digits < 0 { "-" } else { "" }, usize::from(scale));
+    let digits = format!("{:0>width$}", digits.unsigned_abs(), width = scale + 1);
+    let (whole, fraction) = digits.split_at(digits.len() - scale);
+    if fraction.is_empty() { format!("{sign}{whole}") } else { format!("{sign}{whole}.{fraction}") }
+}
+
+fn interval(value: Interval) -> String {
+    let mut parts = Vec::new();
+    for (count, unit) in [(value.months, "months"), (value.days, "days")] {
+        if count != 0 {
+            parts.push(format!("{count} {unit}"));
+        }
+    }
+    if value.micros != 0 || parts.is_empty() {
+        parts.push(duration(value.micros));
+    }
+    format!("INTERVAL '{}'", parts.join(" "))
+}
+
+/// Microseconds in the largest unit that divides them.
+fn duration(micros: i64) -> String {
+    let units: [(i64, &str); 5] = [
+        (86_400_000_000, "days"),
+        (3_600_000_000, "hours"),
+        (60_000_000, "minutes"),
+        (1_000_000, "seconds"),
+        (1_000, "ms"),
+    ];
+    let unit = units.iter().find(|(size, _)| micros % size == 0 && micros != 0);
+    match unit {
+        Some((size, name)) => format!("{} {name}", micros / size),
+        None if micros == 0 => "0 seconds".to_owned(),
+        None => format!("{micros} us"),
+    }
+}

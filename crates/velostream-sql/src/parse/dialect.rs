@@ -1,0 +1,170 @@
+//! The hooks by which sqlparser reads our expressions: PostgreSQL's operators and precedences, backtick
+//! quotes, `?`, `$name` and `:name` placeholders, BETWEEN SYMMETRIC.
+
+use sqlparser::ast::{BinaryOperator, Expr, UnaryOperator};
+use sqlparser::dialect::{Dialect, PostgreSqlDialect, Precedence};
+use sqlparser::keywords::Keyword;
+use sqlparser::parser::{Parser, ParserError};
+use sqlparser::tokenizer::Token;
+use std::any::TypeId;
+
+/// Marks a parser error that means "the dialect has this not"; what follows names the thing.
+pub(super) const UNSUPPORTED_MARK: &str = "unsupported: ";
+
+/// The dialect.
+#[derive(Debug)]
+pub(super) struct VelostreamDialect;
+
+impl Dialect for VelostreamDialect {
+    /// PostgreSQL's set of operators and literals.
+    fn dialect(&self) -> TypeId {
+        TypeId::of::<PostgreSqlDialect>()
+    }
+
+    fn is_identifier_start(&self, ch: char) -> bool {
+        ch.is_alphabetic() || ch == '_' || (!ch.is_ascii() && !ch.is_whitespace())
+    }
+
+    fn is_identifier_part(&self, ch: char) -> bool {
+        self.is_identifier_start(ch) || ch.is_ascii_digit() || ch == '$'
+    }
+
+    fn is_delimited_identifier_start(&self, ch: char) -> bool {
+        ch == '"' || ch == '`'
+    }
+
+    fn supports_filter_during_aggregation(&self) -> bool {
+        true
+    }
+
+    fn supports_group_by_expr(&self) -> bool {
+        true
+    }
+
+    fn supports_bitwise_shift_operators(&self) -> bool {
+        true
+    }
+
+    fn supports_nested_comments(&self) -> bool {
+        true
+    }
+
+    fn supports_dollar_placeholder(&self) -> bool {
+        true
+    }
+
+    fn supports_long_type_as_bigint(&self) -> bool {
+        true
+    }
+
+    fn supports_array_typedef_with_brackets(&self) -> bool {
+        true
+    }
+
+    fn supports_string_escape_constant(&self) -> bool {
+        true
+    }
+
+    fn supports_extract_comma_syntax(&self) -> bool {
+        false
+    }
+
+    fn allow_extract_single_quotes(&self) -> bool {
+        true
+    }
+
+    fn allow_extract_custom(&self) -> bool {
+        true
+    }
+
+    /// PostgreSQL's order of operators, loosest first: OR, AND, NOT, IS, comparisons, BETWEEN IN LIKE,
+    /// all others, `+ -`, `* / %`, `^`, AT TIME ZONE, `::`.
+    fn prec_value(&self, precedence: Precedence) -> u8 {
+        match precedence {
+            Precedence::Period => 200,
+            Precedence::DoubleColon => 140,
+            Precedence::AtTz => 110,
+            Precedence::Caret => 100,
+            Precedence::MulDivModOp => 90,
+            Precedence::PlusMinus => 80,
+            Precedence::Xor => 75,
+            Precedence::Ampersand | Precedence::Pipe | Precedence::Colon | Precedence::PgOther => 70,
+            Precedence::Between | Precedence::Like => 60,
+            Precedence::Eq => 50,
+            Precedence::Is => 40,
+            Precedence::UnaryNot => 30,
+            Precedence::And => 20,
+            Precedence::Or => 10,
+        }
+    }
+
+    fn get_next_precedence(&self, parser: &Parser) -> Option<Result<u8, ParserError>> {
+        match &parser.peek_token_ref().token {
+            Token::StringConcat | Token::Sharp | Token::ShiftLeft | Token::ShiftRight => {
+                Some(Ok(self.prec_value(Precedence::PgOther)))
+            }
+            Token::Colon => Some(Ok(self.prec_unknown())),
+            _ => None,
+        }
+    }
+
+    /// A subquery inside an expression is named here, where its place is known.
+    fn parse_prefix(&self, parser: &mut Parser) -> Option<Result<Expr, ParserError>> {
+        if parser.peek_token_ref().token != Token::LParen {
+            return None;
+        }
+        let inner = parser.peek_nth_token_ref(1);
+        match &inner.token {
+            Token::Word(word) if matches!(word.keyword, Keyword::SELECT | Keyword::WITH) => {
+                Some(Err(ParserError::ParserError(format!(
+                    "{UNSUPPORTED_MARK}a subquery in an expression{}",
+                    inner.span.start
+                ))))
+            }
+            _ => None,
+        }
+    }
+
+    fn parse_infix(
+        &self,
+        parser: &mut Parser,
+        expr: &Expr,
+        _precedence: u8,
+    ) -> Option<Result<Expr, ParserError>> {
+        let negated = parser.peek_keyword(Keyword::NOT);
+        let first = usize::from(negated);
+        let is_word = |index: usize, word: &str| {
+            matches!(&parser.peek_nth_token_ref(index).token,
+                Token::Word(found) if found.quote_style.is_none() && found.value.eq_ignore_ascii_case(word))
+        };
+        if !is_word(first, "BETWEEN") {
+            return None;
+        }
+        let symmetric = is_word(first + 1, "SYMMETRIC");
+        if !symmetric && !is_word(first + 1, "ASYMMETRIC") {
+            return None;
+        }
+        for _ in 0..first + 2 {
+            parser.advance_token();
+        }
+        let between = match parser.parse_between(expr.clone(), negated && !symmetric) {
+            Ok(between) => between,
+            Err(error) => return Some(Err(error)),
+        };
+        Some(Ok(if symmetric { symmetric_between(between, negated) } else { between }))
+    }
+}
+
+/// `x BETWEEN SYMMETRIC a AND b` as `x BETWEEN a AND b OR x BETWEEN b AND a`.
+fn symmetric_between(between: Expr, negated: bool) -> Expr {
+    let mut swapped = between.clone();
+    if let Expr::Between { low, high, .. } = &mut swapped {
+        std::mem::swap(low, high);
+    }
+    let either = Expr::Nested(Box::new(Expr::BinaryOp {
+        left: Box::new(between),
+        op: BinaryOperator::Or,
+        right: Box::new(swapped),
+    }));
+    if negated { Expr::UnaryOp { op: UnaryOperator::Not, expr: Box::new(either) } } else { either }
+}
