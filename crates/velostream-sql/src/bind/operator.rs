@@ -191,14 +191,14 @@ impl Binder<'_> {
     fn arithmetic(&mut self, op: BinaryOp, left: Expr, right: Expr, span: Span) -> Bound<Expr> {
         let (left, right) = adopt(left, right);
         let nullable = left.nullable || right.nullable;
+        let common = types::widen(left.data_type, right.data_type);
+        let (left, right) = match common {
+            Some(DataType::Decimal { .. }) => (exact(left), exact(right)),
+            Some(common) if common.is_numeric() => (cast_to(left, common), cast_to(right, common)),
+            _ => (left, right),
+        };
         if let Some(data_type) = types::arithmetic(op, left.data_type, right.data_type) {
-            let common = types::widen(left.data_type, right.data_type);
-            let operands = match common {
-                Some(DataType::Decimal { .. }) => vec![exact(left), exact(right)],
-                Some(common) => vec![cast_to(left, common), cast_to(right, common)],
-                None => unreachable!("numbers have a common type"),
-            };
-            return Ok(Expr { kind: pair(op, operands), data_type, nullable, span });
+            return Ok(Expr { kind: pair(op, vec![left, right]), data_type, nullable, span });
         }
         if left.data_type == DataType::Null && right.data_type == DataType::Null {
             return Ok(constant(Literal::Null, DataType::Null, span));

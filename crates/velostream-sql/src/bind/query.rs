@@ -31,6 +31,8 @@ struct Input<'q> {
     label: Option<Arc<str>>,
     /// TUMBLE in FROM.
     window: Option<&'q WindowClause>,
+    /// Whether it is a file or stdin, whose event time nobody has declared.
+    is_file: bool,
 }
 
 /// The names that WITH gives to queries.
@@ -106,10 +108,16 @@ impl Binder<'_> {
     }
 
     fn select(&mut self, select: &Select, tables: &CommonTables) -> Bound<Selected> {
-        let input = self.from(select.from.as_ref(), tables)?;
+        let mut input = self.from(select.from.as_ref(), tables)?;
         let mut scope = Scope::new(Arc::clone(input.plan.schema()), input.qualifier, input.label);
         scope.event_time = event_time_column(&input.plan);
-        let window = self.own_window(select, input.window, &input.plan, &mut scope);
+        let window =
+            self.own_window(select, input.window, &input.plan, &mut scope).map(|(mut window, keys)| {
+                if let (Some(window), true) = (&mut window, input.is_file) {
+                    declare_event_time(window, &mut input.plan);
+                }
+                (window, keys)
+            });
         scope.clause = "WHERE";
         let predicate = select.predicate.as_ref().map(|predicate| self.condition(predicate, &mut scope));
         let (window, key_asts) = window?;
@@ -117,10 +125,7 @@ impl Binder<'_> {
         scope.window = window;
         scope.aggregates.grouped = windowed || !key_asts.is_empty();
         let items = self.items(&select.items, &mut scope);
-        let keys = match &items {
-            Ok(items) => self.keys(&key_asts, items, &mut scope),
-            Err(reported) => Err(*reported),
-        };
+        let keys = self.keys(&key_asts, items.as_ref().ok(), &mut scope);
         let having = self.having(select.having.as_ref(), &mut scope);
         let predicate = predicate.transpose()?;
         let (items, keys, having) = (items?, keys?, having?);
@@ -265,7 +270,7 @@ impl Binder<'_> {
     }
 
     /// The keys of GROUP BY over the input, each once; the window's bounds are keys anyway.
-    fn keys(&mut self, asts: &[&syntax::Expr], items: &Items, scope: &mut Scope) -> Bound<Vec<Expr>> {
+    fn keys(&mut self, asts: &[&syntax::Expr], items: Option<&Items>, scope: &mut Scope) -> Bound<Vec<Expr>> {
         scope.clause = "GROUP BY";
         scope.aggregates.allowed = false;
         let mut keys: Vec<Expr> = Vec::with_capacity(asts.len());
@@ -281,13 +286,15 @@ impl Binder<'_> {
         if failed { Err(Reported) } else { Ok(keys) }
     }
 
-    fn key(&mut self, ast: &syntax::Expr, items: &Items, scope: &mut Scope) -> Bound<Expr> {
+    /// One key; an ordinal needs the items.
+    fn key(&mut self, ast: &syntax::Expr, items: Option<&Items>, scope: &mut Scope) -> Bound<Expr> {
         let key = match ordinal(ast) {
             None => {
                 let key = self.expr(ast, scope)?;
                 self.column_value(key)?
             }
             Some(number) => {
+                let items = items.ok_or(Reported)?;
                 let item = number.checked_sub(1).and_then(|index| items.get(index));
                 let Some((item, _)) = item else {
                     let span = self.span(ast);
@@ -336,7 +343,7 @@ impl Binder<'_> {
     fn from<'q>(&mut self, from: Option<&'q TableReference>, tables: &CommonTables) -> Bound<Input<'q>> {
         let Some(reference) = from else {
             let plan = LogicalPlan::Values { rows: vec![Vec::new()], schema: Arc::new(Schema::default()) };
-            return Ok(Input { plan, qualifier: None, label: None, window: None });
+            return Ok(Input { plan, qualifier: None, label: None, window: None, is_file: false });
         };
         let alias = reference.alias.as_ref().map(|alias| Arc::clone(&alias.value));
         let (plan, label, window) = match &reference.source {
@@ -356,7 +363,12 @@ impl Binder<'_> {
             (TableSource::Query(_), Some(alias)) => alias,
             _ => label,
         };
-        Ok(Input { plan, qualifier, label: Some(label), window })
+        let is_file = match &reference.source {
+            TableSource::File(_) => true,
+            TableSource::Relation(name) => is_stdin(name) && self.catalog.relation(&name.value).is_none(),
+            _ => false,
+        };
+        Ok(Input { plan, qualifier, label: Some(label), window, is_file })
     }
 
     fn file(&mut self, path: &str, span: Span) -> Bound<Arc<Relation>> {
@@ -370,8 +382,7 @@ impl Binder<'_> {
         if let Some((_, plan)) = tables.iter().rev().find(|(known, _)| names(name, &known.value)) {
             return Ok(plan.clone());
         }
-        let is_stdin = !name.quoted && name.value.eq_ignore_ascii_case("stdin");
-        if is_stdin && self.catalog.relation(&name.value).is_none() {
+        if is_stdin(name) && self.catalog.relation(&name.value).is_none() {
             return self.file("stdin", name.span).map(source);
         }
         let relation = self.relation(name)?;
@@ -406,6 +417,27 @@ impl Binder<'_> {
             self.report(Diagnostic::new(ErrorCode::UnknownName, span, note))
         })
     }
+}
+
+/// The name that stands for standard input where no relation has it.
+fn is_stdin(name: &Name) -> bool {
+    !name.quoted && name.value.eq_ignore_ascii_case("stdin")
+}
+
+/// A file in FROM has no declared event time: the column that its window names is it, for this query.
+fn declare_event_time(window: &mut Window, input: &mut LogicalPlan) {
+    let LogicalPlan::Source { relation, .. } = input else {
+        return;
+    };
+    let Some(Expr { kind: ExprKind::Column(column), .. }) = window.time else {
+        return;
+    };
+    if relation.0.event_time.is_some() {
+        return;
+    }
+    let declared = Relation { event_time: Some(column), ..Relation::clone(&relation.0) };
+    *relation = Arc::new(RelationRef(Arc::new(declared)));
+    window.time = None;
 }
 
 /// `GROUP BY 2`

@@ -58,7 +58,7 @@ pub(super) fn unique(names: Vec<Arc<str>>) -> Vec<Arc<str>> {
     for name in names {
         let mut chosen = Arc::clone(&name);
         let mut number = 0;
-        while !used.insert(chosen.to_ascii_lowercase()) || number > 0 && taken(&wanted, &chosen, &name) {
+        while number > 0 && taken(&wanted, &chosen, &name) || !used.insert(chosen.to_ascii_lowercase()) {
             number += 1;
             chosen = format!("{name}_{number}").into();
         }

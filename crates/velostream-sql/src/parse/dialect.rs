@@ -11,6 +11,27 @@ use std::any::TypeId;
 /// Marks a parser error that means "the dialect has this not"; what follows names the thing.
 pub(super) const UNSUPPORTED_MARK: &str = "unsupported: ";
 
+/// Words that no expression begins with.
+const RESERVED: &[Keyword] = &[
+    Keyword::SELECT,
+    Keyword::FROM,
+    Keyword::WHERE,
+    Keyword::GROUP,
+    Keyword::HAVING,
+    Keyword::ORDER,
+    Keyword::LIMIT,
+    Keyword::UNION,
+    Keyword::AS,
+    Keyword::ON,
+    Keyword::AND,
+    Keyword::OR,
+    Keyword::WHEN,
+    Keyword::THEN,
+    Keyword::ELSE,
+    Keyword::INTO,
+    Keyword::JOIN,
+];
+
 /// The dialect.
 #[derive(Debug)]
 pub(super) struct VelostreamDialect;
@@ -65,8 +86,8 @@ impl Dialect for VelostreamDialect {
         true
     }
 
-    fn supports_extract_comma_syntax(&self) -> bool {
-        false
+    fn supports_numeric_literal_underscores(&self) -> bool {
+        true
     }
 
     fn allow_extract_single_quotes(&self) -> bool {
@@ -108,9 +129,19 @@ impl Dialect for VelostreamDialect {
         }
     }
 
-    /// A subquery inside an expression is named here, where its place is known.
+    /// A subquery inside an expression is named here, where its place is known; a clause's word is no column.
     fn parse_prefix(&self, parser: &mut Parser) -> Option<Result<Expr, ParserError>> {
-        if parser.peek_token_ref().token != Token::LParen {
+        let next = parser.peek_token_ref();
+        if let Token::Word(word) = &next.token
+            && word.quote_style.is_none()
+            && RESERVED.contains(&word.keyword)
+        {
+            return Some(Err(ParserError::ParserError(format!(
+                "Expected: an expression, found: {word}{}",
+                next.span.start
+            ))));
+        }
+        if next.token != Token::LParen {
             return None;
         }
         let inner = parser.peek_nth_token_ref(1);

@@ -170,10 +170,12 @@ fn refuse_wildcard_options(cursor: &Cursor<'_>) -> Parsed<()> {
 }
 
 fn group_key(cursor: &mut Cursor<'_>) -> Parsed<syntax::Expr> {
-    for word in ["ALL", "ROLLUP", "CUBE", "GROUPING"] {
-        if cursor.is_word(word) && !matches!(cursor.token(1), Token::Comma | Token::EOF) {
-            return Err(cursor.unsupported(&format!("GROUP BY {word}")));
-        }
+    let grouping = cursor.are_words(&["GROUPING", "SETS"]);
+    let is_call = *cursor.token(1) == Token::LParen;
+    let word = ["ROLLUP", "CUBE"].into_iter().find(|word| is_call && cursor.is_word(word));
+    let word = word.or(grouping.then_some("GROUPING SETS")).or(cursor.is_word("ALL").then_some("ALL"));
+    if let Some(word) = word {
+        return Err(cursor.unsupported(&format!("GROUP BY {word}")));
     }
     cursor.expr()
 }
