@@ -33,6 +33,7 @@ use parameters::Parameters;
 use sqlparser::ast as syntax;
 use std::sync::Arc;
 
+pub(crate) use operator::balanced;
 pub use parameters::Params;
 
 /// How a text is bound.

@@ -140,7 +140,7 @@ impl Binder<'_> {
         if failed {
             return Err(Reported);
         }
-        bound.plan = under_final(bound.plan, items, &target.schema);
+        bound.plan = crate::optimize::optimize(under_final(bound.plan, items, &target.schema));
         Ok(bound)
     }
 

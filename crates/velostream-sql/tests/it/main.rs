@@ -5,6 +5,7 @@
 //! begin with `#` are comments. `UPDATE_EXPECT=1` rewrites the outcomes for review.
 
 mod catalog;
+mod contract;
 mod interface;
 mod limits;
 
@@ -122,6 +123,7 @@ fn outcome_of_item(item: &str) -> String {
     let [Statement::Query(BoundQuery { plan, .. })] = statements.as_slice() else {
         return format!("not one query: {statements:?}");
     };
+    contract::check_plan(plan);
     let field = &plan.schema().fields[0];
     let null = if field.nullable { " NULL" } else { "" };
     let shown = match plan {
@@ -201,6 +203,7 @@ fn show(statement: &Statement) -> Vec<String> {
 
 fn show_query(head: &str, query: &BoundQuery) -> Vec<String> {
     let mode = if query.emit == EmitMode::Final { "final" } else { "changes" };
+    contract::check_query(query);
     let mut lines = vec![format!("{head}{mode} {}", columns(query.plan.schema()))];
     lines.extend(explain(&query.plan));
     lines

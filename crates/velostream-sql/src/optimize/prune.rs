@@ -1,0 +1,131 @@
+//! Leaves out aggregate calls, and columns of projections, that nothing above reads.
+
+use crate::expr::{for_each_column, map_columns};
+use crate::plan::{AggregateCall, Expr, LogicalPlan, Window};
+use crate::types::Schema;
+use std::sync::Arc;
+
+/// Which columns of a plan are read.
+type Read = Vec<bool>;
+
+/// Where each column of a plan went; `None` for one that is left out.
+type Moved = Vec<Option<usize>>;
+
+/// The plan, all of whose columns are read, without what nothing in it reads.
+pub(super) fn prune(plan: LogicalPlan) -> LogicalPlan {
+    let all = vec![true; plan.schema().fields.len()];
+    narrow(plan, &all).0
+}
+
+fn unmoved(plan: LogicalPlan) -> (LogicalPlan, Moved) {
+    let moved = (0..plan.schema().fields.len()).map(Some).collect();
+    (plan, moved)
+}
+
+fn narrow(plan: LogicalPlan, read: &Read) -> (LogicalPlan, Moved) {
+    match plan {
+        LogicalPlan::Source { .. } | LogicalPlan::Values { .. } => unmoved(plan),
+        LogicalPlan::Filter { input, predicate, .. } => {
+            let mut read = read.clone();
+            mark(&mut read, [&predicate]);
+            let (input, moved) = narrow(*input, &read);
+            let predicate = follow(predicate, &moved);
+            let schema = Arc::clone(input.schema());
+            (LogicalPlan::Filter { input: Box::new(input), predicate, schema }, moved)
+        }
+        LogicalPlan::Project { input, items, schema } => project(*input, items, &schema, read),
+        LogicalPlan::Aggregate { input, keys, window, calls, schema } => {
+            aggregate(*input, keys, window, calls, &schema, read)
+        }
+        LogicalPlan::Limit { input, count, schema } => {
+            let input = Box::new(prune(*input));
+            let schema = Arc::new(Schema { updating: input.schema().updating, ..Schema::clone(&schema) });
+            unmoved(LogicalPlan::Limit { input, count, schema })
+        }
+        LogicalPlan::Final { input, schema } => {
+            unmoved(LogicalPlan::Final { input: Box::new(prune(*input)), schema })
+        }
+    }
+}
+
+/// Keeps the items that are read.
+fn project(input: LogicalPlan, items: Vec<Expr>, schema: &Schema, read: &Read) -> (LogicalPlan, Moved) {
+    let (mut kept, moved) = keep(schema, |position| read[position]);
+    let items: Vec<Expr> =
+        items.into_iter().zip(&moved).filter(|(_, moved)| moved.is_some()).map(|(item, _)| item).collect();
+    let mut below = vec![false; input.schema().fields.len()];
+    mark(&mut below, &items);
+    let (input, below) = narrow(input, &below);
+    let items = items.into_iter().map(|item| follow(item, &below)).collect();
+    kept.updating = input.schema().updating;
+    (LogicalPlan::Project { input: Box::new(input), items, schema: Arc::new(kept) }, moved)
+}
+
+/// Keeps the calls that are read; keys and the window's bounds make the groups and stay.
+fn aggregate(
+    input: LogicalPlan,
+    keys: Vec<Expr>,
+    window: Option<Window>,
+    calls: Vec<AggregateCall>,
+    schema: &Schema,
+    read: &Read,
+) -> (LogicalPlan, Moved) {
+    let first_call = schema.fields.len() - calls.len();
+    let (mut kept, moved) = keep(schema, |position| position < first_call || read[position]);
+    let calls: Vec<AggregateCall> = calls
+        .into_iter()
+        .zip(&moved[first_call..])
+        .filter(|(_, moved)| moved.is_some())
+        .map(|(call, _)| call)
+        .collect();
+    let mut below = vec![false; input.schema().fields.len()];
+    mark(&mut below, &keys);
+    mark(&mut below, window.iter().filter_map(|window| window.time.as_ref()));
+    mark(&mut below, calls.iter().flat_map(|call| call.argument.iter().chain(&call.filter)));
+    let (input, below) = narrow(input, &below);
+    let over = |expr: Expr| follow(expr, &below);
+    let keys = keys.into_iter().map(over).collect();
+    let window = window.map(|window| Window { time: window.time.map(over), ..window });
+    let calls: Vec<AggregateCall> = calls
+        .into_iter()
+        .map(|call| AggregateCall {
+            argument: call.argument.map(over),
+            filter: call.filter.map(over),
+            ..call
+        })
+        .collect();
+    kept.updating = input.schema().updating || !calls.is_empty();
+    let plan = LogicalPlan::Aggregate { input: Box::new(input), keys, window, calls, schema: Arc::new(kept) };
+    (plan, moved)
+}
+
+/// The schema of the columns that are kept, and where each went. A key that is not kept whole is none.
+fn keep(schema: &Schema, is_kept: impl Fn(usize) -> bool) -> (Schema, Moved) {
+    let mut moved = Moved::with_capacity(schema.fields.len());
+    let mut fields = Vec::new();
+    for (position, field) in schema.fields.iter().enumerate() {
+        let kept = is_kept(position);
+        moved.push(kept.then_some(fields.len()));
+        if kept {
+            fields.push(field.clone());
+        }
+    }
+    let primary_key = schema.primary_key.iter().map(|position| moved[*position]).collect::<Option<_>>();
+    let kept = Schema {
+        fields,
+        primary_key: primary_key.unwrap_or_default(),
+        window: schema.window.and_then(|(start, end)| Some((moved[start]?, moved[end]?))),
+        ..schema.clone()
+    };
+    (kept, moved)
+}
+
+fn mark<'e>(read: &mut Read, exprs: impl IntoIterator<Item = &'e Expr>) {
+    for expr in exprs {
+        for_each_column(expr, &mut |column| read[column] = true);
+    }
+}
+
+fn follow(expr: Expr, moved: &Moved) -> Expr {
+    map_columns(expr, &mut |column| moved[column].expect("a column that is read is kept"))
+}

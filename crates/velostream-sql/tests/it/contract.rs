@@ -1,0 +1,125 @@
+//! What every plan keeps to: positions that exist, types that fit, schemas that follow from the nodes.
+
+use velostream_sql::expr::children;
+use velostream_sql::plan::{BinaryOp, EmitMode, Expr, ExprKind, LogicalPlan};
+use velostream_sql::statement::BoundQuery;
+use velostream_sql::types::{DataType, Schema};
+
+/// Checks a query: its root is FINAL exactly if it is, and then append-only.
+pub fn check_query(query: &BoundQuery) {
+    let is_final = matches!(query.plan, LogicalPlan::Final { .. });
+    if query.emit == EmitMode::Final {
+        assert!(is_final && !query.plan.schema().updating);
+    }
+    check_plan(&query.plan);
+}
+
+/// Checks a plan from its root down.
+pub fn check_plan(plan: &LogicalPlan) {
+    let schema = plan.schema();
+    for field in &schema.fields {
+        assert!(!matches!(field.data_type, DataType::Null | DataType::Interval), "{field:?}");
+    }
+    assert!(schema.primary_key.iter().all(|position| *position < schema.fields.len()));
+    match plan {
+        LogicalPlan::Source { relation, schema } => assert_eq!(relation.0.schema.fields, schema.fields),
+        LogicalPlan::Values { rows, schema } => {
+            assert!(rows.iter().all(|row| row.len() == schema.fields.len()));
+        }
+        LogicalPlan::Filter { input, predicate, schema } => {
+            assert_eq!(schema, input.schema());
+            check_expr(predicate, input.schema());
+            assert_eq!(predicate.data_type, DataType::Boolean);
+            check_plan(input);
+        }
+        LogicalPlan::Project { input, items, schema } => {
+            assert_eq!(items.len(), schema.fields.len());
+            for (item, field) in items.iter().zip(&schema.fields) {
+                check_expr(item, input.schema());
+                assert_eq!((item.data_type, item.nullable), (field.data_type, field.nullable), "{item:?}");
+            }
+            assert_eq!(schema.updating, input.schema().updating);
+            check_plan(input);
+        }
+        LogicalPlan::Aggregate { input, keys, window, calls, schema } => {
+            let bounds = if window.is_some() { 2 } else { 0 };
+            assert_eq!(keys.len() + bounds + calls.len(), schema.fields.len());
+            for (key, field) in keys.iter().zip(&schema.fields) {
+                check_expr(key, input.schema());
+                assert_eq!((key.data_type, key.nullable), (field.data_type, field.nullable));
+            }
+            for (call, field) in calls.iter().zip(&schema.fields[keys.len() + bounds..]) {
+                call.argument.iter().chain(&call.filter).for_each(|expr| check_expr(expr, input.schema()));
+                assert_eq!((call.data_type, call.nullable), (field.data_type, field.nullable));
+            }
+            let time = window.iter().filter_map(|window| window.time.as_ref());
+            time.for_each(|time| {
+                check_expr(time, input.schema());
+                assert_eq!(time.data_type, DataType::Timestamp);
+            });
+            assert_eq!(schema.updating, input.schema().updating || !calls.is_empty());
+            check_plan(input);
+        }
+        LogicalPlan::Limit { input, schema, .. } => {
+            assert_eq!(schema, input.schema());
+            check_plan(input);
+        }
+        LogicalPlan::Final { input, schema } => {
+            assert_eq!(schema.fields, input.schema().fields);
+            assert!(!schema.updating);
+            check_plan(input);
+        }
+    }
+}
+
+/// Checks an expression over the columns of `input`.
+pub fn check_expr(expr: &Expr, input: &Schema) {
+    for operand in children(expr) {
+        check_expr(operand, input);
+    }
+    match &expr.kind {
+        ExprKind::Column(position) => {
+            let field = input.fields.get(*position).expect("a column of the input");
+            assert_eq!((expr.data_type, expr.nullable), (field.data_type, field.nullable));
+        }
+        ExprKind::Binary { op, left, right } => check_binary(*op, left.data_type, right.data_type),
+        ExprKind::Case { branches, otherwise } => {
+            assert!(branches.iter().all(|(condition, _)| condition.data_type == DataType::Boolean));
+            let values = branches.iter().map(|(_, value)| value).chain(otherwise.as_deref());
+            assert!(values.into_iter().all(|value| value.data_type == expr.data_type), "{expr:?}");
+        }
+        ExprKind::Coalesce(operands) => {
+            assert!(operands.iter().all(|operand| operand.data_type == expr.data_type), "{expr:?}");
+        }
+        ExprKind::InList { expr: operand, list, .. } => {
+            assert!(list.iter().all(|candidate| candidate.data_type == operand.data_type), "{expr:?}");
+        }
+        ExprKind::Not(operand) | ExprKind::IsTruth { expr: operand, .. } => {
+            assert_eq!(operand.data_type, DataType::Boolean);
+        }
+        ExprKind::Like { expr: text, pattern, .. } => {
+            assert_eq!((text.data_type, pattern.data_type), (DataType::String, DataType::String));
+        }
+        ExprKind::Literal(_) | ExprKind::IsNull { .. } | ExprKind::Cast { .. } => {
+            assert_ne!(expr.data_type, DataType::Null, "{expr:?}");
+        }
+        ExprKind::RowTime | ExprKind::Negate(_) | ExprKind::Call { .. } => {}
+    }
+}
+
+fn check_binary(op: BinaryOp, left: DataType, right: DataType) {
+    use DataType as T;
+    let is_arithmetic = matches!(
+        op,
+        BinaryOp::Add | BinaryOp::Subtract | BinaryOp::Multiply | BinaryOp::Divide | BinaryOp::Modulo
+    );
+    let fits = match (left, right) {
+        (left, right) if left == right => left != T::Null,
+        (T::Decimal { .. }, T::Decimal { .. }) => is_arithmetic,
+        (T::Timestamp | T::Date, T::Interval) => matches!(op, BinaryOp::Add | BinaryOp::Subtract),
+        (T::Date, T::Int) => matches!(op, BinaryOp::Add | BinaryOp::Subtract),
+        (T::Interval, T::Int) => op == BinaryOp::Multiply,
+        _ => false,
+    };
+    assert!(fits, "{left} {} {right}", op.symbol());
+}
