@@ -1,1 +1,20 @@
-//! Placeholder.
+//! Velostream's runtime: threads, sources, sinks and the catalogue of running queries.
+//!
+//! [`Engine`] is the whole of it: SQL and rows in, changes out. Each running query is a pipeline of its own,
+//! by default on a thread of its own; rows and changes travel by value through bounded mailboxes. Knows no
+//! SQL rules: those live in `velostream-sql` and `velostream-engine`.
+
+mod api;
+mod engine;
+mod error;
+mod processor;
+
+pub use api::*;
+pub use engine::{Engine, Params};
+pub use error::Error;
+pub use processor::Processor;
+pub use velostream_engine::batch::{ChangeBatch, Op, Seq};
+pub use velostream_sql::catalog::RelationId;
+pub use velostream_sql::diagnostic::{Diagnostic, ErrorCode};
+pub use velostream_sql::plan::Literal;
+pub use velostream_sql::types::{DataType, Field, Schema};
