@@ -32,6 +32,8 @@ pub struct Relation {
     pub schema: Arc<Schema>,
     /// For a view, and for a derived relation that is to be expanded: its SELECT.
     pub definition: Option<Arc<str>>,
+    /// For a derived relation: the texts of its CHECK conditions, which its expansion keeps.
+    pub checks: Vec<Arc<str>>,
     /// Whether records are inserted into it directly; a derived relation says false.
     pub is_source: bool,
     /// Position of the event-time column, where one was declared.

@@ -37,6 +37,7 @@ fn input(plan: &LogicalPlan) -> Option<&LogicalPlan> {
         LogicalPlan::Filter { input, .. }
         | LogicalPlan::Project { input, .. }
         | LogicalPlan::Aggregate { input, .. }
+        | LogicalPlan::Check { input, .. }
         | LogicalPlan::Limit { input, .. }
         | LogicalPlan::Final { input, .. } => Some(input),
     }
@@ -62,6 +63,11 @@ fn describe(plan: &LogicalPlan) -> String {
         }
         LogicalPlan::Aggregate { input, keys, window, calls, .. } => {
             aggregate(input.schema(), keys, window.as_ref(), calls)
+        }
+        LogicalPlan::Check { input, checks, .. } => {
+            let shown: Vec<String> =
+                checks.iter().map(|(check, _)| expression(check, input.schema())).collect();
+            format!("Check {}", shown.join(", "))
         }
         LogicalPlan::Limit { count, .. } => format!("Limit {count}"),
         LogicalPlan::Final { .. } => "Final".to_owned(),

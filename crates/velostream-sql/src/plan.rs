@@ -322,6 +322,16 @@ pub enum LogicalPlan {
         /// Output schema.
         schema: Arc<Schema>,
     },
+    /// CHECKs on the rows of a derived relation. A record whose step leaves a row for which a condition is
+    /// FALSE is rejected as a CONSTRAINT error; NULL passes.
+    Check {
+        /// Input.
+        input: Box<LogicalPlan>,
+        /// Conditions over the input, each with its text.
+        checks: Vec<(Expr, Arc<str>)>,
+        /// Output schema: the input's.
+        schema: Arc<Schema>,
+    },
     /// The first `count` rows of an append-only input.
     Limit {
         /// Input.
@@ -361,6 +371,7 @@ impl LogicalPlan {
             | Self::Filter { schema, .. }
             | Self::Project { schema, .. }
             | Self::Aggregate { schema, .. }
+            | Self::Check { schema, .. }
             | Self::Limit { schema, .. }
             | Self::Final { schema, .. } => schema,
         }

@@ -139,10 +139,8 @@ pub struct CreateDerived {
     pub relation: Arc<Relation>,
     /// OR REPLACE.
     pub replaces: Option<RelationId>,
-    /// The query that maintains it.
+    /// The query that maintains it; its CHECKs are the plan's root.
     pub query: BoundQuery,
-    /// CHECKs over its rows.
-    pub checks: Vec<(Expr, Arc<str>)>,
     /// WITH options, keys lower case.
     pub options: SourceOptions,
 }

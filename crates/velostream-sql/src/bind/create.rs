@@ -6,8 +6,8 @@ use super::window::event_time_column;
 use super::{Binder, Bound, Reported, names, schema};
 use crate::ast::{self, CreateHead, Name, RelationWord};
 use crate::catalog::{Relation, RelationId, RelationKind};
-use crate::diagnostic::{Diagnostic, ErrorCode};
-use crate::plan::{BinaryOp, Expr, ExprKind, Interval, Literal, LogicalPlan};
+use crate::diagnostic::{Diagnostic, ErrorCode, Span};
+use crate::plan::{BinaryOp, EmitMode, Expr, ExprKind, Interval, Literal, LogicalPlan};
 use crate::statement::{CreateDerived, CreateSource, CreateView, SourceOptions, Statement};
 use crate::types::{DataType, Field, Schema};
 use std::collections::BTreeSet;
@@ -50,8 +50,10 @@ impl Binder<'_> {
         let primary_key = self.declared_key(create, &fields)?;
         let table = create.head.kind == RelationWord::Table;
         let mut schema = Schema { primary_key, updating: table, ..Schema::append_only(fields) };
-        for position in &schema.primary_key {
-            schema.fields[*position].nullable = false;
+        if table {
+            for position in &schema.primary_key {
+                schema.fields[*position].nullable = false;
+            }
         }
         let schema = Arc::new(schema);
         let event_time = self.event_time(create, &options, &schema);
@@ -64,6 +66,7 @@ impl Binder<'_> {
             kind: if table { RelationKind::Table } else { RelationKind::Stream },
             schema,
             definition: None,
+            checks: Vec::new(),
             is_source: true,
             event_time,
         });
@@ -259,7 +262,7 @@ impl Binder<'_> {
         let options = self.options(&create.options, Of::Derived);
         let marks = self.parameters.used_count();
         let query = self.query(&create.query, stream);
-        let (options, query) = (options?, query?);
+        let (options, mut query) = (options?, query?);
         if self.parameters.used_count() != marks {
             let message = "parameters cannot stand in CREATE ... AS, whose text is kept";
             return Err(self.error(ErrorCode::Unsupported, create.query.span, message));
@@ -271,6 +274,11 @@ impl Binder<'_> {
         }
         let schema = Arc::clone(query.plan.schema());
         let checks = self.checks(&create.checks, &schema, name)?;
+        if !checks.is_empty() && query.emit == EmitMode::Final {
+            let message = "CHECK over FINAL rows, whose records cannot be rejected any more,";
+            return Err(self.unsupported(name.span, message));
+        }
+        query.plan = checked(query.plan, checks);
         let reads = read_relations(&query.plan);
         if replaces.is_some_and(|replaced| reads.contains(&replaced)) {
             let message = format!("{} cannot be read by what replaces it", name.value);
@@ -286,6 +294,7 @@ impl Binder<'_> {
             },
             schema: Arc::clone(&schema),
             definition: Some(Arc::clone(&create.query.text)),
+            checks: create.checks.iter().map(|check| Arc::clone(&check.text)).collect(),
             is_source: false,
             event_time: event_time_column(&query.plan),
         });
@@ -294,8 +303,24 @@ impl Binder<'_> {
             let reads = reads.into_iter().collect();
             Statement::CreateView(CreateView { relation, replaces, reads, schema })
         } else {
-            Statement::CreateDerived(CreateDerived { relation, replaces, query, checks, options })
+            Statement::CreateDerived(CreateDerived { relation, replaces, query, options })
         })
+    }
+
+    /// The plan of a derived relation with its CHECKs, which are kept as text.
+    pub(super) fn with_checks(&mut self, plan: LogicalPlan, relation: &Relation) -> Bound<LogicalPlan> {
+        let span = Span::default();
+        let mut checks = Vec::with_capacity(relation.checks.len());
+        for text in &relation.checks {
+            let Ok(condition) = crate::parse::parse_condition(text) else {
+                let message = format!("the CHECK {text} of {} cannot be read", relation.name);
+                return Err(self.error(ErrorCode::Internal, span, message));
+            };
+            checks.push(ast::Check { condition, text: Arc::clone(text) });
+        }
+        let name = Name { value: Arc::clone(&relation.name), quoted: false, span };
+        let checks = self.checks(&checks, &Arc::clone(plan.schema()), &name)?;
+        Ok(checked(plan, checks))
     }
 
     /// DROP.
@@ -330,6 +355,15 @@ pub(super) fn kind_name(kind: RelationKind) -> &'static str {
     }
 }
 
+/// The plan with its rows checked.
+fn checked(plan: LogicalPlan, checks: Vec<(Expr, Arc<str>)>) -> LogicalPlan {
+    if checks.is_empty() {
+        return plan;
+    }
+    let schema = Arc::clone(plan.schema());
+    LogicalPlan::Check { input: Box::new(plan), checks, schema }
+}
+
 /// The relations that a plan reads.
 fn read_relations(plan: &LogicalPlan) -> BTreeSet<RelationId> {
     let mut read = BTreeSet::new();
@@ -343,6 +377,7 @@ fn read_relations(plan: &LogicalPlan) -> BTreeSet<RelationId> {
             LogicalPlan::Filter { input, .. }
             | LogicalPlan::Project { input, .. }
             | LogicalPlan::Aggregate { input, .. }
+            | LogicalPlan::Check { input, .. }
             | LogicalPlan::Limit { input, .. }
             | LogicalPlan::Final { input, .. } => rest.push(input),
         }

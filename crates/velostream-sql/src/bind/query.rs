@@ -410,9 +410,10 @@ impl Binder<'_> {
         self.expanding = outer.or(Some(span));
         self.expansion_depth += 1;
         let bound = self.query(&query, relation.kind == RelationKind::Stream);
+        let bound = bound.and_then(|query| self.with_checks(query.plan, relation));
         self.expansion_depth -= 1;
         self.expanding = outer;
-        bound.map(|query| query.plan).map_err(|Reported| {
+        bound.map_err(|Reported| {
             let note = format!("{} cannot be expanded: what it reads has changed", relation.name);
             self.report(Diagnostic::new(ErrorCode::UnknownName, span, note))
         })

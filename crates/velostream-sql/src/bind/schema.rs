@@ -172,6 +172,7 @@ pub(crate) fn updating_operator(plan: &LogicalPlan) -> Option<String> {
         LogicalPlan::Source { relation, .. } => Some(format!("table {}", relation.0.name)),
         LogicalPlan::Filter { input, .. }
         | LogicalPlan::Project { input, .. }
+        | LogicalPlan::Check { input, .. }
         | LogicalPlan::Limit { input, .. }
         | LogicalPlan::Final { input, .. } => updating_operator(input),
         LogicalPlan::Aggregate { input, calls, keys, .. } => match calls.first() {

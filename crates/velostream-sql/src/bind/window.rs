@@ -25,6 +25,7 @@ fn is_event_time(plan: &LogicalPlan, column: usize) -> bool {
     match plan {
         LogicalPlan::Source { relation, .. } => relation.0.event_time == Some(column),
         LogicalPlan::Filter { input, .. }
+        | LogicalPlan::Check { input, .. }
         | LogicalPlan::Limit { input, .. }
         | LogicalPlan::Final { input, .. } => is_event_time(input, column),
         LogicalPlan::Project { input, items, .. } => match items[column].kind {

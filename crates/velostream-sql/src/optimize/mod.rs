@@ -27,6 +27,9 @@ fn merge_up(plan: LogicalPlan) -> LogicalPlan {
         LogicalPlan::Aggregate { input, keys, window, calls, schema } => {
             merge::aggregate(merge_up(*input), keys, window, calls, schema)
         }
+        LogicalPlan::Check { input, checks, schema } => {
+            LogicalPlan::Check { input: Box::new(merge_up(*input)), checks, schema }
+        }
         LogicalPlan::Limit { input, count, schema } => {
             LogicalPlan::Limit { input: Box::new(merge_up(*input)), count, schema }
         }

@@ -37,6 +37,11 @@ fn narrow(plan: LogicalPlan, read: &Read) -> (LogicalPlan, Moved) {
         LogicalPlan::Aggregate { input, keys, window, calls, schema } => {
             aggregate(*input, keys, window, calls, &schema, read)
         }
+        LogicalPlan::Check { input, checks, .. } => {
+            let input = Box::new(prune(*input));
+            let schema = Arc::clone(input.schema());
+            unmoved(LogicalPlan::Check { input, checks, schema })
+        }
         LogicalPlan::Limit { input, count, schema } => {
             let input = Box::new(prune(*input));
             let schema = Arc::new(Schema { updating: input.schema().updating, ..Schema::clone(&schema) });

@@ -11,6 +11,9 @@ use std::any::TypeId;
 /// Marks a parser error that means "the dialect has this not"; what follows names the thing.
 pub(super) const UNSUPPORTED_MARK: &str = "unsupported: ";
 
+/// Between AT TIME ZONE and `::`.
+const SIGN_PRECEDENCE: u8 = 120;
+
 /// Words that no expression begins with.
 const RESERVED: &[Keyword] = &[
     Keyword::SELECT,
@@ -141,8 +144,11 @@ impl Dialect for VelostreamDialect {
                 next.span.start
             ))));
         }
-        if next.token != Token::LParen {
-            return None;
+        match next.token {
+            Token::Minus => return Some(signed(parser, UnaryOperator::Minus)),
+            Token::Plus => return Some(signed(parser, UnaryOperator::Plus)),
+            Token::LParen => {}
+            _ => return None,
         }
         let inner = parser.peek_nth_token_ref(1);
         match &inner.token {
@@ -184,6 +190,12 @@ impl Dialect for VelostreamDialect {
         };
         Some(Ok(if symmetric { symmetric_between(between, negated) } else { between }))
     }
+}
+
+/// A sign binds tighter than all but `::` and `.`.
+fn signed(parser: &mut Parser, op: UnaryOperator) -> Result<Expr, ParserError> {
+    parser.advance_token();
+    Ok(Expr::UnaryOp { op, expr: Box::new(parser.parse_subexpr(SIGN_PRECEDENCE)?) })
 }
 
 /// `x BETWEEN SYMMETRIC a AND b` as `x BETWEEN a AND b OR x BETWEEN b AND a`.

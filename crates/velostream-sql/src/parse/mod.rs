@@ -54,6 +54,16 @@ pub(crate) fn parse_script(text: &str) -> Script {
     script
 }
 
+/// A condition that is kept as text, such as that of a CHECK.
+pub(crate) fn parse_condition(text: &str) -> Result<sqlparser::ast::Expr, Diagnostic> {
+    let source = Source::new(text);
+    let tokens = source.tokens()?;
+    source::check_nesting(&tokens)?;
+    let mut cursor = Cursor::new(&source, tokens);
+    let condition = cursor.expr()?;
+    if cursor.at_end() { Ok(condition) } else { Err(cursor.unexpected("the end of the condition")) }
+}
+
 fn statement(source: &Source<'_>, tokens: Vec<TokenWithSpan>) -> Parsed<Statement> {
     source::check_nesting(&tokens)?;
     let span = stretch(&tokens);

@@ -20,6 +20,7 @@ CREATE STREAM ticks (symbol STRING KEY, at_ms BIGINT NOT NULL, n INT) WITH (even
 CREATE STREAM windowed AS SELECT symbol, window_start, window_end, COUNT(*) AS n FROM trades
   WINDOW TUMBLING (SIZE 1 MINUTE) GROUP BY symbol;
 CREATE TABLE totals AS SELECT symbol, SUM(quantity) AS total FROM trades GROUP BY symbol;
+CREATE TABLE balances (CHECK (balance >= 0)) AS SELECT symbol, SUM(amount) AS balance FROM trades GROUP BY symbol;
 CREATE VIEW cheap AS SELECT symbol, price FROM trades WHERE price < 10;
 ";
 
@@ -72,6 +73,7 @@ impl Catalog for TestCatalog {
             kind: velostream_sql::catalog::RelationKind::Stream,
             schema: Arc::new(schema),
             definition: None,
+            checks: Vec::new(),
             is_source: true,
             event_time: None,
         }))

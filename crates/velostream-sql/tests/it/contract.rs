@@ -60,6 +60,14 @@ pub fn check_plan(plan: &LogicalPlan) {
             assert_eq!(schema.updating, input.schema().updating || !calls.is_empty());
             check_plan(input);
         }
+        LogicalPlan::Check { input, checks, schema } => {
+            assert_eq!(schema, input.schema());
+            for (check, _) in checks {
+                check_expr(check, input.schema());
+                assert_eq!(check.data_type, DataType::Boolean);
+            }
+            check_plan(input);
+        }
         LogicalPlan::Limit { input, schema, .. } => {
             assert_eq!(schema, input.schema());
             check_plan(input);

@@ -106,6 +106,21 @@ fn expansion_reaches_the_sources() {
 }
 
 #[test]
+fn expansion_keeps_checks() {
+    let options = BindOptions { expand: true, ..BindOptions::default() };
+    let wanted = [
+        "changes (balance DECIMAL(38, 2))",
+        "Project balance [updating]",
+        "Filter (symbol = 'A') [key symbol] [updating]",
+        "Check (balance >= 0.00) [key symbol] [updating]",
+        "Project symbol, sum AS balance [key symbol] [updating]",
+        "Aggregate by symbol compute SUM(amount) [key symbol] [updating]",
+        "Source trades",
+    ];
+    check("SELECT balance FROM balances WHERE symbol = 'A'", &Params::default(), options, &wanted);
+}
+
+#[test]
 fn a_snapshot_is_not_final_and_may_be_limited() {
     let options = BindOptions { snapshot: true, ..BindOptions::default() };
     let found = outcome("SELECT * FROM accounts LIMIT 2", &Params::default(), options);

@@ -166,9 +166,6 @@ fn show(statement: &Statement) -> Vec<String> {
                 vec![format!("derived {:?} {} {}", relation.kind, relation.name, columns(&relation.schema))];
             lines.push(format!("definition {}", relation.definition.as_deref().unwrap_or("none")));
             lines.extend(show_query("", &create.query));
-            for (check, text) in &create.checks {
-                lines.push(format!("check {text}: {}", expression(check, &relation.schema)));
-            }
             lines
         }
         Statement::CreateView(create) => {
