@@ -10,3 +10,4 @@ pub mod expr;
 pub mod operators;
 pub mod state;
 pub mod time;
+pub mod value;
