@@ -103,6 +103,8 @@ pub struct BoundQuery {
     pub plan: LogicalPlan,
     /// The mode, default applied.
     pub emit: EmitMode,
+    /// Every relation that the text names, and those that expanded views and relations name in turn.
+    pub reads: Vec<RelationId>,
 }
 
 /// CREATE STREAM | TABLE with columns.

@@ -18,7 +18,7 @@ use sqlparser::ast as syntax;
 const FIRST_CALL: usize = 1 << 24;
 
 /// The aggregates of this build.
-pub(super) const NAMES: [&str; 5] = ["COUNT", "SUM", "AVG", "MIN", "MAX"];
+pub const NAMES: [&str; 5] = ["COUNT", "SUM", "AVG", "MIN", "MAX"];
 
 /// Whether a name, in capitals, is one of them.
 pub(super) fn is_aggregate(name: &str) -> bool {
@@ -174,6 +174,9 @@ impl Binder<'_> {
             ExprKind::RowTime => {
                 let message = "ROWTIME must stand in GROUP BY or inside an aggregate";
                 return Err(self.error(ErrorCode::Type, expr.span, message));
+            }
+            ExprKind::Call { function, name, .. } if self.volatile.contains(&function) => {
+                return Err(self.refuse_volatile(name, expr.span));
             }
             _ => None,
         };

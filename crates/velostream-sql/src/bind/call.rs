@@ -15,8 +15,8 @@ use crate::suggest::did_you_mean;
 use crate::types::DataType;
 use sqlparser::ast as syntax;
 
-/// Functions of this module, for suggestions.
-const CONDITIONAL: &[&str] = &["COALESCE", "IFNULL", "NVL", "NULLIF", "IF"];
+/// The conditional functions, which the binder itself knows.
+pub const CONDITIONAL: [&str; 5] = ["COALESCE", "IFNULL", "NVL", "NULLIF", "IF"];
 
 /// The arguments of a call, as written.
 pub(super) struct Call<'s> {
@@ -285,9 +285,11 @@ impl Binder<'_> {
         scope: &Scope,
     ) -> Bound<Expr> {
         let signature = self.signature(name, &arguments, name_span, span)?;
-        if signature.volatile && scope.schema.updating {
-            let message = format!("{} cannot be used over rows that are updated", signature.name);
-            return Err(self.error(ErrorCode::Updating, name_span, message));
+        if signature.volatile {
+            self.volatile.insert(signature.id);
+            if scope.schema.updating {
+                return Err(self.refuse_volatile(signature.name, name_span));
+            }
         }
         let nullable =
             signature.nullable || signature.strict && arguments.iter().any(|argument| argument.nullable);
@@ -297,6 +299,12 @@ impl Binder<'_> {
         }
         let kind = ExprKind::Call { function: signature.id, name: signature.name, arguments: cast };
         Ok(Expr { kind, data_type: signature.returns, nullable, span })
+    }
+
+    /// A function of the clock or of chance over updating rows would not give twice what it gave once.
+    pub(super) fn refuse_volatile(&mut self, name: &str, span: Span) -> Reported {
+        let message = format!("{name} cannot be used over rows that are updated");
+        self.error(ErrorCode::Updating, span, message)
     }
 
     /// An argument as the kernel takes it. The registry has chosen; what it chose is a legal cast.

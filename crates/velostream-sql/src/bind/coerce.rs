@@ -48,6 +48,11 @@ impl Binder<'_> {
             ExprKind::Literal(literal) => literal::convert(literal, expr.data_type, to).is_some(),
             _ => false,
         };
+        if let (ExprKind::Literal(text), DataType::Decimal { .. }) = (&expr.kind, to)
+            && let Some(literal) = literal::decimal_text(text, to)
+        {
+            return Ok(Expr { kind: ExprKind::Literal(literal), data_type: to, ..expr });
+        }
         if constant || types::assignable(expr.data_type, to) {
             return Ok(cast_to(expr, to));
         }

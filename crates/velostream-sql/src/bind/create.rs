@@ -10,7 +10,6 @@ use crate::diagnostic::{Diagnostic, ErrorCode, Span};
 use crate::plan::{BinaryOp, EmitMode, Expr, ExprKind, Interval, Literal, LogicalPlan};
 use crate::statement::{CreateDerived, CreateSource, CreateView, SourceOptions, Statement};
 use crate::types::{DataType, Field, Schema};
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// Whether a new relation may have a name.
@@ -279,8 +278,7 @@ impl Binder<'_> {
             return Err(self.unsupported(name.span, message));
         }
         query.plan = checked(query.plan, checks);
-        let reads = read_relations(&query.plan);
-        if replaces.is_some_and(|replaced| reads.contains(&replaced)) {
+        if replaces.is_some_and(|replaced| query.reads.contains(&replaced)) {
             let message = format!("{} cannot be read by what replaces it", name.value);
             return Err(self.error(ErrorCode::Argument, name.span, message));
         }
@@ -300,8 +298,7 @@ impl Binder<'_> {
         });
         self.catalog.add(Arc::clone(&relation));
         Ok(if view {
-            let reads = reads.into_iter().collect();
-            Statement::CreateView(CreateView { relation, replaces, reads, schema })
+            Statement::CreateView(CreateView { relation, replaces, reads: query.reads, schema })
         } else {
             Statement::CreateDerived(CreateDerived { relation, replaces, query, options })
         })
@@ -362,27 +359,6 @@ fn checked(plan: LogicalPlan, checks: Vec<(Expr, Arc<str>)>) -> LogicalPlan {
     }
     let schema = Arc::clone(plan.schema());
     LogicalPlan::Check { input: Box::new(plan), checks, schema }
-}
-
-/// The relations that a plan reads.
-fn read_relations(plan: &LogicalPlan) -> BTreeSet<RelationId> {
-    let mut read = BTreeSet::new();
-    let mut rest = vec![plan];
-    while let Some(plan) = rest.pop() {
-        match plan {
-            LogicalPlan::Source { relation, .. } => {
-                read.insert(relation.0.id);
-            }
-            LogicalPlan::Values { .. } => {}
-            LogicalPlan::Filter { input, .. }
-            | LogicalPlan::Project { input, .. }
-            | LogicalPlan::Aggregate { input, .. }
-            | LogicalPlan::Check { input, .. }
-            | LogicalPlan::Limit { input, .. }
-            | LogicalPlan::Final { input, .. } => rest.push(input),
-        }
-    }
-    read
 }
 
 /// The delay in the forms that need no types: `c` and `c - INTERVAL ...`, which a BIGINT column has too.

@@ -79,12 +79,17 @@ pub(super) fn convert(literal: &Literal, from: DataType, to: DataType) -> Option
         (Literal::Date(days), DataType::Timestamp) => {
             i64::from(*days).checked_mul(time::DAY_MICROS).map(Literal::Timestamp)
         }
-        (Literal::Double(_), DataType::Double) => Some(literal.clone()),
         _ => convert_number(literal, from, to),
     }
 }
 
 fn convert_number(literal: &Literal, from: DataType, to: DataType) -> Option<Literal> {
+    if let Literal::Double(value) = literal {
+        let (literal, data_type) = number(&value.abs().to_string())?;
+        let signed =
+            if value.is_sign_negative() { negate(&literal, data_type)? } else { (literal, data_type) };
+        return convert_number(&signed.0, signed.1, to);
+    }
     let (digits, scale) = match (literal, from) {
         (Literal::Int(value), _) => (i128::from(*value), 0),
         (Literal::BigInt(value), _) => (i128::from(*value), 0),
@@ -110,6 +115,24 @@ fn rescale(digits: i128, from: u8, to: u8) -> Option<i128> {
     }
     let unit = 10_i128.checked_pow(u32::from(from - to))?;
     (digits % unit == 0).then_some(digits / unit)
+}
+
+/// A constant text as the DECIMAL that it spells; DECIMALs are texts in JavaScript.
+pub(super) fn decimal_text(literal: &Literal, to: DataType) -> Option<Literal> {
+    let Literal::String(text) = literal else {
+        return None;
+    };
+    let text = text.trim();
+    let (sign, digits) = match text.strip_prefix('-') {
+        Some(rest) => (true, rest),
+        None => (false, text),
+    };
+    if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.') {
+        return None;
+    }
+    let (literal, data_type) = number(digits)?;
+    let (literal, data_type) = if sign { negate(&literal, data_type)? } else { (literal, data_type) };
+    convert_number(&literal, data_type, to)
 }
 
 /// An expression cast to a type that it widens to; constants are converted here and now.

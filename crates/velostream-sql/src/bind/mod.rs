@@ -23,7 +23,7 @@ mod types;
 mod window;
 
 use crate::ast;
-use crate::catalog::{Catalog, FunctionCatalog, Relation};
+use crate::catalog::{Catalog, FunctionCatalog, FunctionId, Relation, RelationId};
 use crate::diagnostic::{Diagnostic, Diagnostics, ErrorCode, Span};
 use crate::parse::{expr_span, parse_script};
 use crate::statement::{BoundQuery, Statement};
@@ -31,8 +31,11 @@ use crate::suggest::did_you_mean;
 use overlay::Overlay;
 use parameters::Parameters;
 use sqlparser::ast as syntax;
+use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
+pub use aggregate::NAMES as AGGREGATES;
+pub use call::CONDITIONAL;
 pub(crate) use operator::balanced;
 pub use parameters::Params;
 
@@ -107,6 +110,10 @@ pub(crate) struct Binder<'a> {
     incomplete: bool,
     /// While a view is expanded: where its name stands, which is the place of all that it contains.
     expanding: Option<Span>,
+    /// The relations named so far by the query in hand, those inside views included.
+    reads: BTreeSet<RelationId>,
+    /// The functions met that depend on more than their arguments.
+    volatile: HashSet<FunctionId>,
     /// How many views are being expanded inside each other.
     expansion_depth: usize,
 }
@@ -126,6 +133,8 @@ impl<'a> Binder<'a> {
             errors: Vec::new(),
             incomplete: false,
             expanding: None,
+            reads: BTreeSet::new(),
+            volatile: HashSet::new(),
             expansion_depth: 0,
         }
     }

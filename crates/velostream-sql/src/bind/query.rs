@@ -49,6 +49,14 @@ impl Binder<'_> {
 
     /// A SELECT with LIMIT and EMIT; `window_is_final` is whether a window makes it FINAL.
     pub(super) fn query(&mut self, query: &Query, window_is_final: bool) -> Bound<BoundQuery> {
+        self.reads.clear();
+        let mut bound = self.query_of_view(query, window_is_final)?;
+        bound.reads = self.reads.iter().copied().collect();
+        Ok(bound)
+    }
+
+    /// The same inside a query whose reads are being collected.
+    fn query_of_view(&mut self, query: &Query, window_is_final: bool) -> Bound<BoundQuery> {
         let Selected { mut plan, windowed } = self.select_query(query, &[])?;
         let default = if windowed && window_is_final { EmitMode::Final } else { EmitMode::Changes };
         let emit = query.emit.map_or(default, |(mode, _)| mode);
@@ -59,7 +67,7 @@ impl Binder<'_> {
             plan = self.limit(plan, limit)?;
         }
         let plan = crate::optimize::optimize(schema::finalise(plan, emit));
-        Ok(BoundQuery { text: Arc::clone(&query.text), plan, emit })
+        Ok(BoundQuery { text: Arc::clone(&query.text), plan, emit, reads: Vec::new() })
     }
 
     fn limit(&mut self, input: LogicalPlan, ast: &syntax::Expr) -> Bound<LogicalPlan> {
@@ -386,6 +394,7 @@ impl Binder<'_> {
             return self.file("stdin", name.span).map(source);
         }
         let relation = self.relation(name)?;
+        self.reads.insert(relation.id);
         let expand = relation.kind == RelationKind::View || self.options.expand && !relation.is_source;
         match &relation.definition {
             Some(definition) if expand => self.expand(&relation, definition, name.span),
@@ -409,7 +418,7 @@ impl Binder<'_> {
         let outer = self.expanding;
         self.expanding = outer.or(Some(span));
         self.expansion_depth += 1;
-        let bound = self.query(&query, relation.kind == RelationKind::Stream);
+        let bound = self.query_of_view(&query, relation.kind == RelationKind::Stream);
         let bound = bound.and_then(|query| self.with_checks(query.plan, relation));
         self.expansion_depth -= 1;
         self.expanding = outer;

@@ -8,6 +8,7 @@ mod catalog;
 mod contract;
 mod interface;
 mod limits;
+mod places;
 
 use catalog::{TestCatalog, TestFunctions};
 use std::path::{Path, PathBuf};
