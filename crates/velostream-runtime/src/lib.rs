@@ -7,6 +7,7 @@
 mod api;
 mod engine;
 mod error;
+pub mod ingest;
 mod processor;
 
 pub use api::*;

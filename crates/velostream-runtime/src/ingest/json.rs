@@ -1,0 +1,407 @@
+//! JSON records straight into columns: NDJSON, concatenated objects or arrays of objects.
+//!
+//! Directed by the schema: a member that is no column is checked and skipped without being built. A record
+//! that is not JSON, or does not fit, is taken out whole; reading goes on at the next record that can be
+//! told from it: behind a line end, or, in an array, behind `},` where an object begins.
+
+use super::convert::{self, SourceFormat};
+use super::json_scan::{Cursor, Fault, Kind, NumberToken, StringToken, unescape};
+use super::{Decoded, RECORD_BYTES_MAX};
+use velostream_engine::column::{Column, Values};
+use velostream_sql::types::{DataType, Field};
+
+/// Decodes the records of one relation from chunks that may end anywhere.
+#[derive(Debug)]
+pub struct JsonDecoder {
+    format: SourceFormat,
+    /// Per field, its name with the closing quote: what stands behind a member's opening quote.
+    quoted_names: Vec<Vec<u8>>,
+    /// Bytes of records that are not complete yet.
+    pending: Vec<u8>,
+    /// Bytes of the input before `pending`.
+    position: u64,
+    in_array: bool,
+    scratch: Vec<u8>,
+}
+
+/// Why a record is not taken.
+enum Refusal {
+    Fault(Fault),
+    /// Well-formed, up to this offset, but not what the relation expects.
+    Unfit(usize, String),
+}
+
+impl From<Fault> for Refusal {
+    fn from(fault: Fault) -> Self {
+        Self::Fault(fault)
+    }
+}
+
+impl JsonDecoder {
+    /// A decoder at the start of an input.
+    #[must_use]
+    pub fn new(format: SourceFormat) -> Self {
+        let quoted = |field: &Field| [field.name.as_bytes(), b"\""].concat();
+        let quoted_names = format.fields.iter().map(quoted).collect();
+        Self { format, quoted_names, pending: Vec::new(), position: 0, in_array: false, scratch: Vec::new() }
+    }
+
+    /// Decodes what `chunk` completes and appends it to `out`; `end` says that nothing follows.
+    pub fn push(&mut self, chunk: &[u8], end: bool, out: &mut Decoded) {
+        if self.pending.is_empty() {
+            let consumed = self.decode(chunk, end, out);
+            self.pending.extend_from_slice(&chunk[consumed..]);
+            self.position += consumed as u64;
+        } else {
+            self.pending.extend_from_slice(chunk);
+            // Only a brace, a bracket or a line end can complete a record or show that it is broken.
+            let telling = memchr::memchr3(b'}', b']', b'\n', chunk).is_some();
+            if !telling && !end && self.pending.len() <= RECORD_BYTES_MAX {
+                return;
+            }
+            let mut pending = std::mem::take(&mut self.pending);
+            let consumed = self.decode(&pending, end, out);
+            pending.drain(..consumed);
+            self.pending = pending;
+            self.position += consumed as u64;
+        }
+        if end {
+            self.finish(out);
+        }
+    }
+
+    fn finish(&mut self, out: &mut Decoded) {
+        if std::mem::take(&mut self.in_array) {
+            out.push_bad(b"", self.position, "the array of records is not closed".to_owned());
+        }
+        self.pending.clear();
+        self.position = 0;
+    }
+
+    /// Decodes whole records from the front of `bytes` and gives how many bytes they took.
+    fn decode(&mut self, bytes: &[u8], end: bool, out: &mut Decoded) -> usize {
+        let valid_to = match simdutf8::compat::from_utf8(bytes) {
+            Ok(_) => bytes.len(),
+            Err(error) => error.valid_up_to(),
+        };
+        let mut cursor = Cursor { bytes, at: self.byte_order_mark(bytes) };
+        loop {
+            cursor.skip_space();
+            let start = cursor.at;
+            match bytes.get(start) {
+                None => return start,
+                Some(b'[') if !self.in_array => self.in_array = true,
+                Some(b',') if self.in_array => {}
+                Some(b']') if self.in_array => self.in_array = false,
+                _ => {
+                    match self.record(&mut cursor, valid_to, out) {
+                        Ok(()) => out.finish_row(),
+                        Err(Refusal::Fault(Fault::Incomplete))
+                            if !end && bytes.len() - start <= RECORD_BYTES_MAX =>
+                        {
+                            out.undo_row();
+                            return start;
+                        }
+                        Err(refusal) => {
+                            out.undo_row();
+                            let Some(next) = self.refuse(bytes, start, end, refusal, out) else {
+                                return start;
+                            };
+                            cursor.at = next;
+                        }
+                    }
+                    continue;
+                }
+            }
+            cursor.at = start + 1;
+        }
+    }
+
+    fn byte_order_mark(&self, bytes: &[u8]) -> usize {
+        if self.position == 0 && bytes.starts_with(b"\xef\xbb\xbf") { 3 } else { 0 }
+    }
+
+    /// Hands the refused record on and gives the offset to go on from, or `None` to wait for more bytes.
+    fn refuse(
+        &self,
+        bytes: &[u8],
+        start: usize,
+        end: bool,
+        refusal: Refusal,
+        out: &mut Decoded,
+    ) -> Option<usize> {
+        let (next, message) = match refusal {
+            Refusal::Unfit(next, message) => (next, message),
+            Refusal::Fault(fault) => {
+                let full = end || bytes.len() - start > RECORD_BYTES_MAX;
+                let next = resume(bytes, start, self.in_array).or(full.then_some(bytes.len()))?;
+                let message = match fault {
+                    Fault::Incomplete => "malformed JSON: the record does not end".to_owned(),
+                    Fault::Malformed(at, expected) => {
+                        format!("malformed JSON: expected {expected} at byte {} of the record", at - start)
+                    }
+                };
+                (next, message)
+            }
+        };
+        out.push_bad(bytes[start..next].trim_ascii_end(), self.position + start as u64, message);
+        Some(next)
+    }
+
+    /// Reads the record at the cursor into the columns, which may be left uneven if it fails.
+    fn record(&mut self, cursor: &mut Cursor<'_>, valid_to: usize, out: &mut Decoded) -> Result<(), Refusal> {
+        let start = cursor.at;
+        if cursor.bytes[start] != b'{' {
+            return Err(Fault::Malformed(start, "an object").into());
+        }
+        cursor.at += 1;
+        let mut unfit = None;
+        if cursor.peek()? == b'}' {
+            cursor.at += 1;
+        } else {
+            self.members(cursor, out, &mut unfit)?;
+        }
+        let record = &cursor.bytes[start..cursor.at];
+        if cursor.at > valid_to && simdutf8::basic::from_utf8(record).is_err() {
+            return Err(Refusal::Unfit(cursor.at, "invalid UTF-8".to_owned()));
+        }
+        match unfit {
+            None => Ok(()),
+            Some(message) => Err(Refusal::Unfit(cursor.at, message)),
+        }
+    }
+
+    fn members(
+        &mut self,
+        cursor: &mut Cursor<'_>,
+        out: &mut Decoded,
+        unfit: &mut Option<String>,
+    ) -> Result<(), Fault> {
+        let row = out.rows;
+        let mut next = 0;
+        loop {
+            if cursor.peek()? != b'"' {
+                return Err(Fault::Malformed(cursor.at, "a member name in quotes"));
+            }
+            let found = self.member(cursor, next)?;
+            cursor.expect(b':', "a colon")?;
+            match found {
+                None => {
+                    cursor.skip_value()?;
+                }
+                Some(index) => {
+                    next = index + 1;
+                    let column = &mut out.columns[index];
+                    column.truncate(row);
+                    if let Some(message) = self.value(cursor, column)? {
+                        let name = &self.format.fields[index].name;
+                        unfit.get_or_insert_with(|| format!("{name}: {message}"));
+                    }
+                }
+            }
+            match cursor.peek()? {
+                b',' => cursor.at += 1,
+                b'}' => {
+                    cursor.at += 1;
+                    return Ok(());
+                }
+                _ => return Err(Fault::Malformed(cursor.at, "a comma or }")),
+            }
+        }
+    }
+
+    /// Reads a member's name and gives its column; `expected` is the one to try first.
+    #[inline]
+    fn member(&mut self, cursor: &mut Cursor<'_>, expected: usize) -> Result<Option<usize>, Fault> {
+        if let Some(name) = self.quoted_names.get(expected) {
+            if cursor.bytes[cursor.at + 1..].starts_with(name) {
+                cursor.at += 1 + name.len();
+                return Ok(Some(expected));
+            }
+        }
+        let token = cursor.string()?;
+        let name = text(token, &mut self.scratch);
+        Ok(self.format.fields.iter().position(|field| field.name.as_bytes() == name))
+    }
+
+    /// Appends the value at the cursor to `column`, or gives the reason why it does not fit.
+    #[inline]
+    fn value(&mut self, cursor: &mut Cursor<'_>, column: &mut Column) -> Result<Option<String>, Fault> {
+        let start = {
+            cursor.skip_space();
+            cursor.at
+        };
+        let kind = cursor.kind()?;
+        match kind {
+            Kind::Null => {
+                cursor.word("null")?;
+                column.push_null();
+                return Ok(None);
+            }
+            Kind::String => {
+                let token = cursor.string()?;
+                let value = text(token, &mut self.scratch);
+                return Ok(string_value(column, value, &self.format));
+            }
+            Kind::Number => {
+                let number = cursor.number()?;
+                if let Some(result) = number_value(column, &number) {
+                    return Ok(result);
+                }
+            }
+            Kind::True | Kind::False => {
+                cursor.word(if kind == Kind::True { "true" } else { "false" })?;
+                if let Values::Bool(values) = &mut column.values {
+                    values.push(u8::from(kind == Kind::True));
+                    column.validity.push(values.len() - 1, true);
+                    return Ok(None);
+                }
+            }
+            Kind::Nested => {
+                cursor.skip_value()?;
+            }
+        }
+        let raw = &cursor.bytes[start..cursor.at];
+        if self.format.json_text && column.data_type == DataType::String {
+            return Ok(convert::push_text(column, raw, None).err());
+        }
+        Ok(Some(convert::unfit(column.data_type, raw)))
+    }
+}
+
+/// A string token's value; `scratch` holds it where it was escaped.
+fn text<'a>(token: StringToken<'a>, scratch: &'a mut Vec<u8>) -> &'a [u8] {
+    if !token.escaped {
+        return token.raw;
+    }
+    scratch.clear();
+    unescape(token, scratch);
+    scratch
+}
+
+/// Text fits text, bytes (base64), dates and times, and exact decimals; never the other numbers.
+#[inline]
+fn string_value(column: &mut Column, value: &[u8], format: &SourceFormat) -> Option<String> {
+    match column.data_type {
+        DataType::String => {
+            if let Values::Text(values) = &mut column.values {
+                values.push(value);
+                // Invalid UTF-8 is found over the whole record.
+                column.validity.push(values.len() - 1, true);
+            }
+            None
+        }
+        DataType::Bytes
+        | DataType::Date
+        | DataType::Time
+        | DataType::Timestamp
+        | DataType::Decimal { .. } => {
+            convert::push_text(column, value, format.timestamp_format.as_ref()).err()
+        }
+        other => Some(convert::unfit(other, value)),
+    }
+}
+
+/// Appends a number, `None` if the column's type takes no numbers.
+#[inline]
+fn number_value(column: &mut Column, number: &NumberToken<'_>) -> Option<Option<String>> {
+    let rows = column.len();
+    let data_type = column.data_type;
+    let pushed = match &mut column.values {
+        Values::F64(values) => double(number).map(|value| values.push(value)),
+        Values::I32(values) if data_type == DataType::Int => {
+            integer(number).and_then(|value| i32::try_from(value).ok()).map(|value| values.push(value))
+        }
+        Values::I64(values) if data_type == DataType::BigInt => {
+            integer(number).map(|value| values.push(value))
+        }
+        Values::I64(values) if data_type == DataType::Timestamp => {
+            epoch_micros(number).map(|value| values.push(value))
+        }
+        Values::I128(values) => std::str::from_utf8(number.text)
+            .ok()
+            .and_then(|text| convert::parse_decimal(text, data_type))
+            .map(|value| values.push(value)),
+        _ => return None,
+    };
+    if pushed.is_none() {
+        return Some(Some(convert::unfit(data_type, number.text)));
+    }
+    column.validity.push(rows, true);
+    Some(None)
+}
+
+/// The powers of ten that are exact doubles.
+const EXACT_POWERS: [f64; 23] = [
+    1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18,
+    1e19, 1e20, 1e21, 1e22,
+];
+
+/// The nearest double; `None` past the largest one. One multiplication or division of exact doubles rounds
+/// once, as W. D. Clinger showed ("How to Read Floating Point Numbers Accurately", 1990).
+#[inline]
+fn double(number: &NumberToken<'_>) -> Option<f64> {
+    const EXACT_MAX: u64 = 1 << 53;
+    let power = EXACT_POWERS.get(number.exponent.unsigned_abs() as usize);
+    let size = match power {
+        Some(power) if number.exact && number.mantissa <= EXACT_MAX => {
+            let mantissa = number.mantissa as f64;
+            if number.exponent < 0 { mantissa / power } else { mantissa * power }
+        }
+        _ => {
+            let value: f64 = std::str::from_utf8(number.text).ok()?.parse().ok()?;
+            return value.is_finite().then_some(value);
+        }
+    };
+    Some(if number.negative { -size } else { size })
+}
+
+/// The exact integer, also of `1.0` or `1e3`.
+#[inline]
+fn integer(number: &NumberToken<'_>) -> Option<i64> {
+    let mut mantissa = i128::from(number.mantissa);
+    if number.exponent != 0 {
+        let factor = 10i128.checked_pow(number.exponent.unsigned_abs())?;
+        mantissa = if number.exponent > 0 {
+            mantissa.checked_mul(factor)?
+        } else if mantissa % factor == 0 {
+            mantissa / factor
+        } else {
+            return None;
+        };
+    }
+    if !number.exact {
+        return None;
+    }
+    i64::try_from(if number.negative { -mantissa } else { mantissa }).ok()
+}
+
+/// Epoch milliseconds, fractions kept to the microsecond.
+fn epoch_micros(number: &NumberToken<'_>) -> Option<i64> {
+    if let Some(millis) = integer(number) {
+        return millis.checked_mul(1_000);
+    }
+    let micros = (double(number)? * 1_000.0).round();
+    // The first double past the largest 64-bit integer is 2^63.
+    (micros.abs() < 9_223_372_036_854_775_808.0).then_some(micros as i64)
+}
+
+/// Where reading goes on behind a broken record that begins at `start`: behind the line end; in an array
+/// behind a line end that an object follows, or at the comma of `},{`. `None` while more bytes may tell.
+fn resume(bytes: &[u8], start: usize, in_array: bool) -> Option<usize> {
+    if !in_array {
+        return memchr::memchr(b'\n', &bytes[start..]).map(|offset| start + offset + 1);
+    }
+    let follows = |from: usize| {
+        let space = bytes[from..].iter().take_while(|byte| byte.is_ascii_whitespace()).count();
+        (from + space, bytes.get(from + space).copied())
+    };
+    memchr::memchr2_iter(b'\n', b'}', &bytes[start..]).find_map(|offset| {
+        let (next, byte) = follows(start + offset + 1);
+        match (bytes[start + offset], byte) {
+            (b'\n', Some(b'{')) => Some(next),
+            (b'}', Some(b',')) if follows(next + 1).1 == Some(b'{') => Some(next),
+            _ => None,
+        }
+    })
+}

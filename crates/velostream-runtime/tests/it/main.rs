@@ -1,0 +1,3 @@
+//! The runtime's integration tests.
+
+mod ingest;
