@@ -49,7 +49,7 @@ pub struct CsvRecord<'a> {
 
 impl<'a> CsvRecord<'a> {
     /// How many fields.
-    pub fn len(&self) -> usize {
+    pub fn width(&self) -> usize {
         self.ends.len()
     }
 
@@ -166,7 +166,7 @@ impl CsvDecoder {
         let Self { reader, format, header, targets } = self;
         reader.push(chunk, end, &mut |record| {
             if std::mem::take(header) {
-                *targets = (0..record.len()).map(|index| column_of(format, record.field(index))).collect();
+                *targets = (0..record.width()).map(|index| column_of(format, record.field(index))).collect();
                 return;
             }
             match decode(&record, format, targets, out) {
@@ -192,8 +192,8 @@ fn decode(
     targets: &[Option<usize>],
     out: &mut Decoded,
 ) -> Result<(), String> {
-    if record.len() != targets.len() {
-        return Err(format!("{} fields where {} are expected", record.len(), targets.len()));
+    if record.width() != targets.len() {
+        return Err(format!("{} fields where {} are expected", record.width(), targets.len()));
     }
     for (index, target) in targets.iter().enumerate() {
         let Some(target) = *target else { continue };

@@ -219,15 +219,17 @@ pub fn infer_csv(sample: &[u8], options: CsvOptions) -> Result<Inferred, String>
             None => {
                 let header = options.header;
                 let found =
-                    names.insert((0..record.len()).map(|index| csv_name(&record, index, header)).collect());
-                found.iter().for_each(|name| drop(guesses.column(name)));
+                    names.insert((0..record.width()).map(|index| csv_name(&record, index, header)).collect());
+                for name in found.iter() {
+                    guesses.column(name);
+                }
                 if header {
                     return;
                 }
                 found
             }
         };
-        if records < SAMPLE_RECORDS_MAX && names.len() == record.len() {
+        if records < SAMPLE_RECORDS_MAX && names.len() == record.width() {
             records += 1;
             names
                 .iter()

@@ -213,11 +213,11 @@ impl JsonDecoder {
     /// Reads a member's name and gives its column; `expected` is the one to try first.
     #[inline]
     fn member(&mut self, cursor: &mut Cursor<'_>, expected: usize) -> Result<Option<usize>, Fault> {
-        if let Some(name) = self.quoted_names.get(expected) {
-            if cursor.bytes[cursor.at + 1..].starts_with(name) {
-                cursor.at += 1 + name.len();
-                return Ok(Some(expected));
-            }
+        if let Some(name) = self.quoted_names.get(expected)
+            && cursor.bytes[cursor.at + 1..].starts_with(name)
+        {
+            cursor.at += 1 + name.len();
+            return Ok(Some(expected));
         }
         let token = cursor.string()?;
         let name = text(token, &mut self.scratch);
