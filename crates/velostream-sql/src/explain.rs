@@ -213,9 +213,9 @@ fn decimal(digits: i128, data_type: DataType) -> String {
 
 fn interval(value: Interval) -> String {
     let mut parts = Vec::new();
-    for (count, unit) in [(value.months, "months"), (value.days, "days")] {
+    for (count, unit) in [(value.months, "month"), (value.days, "day")] {
         if count != 0 {
-            parts.push(format!("{count} {unit}"));
+            parts.push(counted(i64::from(count), unit));
         }
     }
     if value.micros != 0 || parts.is_empty() {
@@ -224,19 +224,18 @@ fn interval(value: Interval) -> String {
     format!("INTERVAL '{}'", parts.join(" "))
 }
 
+/// `1 day`, `2 days`
+fn counted(count: i64, unit: &str) -> String {
+    if count == 1 { format!("1 {unit}") } else { format!("{count} {unit}s") }
+}
+
 /// Microseconds in the largest unit that divides them.
 fn duration(micros: i64) -> String {
-    let units: [(i64, &str); 5] = [
-        (86_400_000_000, "days"),
-        (3_600_000_000, "hours"),
-        (60_000_000, "minutes"),
-        (1_000_000, "seconds"),
-        (1_000, "ms"),
-    ];
-    let unit = units.iter().find(|(size, _)| micros % size == 0 && micros != 0);
-    match unit {
-        Some((size, name)) => format!("{} {name}", micros / size),
-        None if micros == 0 => "0 seconds".to_owned(),
+    let units: [(i64, &str); 4] =
+        [(86_400_000_000, "day"), (3_600_000_000, "hour"), (60_000_000, "minute"), (1_000_000, "second")];
+    match units.iter().find(|(size, _)| micros % size == 0 && micros != 0) {
+        Some((size, unit)) => counted(micros / size, unit),
+        None if micros % 1_000 == 0 => format!("{} ms", micros / 1_000),
         None => format!("{micros} us"),
     }
 }

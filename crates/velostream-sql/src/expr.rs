@@ -93,6 +93,12 @@ pub fn for_each_column(expr: &Expr, f: &mut impl FnMut(usize)) {
     }
 }
 
+/// How many nodes an expression has.
+#[must_use]
+pub fn size(expr: &Expr) -> usize {
+    1 + children(expr).into_iter().map(size).sum::<usize>()
+}
+
 /// The expression without its places.
 fn without_spans(expr: &Expr) -> Expr {
     fn strip(expr: Expr) -> Expr {

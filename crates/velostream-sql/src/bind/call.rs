@@ -9,7 +9,7 @@ use super::window::same_window;
 use super::{Binder, Bound, Reported};
 use crate::catalog::{FunctionError, ScalarSignature};
 use crate::diagnostic::{Diagnostic, ErrorCode, Span};
-use crate::parse::token_span;
+use crate::parse::{BETWEEN_SYMMETRIC, token_span};
 use crate::plan::{BinaryOp, Expr, ExprKind, Literal};
 use crate::suggest::did_you_mean;
 use crate::types::DataType;
@@ -54,6 +54,7 @@ impl Binder<'_> {
         let arguments = self.arguments(&call, scope)?;
         match name.as_str() {
             "COALESCE" | "IFNULL" | "NVL" => self.coalesce(&name, arguments, &call),
+            BETWEEN_SYMMETRIC => self.between_symmetric(arguments, call.span),
             "NULLIF" => self.null_if(arguments, &call),
             "IF" => self.conditional(arguments, &call),
             _ => self.named_call(&call.name, arguments, call.name_span, call.span, scope),
@@ -180,6 +181,7 @@ impl Binder<'_> {
         };
         let first = self.typed(first);
         let data_type = first.data_type;
+        self.charge_copy(&first)?;
         let condition = self.compare_exprs(BinaryOp::Equal, first.clone(), second)?;
         let null = constant(Literal::Null, data_type, call.span);
         let kind = ExprKind::Case { branches: vec![(condition, null)], otherwise: Some(Box::new(first)) };

@@ -245,13 +245,18 @@ impl Binder<'_> {
         conditions: &[syntax::CaseWhen],
         scope: &mut Scope,
     ) -> Bound<Vec<Expr>> {
+        let operand = operand.map(|operand| self.expr(operand, scope)).transpose();
         let bound: Vec<Bound<Expr>> = conditions
             .iter()
-            .map(|when| match operand {
-                Some(operand) => self.compare(BinaryOp::Equal, operand, &when.condition, scope),
-                None => {
-                    let condition = self.expr(&when.condition, scope)?;
-                    self.boolean_operand(condition, "WHEN")
+            .map(|when| {
+                let condition = self.expr(&when.condition, scope)?;
+                match operand.as_ref() {
+                    Ok(Some(operand)) => {
+                        self.charge_copy(operand)?;
+                        self.compare_exprs(BinaryOp::Equal, operand.clone(), condition)
+                    }
+                    Ok(None) => self.boolean_operand(condition, "WHEN"),
+                    Err(reported) => Err(*reported),
                 }
             })
             .collect();

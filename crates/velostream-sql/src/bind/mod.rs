@@ -26,6 +26,7 @@ use crate::ast;
 use crate::catalog::{Catalog, FunctionCatalog, FunctionId, Relation, RelationId};
 use crate::diagnostic::{Diagnostic, Diagnostics, ErrorCode, Span};
 use crate::parse::{expr_span, parse_script};
+use crate::plan::Expr;
 use crate::statement::{BoundQuery, Statement};
 use crate::suggest::did_you_mean;
 use overlay::Overlay;
@@ -38,6 +39,9 @@ pub use aggregate::NAMES as AGGREGATES;
 pub use call::CONDITIONAL;
 pub(crate) use operator::balanced;
 pub use parameters::Params;
+
+/// Most nodes of expressions that a statement may copy, by aliases, BETWEEN, NULLIF and CASE.
+const COPIED_NODES_MAX: usize = 100_000;
 
 /// How a text is bound.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -114,6 +118,8 @@ pub(crate) struct Binder<'a> {
     reads: BTreeSet<RelationId>,
     /// The functions met that depend on more than their arguments.
     volatile: HashSet<FunctionId>,
+    /// Nodes of expressions that the statement in hand has copied.
+    copied: usize,
     /// How many views are being expanded inside each other.
     expansion_depth: usize,
 }
@@ -133,6 +139,7 @@ impl<'a> Binder<'a> {
             errors: Vec::new(),
             incomplete: false,
             expanding: None,
+            copied: 0,
             reads: BTreeSet::new(),
             volatile: HashSet::new(),
             expansion_depth: 0,
@@ -154,6 +161,7 @@ impl<'a> Binder<'a> {
 
     fn statement(&mut self, statement: &ast::Statement) -> Bound<Statement> {
         use ast::StatementKind as Kind;
+        self.copied = 0;
         let bound = match &statement.kind {
             Kind::CreateSource(create) => self.create_source(create),
             Kind::CreateAs(create) => self.create_as(create),
@@ -172,6 +180,16 @@ impl<'a> Binder<'a> {
         };
         self.incomplete |= bound.is_err();
         bound
+    }
+
+    /// Takes an expression that is about to be copied into account: copies of copies grow without bound.
+    fn charge_copy(&mut self, expr: &Expr) -> Bound<()> {
+        self.copied += crate::expr::size(expr);
+        if self.copied <= COPIED_NODES_MAX {
+            return Ok(());
+        }
+        let message = "expressions that use each other several times grow too large";
+        Err(self.error(ErrorCode::Limit, expr.span, message))
     }
 
     /// Collects an error. Inside an expanded view its place is where the view is named.

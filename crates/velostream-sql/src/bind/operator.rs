@@ -175,16 +175,27 @@ impl Binder<'_> {
         scope: &mut Scope,
     ) -> Bound<Expr> {
         let span = self.span(ast);
-        let mut operands = self.exprs([operand, low, high], scope)?;
+        let operands = self.exprs([operand, low, high], scope)?;
+        let [operand, low, high] = self.between_operands(operands)?;
+        self.charge_copy(&operand)?;
+        Ok(negated_if(negated, in_range(operand, low, high, span)))
+    }
+
+    /// `x BETWEEN a AND b OR x BETWEEN b AND a`
+    pub(super) fn between_symmetric(&mut self, operands: Vec<Expr>, span: Span) -> Bound<Expr> {
+        let [operand, low, high] = self.between_operands(operands)?;
+        for copied in [&operand, &operand, &operand, &low, &high] {
+            self.charge_copy(copied)?;
+        }
+        let straight = in_range(operand.clone(), low.clone(), high.clone(), span);
+        let swapped = in_range(operand, high, low, span);
+        let nullable = straight.nullable;
+        Ok(boolean(pair(BinaryOp::Or, vec![straight, swapped]), nullable, span))
+    }
+
+    fn between_operands(&mut self, mut operands: Vec<Expr>) -> Bound<[Expr; 3]> {
         self.unify(&mut operands, "BETWEEN compares")?;
-        let nullable = operands.iter().any(|operand| operand.nullable);
-        let high = operands.pop().expect("three operands");
-        let low = operands.pop().expect("three operands");
-        let operand = operands.pop().expect("three operands");
-        let above = boolean(pair(BinaryOp::GreaterOrEqual, vec![operand.clone(), low]), nullable, span);
-        let below = boolean(pair(BinaryOp::LessOrEqual, vec![operand, high]), nullable, span);
-        let both = boolean(pair(BinaryOp::And, vec![above, below]), nullable, span);
-        Ok(negated_if(negated, both))
+        Ok(<[Expr; 3]>::try_from(operands).expect("BETWEEN has three operands"))
     }
 
     /// `+ - * / %` of numbers, dates and intervals.
@@ -343,6 +354,14 @@ impl Binder<'_> {
         };
         Ok(negated_if(negated, self.call("REGEXP_LIKE", vec![operand, pattern], span, scope)?))
     }
+}
+
+/// `low <= operand AND operand <= high`
+fn in_range(operand: Expr, low: Expr, high: Expr, span: Span) -> Expr {
+    let nullable = operand.nullable || low.nullable || high.nullable;
+    let above = boolean(pair(BinaryOp::GreaterOrEqual, vec![operand.clone(), low]), nullable, span);
+    let below = boolean(pair(BinaryOp::LessOrEqual, vec![operand, high]), nullable, span);
+    boolean(pair(BinaryOp::And, vec![above, below]), nullable, span)
 }
 
 /// A constant takes the other side's type where it means the same in it; beside a DECIMAL it stays as exact

@@ -1,5 +1,6 @@
 //! Schemas of plan nodes: names of columns, and what each node does to key, window and updating.
 
+use crate::parse::BETWEEN_SYMMETRIC;
 use crate::plan::{AggregateCall, EmitMode, Expr, ExprKind, LogicalPlan, Window};
 use crate::types::{DataType, Field, Schema};
 use sqlparser::ast as syntax;
@@ -22,6 +23,7 @@ pub(super) fn item_name(ast: &syntax::Expr, expr: Option<&Expr>, fields: &[Field
         E::Identifier(ident) => window_name(&ident.value),
         E::CompoundIdentifier(parts) => parts.last().map_or(UNNAMED.into(), |part| window_name(&part.value)),
         E::Nested(inner) => item_name(inner, expr, fields),
+        E::Function(function) if function.name.to_string() == BETWEEN_SYMMETRIC => UNNAMED.into(),
         E::Function(function) => {
             function.name.0.last().map_or(UNNAMED.into(), |part| part.to_string().to_ascii_lowercase().into())
         }

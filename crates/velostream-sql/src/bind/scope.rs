@@ -125,6 +125,7 @@ impl Binder<'_> {
             }
         }
         if let Some((_, expr)) = scope.aliases.iter().rev().find(|(alias, _)| names(name, &alias.value)) {
+            self.charge_copy(expr)?;
             return Ok(expr.clone());
         }
         if let (Some(end), Some((start_at, end_at))) = (bound, scope.schema.window) {

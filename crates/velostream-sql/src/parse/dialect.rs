@@ -1,7 +1,10 @@
 //! The hooks by which sqlparser reads our expressions: PostgreSQL's operators and precedences, backtick
 //! quotes, `?`, `$name` and `:name` placeholders, BETWEEN SYMMETRIC.
 
-use sqlparser::ast::{BinaryOperator, Expr, UnaryOperator};
+use sqlparser::ast::{
+    Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList, FunctionArguments, Ident, ObjectName,
+    UnaryOperator,
+};
 use sqlparser::dialect::{Dialect, PostgreSqlDialect, Precedence};
 use sqlparser::keywords::Keyword;
 use sqlparser::parser::{Parser, ParserError};
@@ -198,16 +201,29 @@ fn signed(parser: &mut Parser, op: UnaryOperator) -> Result<Expr, ParserError> {
     Ok(Expr::UnaryOp { op, expr: Box::new(parser.parse_subexpr(SIGN_PRECEDENCE)?) })
 }
 
-/// `x BETWEEN SYMMETRIC a AND b` as `x BETWEEN a AND b OR x BETWEEN b AND a`.
+/// The name of the call that stands for BETWEEN SYMMETRIC; no text can spell it.
+pub(crate) const BETWEEN_SYMMETRIC: &str = "BETWEEN SYMMETRIC";
+
+/// `x BETWEEN SYMMETRIC a AND b` as a call of `x`, `a` and `b`.
 fn symmetric_between(between: Expr, negated: bool) -> Expr {
-    let mut swapped = between.clone();
-    if let Expr::Between { low, high, .. } = &mut swapped {
-        std::mem::swap(low, high);
-    }
-    let either = Expr::Nested(Box::new(Expr::BinaryOp {
-        left: Box::new(between),
-        op: BinaryOperator::Or,
-        right: Box::new(swapped),
-    }));
-    if negated { Expr::UnaryOp { op: UnaryOperator::Not, expr: Box::new(either) } } else { either }
+    let Expr::Between { expr, low, high, .. } = between else {
+        return between;
+    };
+    let argument = |expr: Box<Expr>| FunctionArg::Unnamed(FunctionArgExpr::Expr(*expr));
+    let arguments = FunctionArgumentList {
+        duplicate_treatment: None,
+        args: vec![argument(expr), argument(low), argument(high)],
+        clauses: Vec::new(),
+    };
+    let call = Expr::Function(Function {
+        name: ObjectName::from(vec![Ident::new(BETWEEN_SYMMETRIC)]),
+        uses_odbc_syntax: false,
+        parameters: FunctionArguments::None,
+        args: FunctionArguments::List(arguments),
+        within_group: Vec::new(),
+        filter: None,
+        null_treatment: None,
+        over: None,
+    });
+    if negated { Expr::UnaryOp { op: UnaryOperator::Not, expr: Box::new(call) } } else { call }
 }

@@ -19,6 +19,7 @@ use source::{Source, join, span_of};
 use sqlparser::tokenizer::{Token, TokenWithSpan};
 
 pub(crate) use cursor::unsupported;
+pub(crate) use dialect::BETWEEN_SYMMETRIC;
 pub use source::{CONDITIONS_MAX, NESTING_MAX, TEXT_BYTES_MAX};
 pub(crate) use source::{expr_span, join as join_spans, span_of as token_span};
 

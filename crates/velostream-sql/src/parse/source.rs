@@ -141,6 +141,8 @@ pub(super) fn split(tokens: Vec<TokenWithSpan>) -> Vec<Vec<TokenWithSpan>> {
 /// How deep the tree below an open bracket can be so far.
 #[derive(Default)]
 struct Level {
+    /// Whether CASE opened it, so that END closes it.
+    is_case: bool,
     /// Operators since the last comma, clause word, AND or OR.
     operators: usize,
     /// ANDs and ORs since the last comma or clause word.
@@ -154,11 +156,13 @@ pub(super) fn check_nesting(tokens: &[TokenWithSpan]) -> Result<(), Diagnostic> 
     for token in tokens {
         match &token.token {
             Token::LParen | Token::LBracket | Token::LBrace => levels.push(Level::default()),
-            Token::RParen | Token::RBracket | Token::RBrace if levels.len() > 1 => {
-                levels.pop();
+            Token::RParen | Token::RBracket | Token::RBrace => close(&mut levels),
+            Token::Word(word) if word.keyword == Keyword::CASE => {
+                levels.push(Level { is_case: true, ..Level::default() });
             }
-            Token::Word(word) if word.keyword == Keyword::CASE => levels.push(Level::default()),
-            Token::Word(word) if word.keyword == Keyword::END && levels.len() > 1 => {
+            Token::Word(word)
+                if word.keyword == Keyword::END && levels.last().is_some_and(|level| level.is_case) =>
+            {
                 levels.pop();
             }
             other => count(other, levels.last_mut().expect("the outermost level is never popped")),
@@ -177,17 +181,42 @@ pub(super) fn check_nesting(tokens: &[TokenWithSpan]) -> Result<(), Diagnostic> 
     Ok(())
 }
 
+/// Closes a bracket and every CASE that was left open in it.
+fn close(levels: &mut Vec<Level>) {
+    while levels.len() > 1 {
+        let closed = levels.pop().expect("more than one level");
+        if !closed.is_case {
+            return;
+        }
+    }
+}
+
 fn count(token: &Token, level: &mut Level) {
+    let end = Level { is_case: level.is_case, ..Level::default() };
     match token {
-        Token::Comma => *level = Level::default(),
+        Token::Comma => *level = end,
         Token::Word(word) => match word.keyword {
             Keyword::AND | Keyword::OR => {
                 level.operators = 0;
                 level.conditions += 1;
             }
-            Keyword::NOT | Keyword::IS | Keyword::IN | Keyword::LIKE | Keyword::ILIKE | Keyword::BETWEEN => {
-                level.operators += 1;
-            }
+            Keyword::NOT
+            | Keyword::IS
+            | Keyword::IN
+            | Keyword::LIKE
+            | Keyword::ILIKE
+            | Keyword::RLIKE
+            | Keyword::REGEXP
+            | Keyword::SIMILAR
+            | Keyword::BETWEEN
+            | Keyword::OVERLAPS
+            | Keyword::XOR
+            | Keyword::DIV
+            | Keyword::MEMBER
+            | Keyword::OPERATOR
+            | Keyword::AT
+            | Keyword::COLLATE
+            | Keyword::INTERVAL => level.operators += 1,
             Keyword::SELECT
             | Keyword::FROM
             | Keyword::WHERE
@@ -199,7 +228,7 @@ fn count(token: &Token, level: &mut Level) {
             | Keyword::WHEN
             | Keyword::THEN
             | Keyword::ELSE
-            | Keyword::AS => *level = Level::default(),
+            | Keyword::AS => *level = end,
             _ => {}
         },
         Token::Whitespace(_)

@@ -54,6 +54,38 @@ fn deep_nesting_is_refused() {
 }
 
 #[test]
+fn words_that_are_no_operators_do_not_hide_depth() {
+    for depth in [1_000, 50_000] {
+        for sql in [
+            format!("SELECT {}", "(end ".repeat(depth)),
+            format!("SELECT {}1{}", "end(end, ".repeat(depth), ")".repeat(depth)),
+            format!("SELECT {}'1'", "INTERVAL ".repeat(depth)),
+            format!("SELECT ts{} FROM trades", " AT TIME ZONE 'UTC'".repeat(depth)),
+            format!("SELECT {}", "CASE end ".repeat(depth)),
+        ] {
+            let code = code_of(&sql);
+            assert!(matches!(code, ErrorCode::Limit | ErrorCode::Parse), "{code:?} {sql:.60}");
+        }
+    }
+}
+
+#[test]
+fn copies_of_copies_are_limited() {
+    let aliases: String = (1..60).map(|n| format!(", a{} + a{} AS a{n}", n - 1, n - 1)).collect();
+    let nested =
+        |open: &str, close: &str| format!("SELECT {}price{} FROM trades", open.repeat(60), close.repeat(60));
+    for sql in [
+        format!("SELECT quantity AS a0{aliases} FROM trades"),
+        nested("NULLIF(", ", 1)"),
+        nested("CASE ", " WHEN 1 THEN 1 WHEN 2 THEN 2 END"),
+        nested("IF(", " BETWEEN SYMMETRIC 1 AND 2, 1, 2)"),
+        nested("IF(", " BETWEEN 1 AND 2, 1, 2)"),
+    ] {
+        assert_eq!(code_of(&sql), ErrorCode::Limit, "{sql:.60}");
+    }
+}
+
+#[test]
 fn subqueries_are_limited() {
     let nested = |depth: usize| {
         format!("SELECT * FROM {}trades{}", "(SELECT * FROM ".repeat(depth), ")".repeat(depth))
