@@ -8,6 +8,7 @@ pub mod column;
 pub mod error;
 pub mod expr;
 pub mod operators;
+pub mod source;
 pub mod state;
 pub mod time;
 pub mod value;

@@ -1,5 +1,8 @@
 //! The nodes of a running plan: one folder or file per operator.
 
+pub mod check;
+pub mod map;
+
 use crate::batch::{ChangeBatch, Seq};
 use crate::error::{RecordError, Result};
 use crate::state::State;
@@ -39,6 +42,10 @@ pub trait Operator: Send {
     fn process(&mut self, input: &ChangeBatch, out: &mut ChangeBatch, ctx: &mut Context<'_>) -> Result<()>;
     /// Calls `visit` with every container, always in the same order.
     fn visit_state(&mut self, visit: &mut dyn FnMut(&mut dyn State));
+    /// Whether nothing can come any more, whatever the input.
+    fn is_finished(&self) -> bool {
+        false
+    }
     /// Groups or rows kept, for metrics.
     fn groups(&self) -> usize {
         0
