@@ -7,6 +7,7 @@ pub mod batch;
 pub mod column;
 pub mod error;
 pub mod expr;
+pub mod functions;
 pub mod operators;
 pub mod source;
 pub mod state;

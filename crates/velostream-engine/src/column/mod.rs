@@ -56,6 +56,24 @@ macro_rules! each {
             Values::Interval($v) => $body,
         }
     };
+    ($values:expr, $v:ident => $body:expr, $text:ident => $text_body:expr) => {
+        match $values {
+            Values::Bool($v) => $body,
+            Values::I32($v) => $body,
+            Values::I64($v) => $body,
+            Values::F64($v) => $body,
+            Values::I128($v) => $body,
+            Values::Text($text) => $text_body,
+            Values::Interval($v) => $body,
+        }
+    };
+}
+
+/// Puts the default value wherever `mask` is 0.
+fn blank<T: Copy + Default>(values: &mut [T], mask: &[u8]) {
+    for (value, &valid) in values.iter_mut().zip(mask) {
+        *value = if valid != 0 { *value } else { T::default() };
+    }
 }
 
 impl Column {
@@ -212,6 +230,26 @@ impl Column {
             Values::Text(v) => Literal::String(String::from_utf8_lossy(v.get(row)).into()),
             Values::Interval(v) => Literal::Interval(v[row]),
         }
+    }
+
+    /// Appends copies of row 0 until there are `rows` rows; for constants.
+    pub fn repeat_first(&mut self, rows: usize) {
+        let before = self.len();
+        if before >= rows {
+            return;
+        }
+        each!(&mut self.values, v => { let first = v[0]; v.resize(rows, first) }, text => text.repeat_first(rows));
+        if self.validity.is_valid(0) {
+            self.validity.extend_valid(before, rows - before);
+        } else {
+            self.validity.extend_mask(before, std::iter::repeat_n(0, rows - before));
+        }
+    }
+
+    /// Puts the default value wherever a row is NULL.
+    pub fn blank_nulls(&mut self) {
+        let Some(mask) = self.validity.mask() else { return };
+        each!(&mut self.values, v => blank(v, mask), text => text.blank(mask));
     }
 
     /// Bytes held, capacities included.

@@ -95,6 +95,13 @@ impl TextColumn {
         }
     }
 
+    /// The text of row `row` of a STRING column.
+    #[must_use]
+    #[inline]
+    pub fn str(&self, row: usize) -> &str {
+        std::str::from_utf8(self.get(row)).expect("a STRING column holds UTF-8")
+    }
+
     /// The views; two inline views are equal exactly if their values are.
     #[must_use]
     pub fn views(&self) -> &[TextView] {
@@ -152,6 +159,36 @@ impl TextColumn {
         let view = self.views.swap_remove(self.views.len() - 1);
         self.views[row] = view;
         self.disordered = true;
+    }
+
+    /// Whether row `row` equals row `other_row` of `other`.
+    #[must_use]
+    #[inline]
+    pub fn equals(&self, row: usize, other: &Self, other_row: usize) -> bool {
+        let (a, b) = (&self.views[row], &other.views[other_row]);
+        if a.length != b.length {
+            false
+        } else if a.is_inline() {
+            a.bytes == b.bytes
+        } else {
+            a.bytes[..4] == b.bytes[..4] && self.get(row) == other.get(other_row)
+        }
+    }
+
+    /// Appends copies of row 0, which share its bytes, until there are `rows` rows.
+    pub fn repeat_first(&mut self, rows: usize) {
+        let first = self.views[0];
+        self.disordered |= !first.is_inline();
+        self.views.resize(self.views.len().max(rows), first);
+    }
+
+    /// Makes the value empty wherever `mask` is 0.
+    pub fn blank(&mut self, mask: &[u8]) {
+        for (view, &valid) in self.views.iter_mut().zip(mask) {
+            if valid == 0 && !view.is_empty() {
+                *view = TextView::default();
+            }
+        }
     }
 
     /// Keeps the first `rows` rows; the heap goes when none is left.

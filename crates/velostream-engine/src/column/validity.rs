@@ -85,6 +85,24 @@ impl Validity {
         }
     }
 
+    /// Makes NULL whatever is NULL in `other`, a mask of the column's rows.
+    #[inline]
+    pub fn intersect(&mut self, other: &[u8]) {
+        if self.mask.is_empty() {
+            self.mask.extend_from_slice(other);
+        } else {
+            for (valid, &other) in self.mask.iter_mut().zip(other) {
+                *valid &= other;
+            }
+        }
+    }
+
+    /// Forgets all rows.
+    #[inline]
+    pub fn clear(&mut self) {
+        self.mask.clear();
+    }
+
     /// Keeps the first `rows` rows.
     pub fn truncate(&mut self, rows: usize) {
         self.mask.truncate(rows);

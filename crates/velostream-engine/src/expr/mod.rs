@@ -1,5 +1,8 @@
 //! Expressions: compiled once to a flat program over typed registers, one kernel call per node and batch.
 
+mod compile;
+pub(crate) mod kernel;
+mod kernels;
 mod program;
 
 pub use program::{Program, RowErrors};

@@ -1,26 +1,30 @@
-//! Text forms of scalar values: what casts, sources and sinks read and write.
+//! Text forms of scalar values, the calendar and exact decimals.
 //!
-//! Each parser takes the text forms that PostgreSQL takes for the type and gives `None` or an error for what
-//! it does not; each formatter appends to a string that the caller reuses.
+//! Casts, ingest and output all read and write values here, so a value has one text everywhere.
+//!
+//! | type | text |
+//! | --- | --- |
+//! | BOOLEAN | `true`, `false` |
+//! | DOUBLE | the shortest that reads back, as PostgreSQL writes it: `1`, `0.1`, `1e+20`, `NaN`, `Infinity` |
+//! | DECIMAL | all digits of its scale: `1.50` |
+//! | DATE | `2001-01-14` |
+//! | TIME | `21:55:00`, with up to six places where there is a fraction |
+//! | TIMESTAMP | `2001-01-14 21:55:00+00`, with a fraction as for TIME |
+//! | INTERVAL | `1 year 2 mons 3 days 04:05:06` |
+//! | BYTES | `\x` and hexadecimal digits |
 
-mod datetime;
-mod decimal;
+pub mod calendar;
+pub mod decimal;
+mod interval;
+mod number;
 mod pattern;
+mod time;
 
-pub use datetime::{format_date, format_time, format_timestamp, parse_date, parse_time, parse_timestamp};
-pub use decimal::{DecimalError, format_decimal, parse_decimal, power_of_ten};
+pub use decimal::{DecimalError, format_decimal, parse_decimal};
+pub use interval::{format_interval, interval_micros, parse_interval};
+pub use number::{
+    canonical_double_bits, format_bytes, format_double, parse_boolean, parse_bytes, parse_double, parse_int,
+};
 pub use pattern::{PatternError, TimestampFormat};
-
-/// TRUE or FALSE of `true`, `t`, `yes`, `on`, `1` and their opposites, in any case.
-#[must_use]
-pub fn parse_boolean(text: &str) -> Option<bool> {
-    const TRUE: [&str; 6] = ["true", "t", "yes", "y", "on", "1"];
-    const FALSE: [&str; 6] = ["false", "f", "no", "n", "off", "0"];
-    let text = text.trim();
-    let is_one_of = |words: &[&str]| words.iter().any(|word| word.eq_ignore_ascii_case(text));
-    match (is_one_of(&TRUE), is_one_of(&FALSE)) {
-        (true, _) => Some(true),
-        (_, true) => Some(false),
-        _ => None,
-    }
-}
+pub use time::{format_date, format_time, format_timestamp};
+pub use velostream_sql::time::{parse_date, parse_time, parse_timestamp};

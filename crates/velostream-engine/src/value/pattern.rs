@@ -1,121 +1,153 @@
-//! Timestamps by pattern: strftime's, or Java's where the pattern has no `%`.
+//! Time patterns: strftime's, or Java's where the pattern has no `%`.
 
-use jiff::Timestamp;
-use jiff::fmt::strtime::{self, BrokenDownTime};
+use crate::value::calendar::split_timestamp;
+use jiff::civil::DateTime;
+use jiff::fmt::strtime::BrokenDownTime;
 use jiff::tz::TimeZone;
-
-/// A pattern for reading and writing timestamps.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TimestampFormat {
-    pattern: String,
-}
+use jiff::{SignedDuration, Timestamp};
 
 /// A pattern that means nothing; says which part.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct PatternError(pub String);
 
+/// A compiled pattern. Times without a zone are UTC.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TimestampFormat {
+    strftime: String,
+}
+
 impl TimestampFormat {
-    /// Checks `pattern`: `%Y-%m-%d %H:%M:%S`, or `yyyy-MM-dd HH:mm:ss`.
+    /// Compiles `%Y/%m/%d %H:%M` or `yyyy/MM/dd HH:mm`; the error names what is not understood.
     pub fn compile(pattern: &str) -> Result<Self, PatternError> {
-        let pattern = if pattern.contains('%') { pattern.to_owned() } else { from_java(pattern)? };
-        let compiled = Self { pattern };
-        match compiled.write(0) {
-            Ok(_) => Ok(compiled),
-            Err(error) => Err(PatternError(format!("\"{}\" is no time pattern: {error}", compiled.pattern))),
+        let strftime = if pattern.contains('%') { pattern.to_owned() } else { from_java(pattern)? };
+        let format = Self { strftime };
+        let mut sample = String::new();
+        if format.format(0, &mut sample).is_none() {
+            return Err(PatternError(format!("time pattern \"{pattern}\" is not understood")));
         }
+        Ok(format)
     }
 
-    /// Microseconds since the epoch; UTC unless the text names an offset, midnight unless it names a time.
+    /// Reads a text as microseconds since the epoch. A missing time is midnight, a missing day the first.
     #[must_use]
     pub fn parse(&self, text: &str) -> Option<i64> {
-        let parts = strtime::parse(&self.pattern, text.trim()).ok()?;
-        if parts.offset().is_some() || parts.iana_time_zone().is_some() {
-            return Some(parts.to_timestamp().ok()?.as_microsecond());
+        let mut fields = BrokenDownTime::parse(&self.strftime, text.trim()).ok()?;
+        if fields.day().is_none() && fields.day_of_year().is_none() && fields.month().is_some() {
+            fields.set_day(Some(1)).ok()?;
         }
-        let civil = parts.to_date().ok()?.to_datetime(parts.to_time().unwrap_or_default());
-        Some(civil.to_zoned(TimeZone::UTC).ok()?.timestamp().as_microsecond())
+        if fields.iana_time_zone().is_some() {
+            return Some(fields.to_zoned().ok()?.timestamp().as_microsecond());
+        }
+        if fields.offset().is_some() || fields.timestamp().is_some() {
+            return Some(fields.to_timestamp().ok()?.as_microsecond());
+        }
+        let time = fields.to_datetime().ok()?.to_zoned(TimeZone::UTC).ok()?;
+        Some(time.timestamp().as_microsecond())
     }
 
-    /// The text of microseconds since the epoch, in UTC; `None` beyond the calendar's ends.
+    /// Appends a time in UTC; `None`, and nothing appended, outside the years -9999 to 9999.
+    pub fn format(&self, micros: i64, out: &mut String) -> Option<()> {
+        let start = out.len();
+        let zoned = Timestamp::from_microsecond(micros).ok()?.to_zoned(TimeZone::UTC);
+        let written = BrokenDownTime::from(&zoned).format(&self.strftime, &mut *out);
+        if written.is_err() {
+            out.truncate(start);
+        }
+        written.ok()
+    }
+
+    /// Reads a text as days since the epoch; what it says of the time of day is ignored.
     #[must_use]
-    pub fn format(&self, micros: i64) -> Option<String> {
-        self.write(micros).ok()
-    }
-
-    fn write(&self, micros: i64) -> Result<String, jiff::Error> {
-        let zoned = Timestamp::from_microsecond(micros)?.to_zoned(TimeZone::UTC);
-        BrokenDownTime::from(&zoned).to_string(&self.pattern)
+    pub fn parse_date(&self, text: &str) -> Option<i32> {
+        let date = BrokenDownTime::parse(&self.strftime, text.trim()).ok()?.to_date().ok()?;
+        let since = DateTime::from_parts(date, jiff::civil::Time::midnight())
+            .duration_since(DateTime::constant(1970, 1, 1, 0, 0, 0, 0));
+        let micros = i64::try_from(SignedDuration::as_micros(&since)).ok()?;
+        i32::try_from(split_timestamp(micros).0).ok()
     }
 }
 
-/// A java.time pattern in strftime's letters.
+/// The strftime form of a Java pattern.
 fn from_java(pattern: &str) -> Result<String, PatternError> {
-    let mut out = String::new();
+    let mut strftime = String::with_capacity(pattern.len() * 2);
     let mut rest = pattern;
-    while let Some(letter) = rest.chars().next() {
-        let count = rest.chars().take_while(|&other| other == letter).count();
-        if letter == '\'' {
-            rest = quoted(&rest[1..], &mut out)?;
+    while let Some(first) = rest.chars().next() {
+        if first == '\'' {
+            rest = quoted(&rest[1..], &mut strftime).ok_or_else(|| {
+                PatternError(format!("time pattern \"{pattern}\" has a quote that does not end"))
+            })?;
             continue;
         }
-        match java_letter(letter, count) {
-            Some(directive) => out.push_str(directive),
-            None if letter.is_ascii_alphabetic() => {
-                let part: String = rest.chars().take(count).collect();
-                return Err(PatternError(format!(
-                    "\"{part}\" in the time pattern \"{pattern}\" is not known"
-                )));
-            }
-            None => out.extend(std::iter::repeat_n(letter, count)),
+        let length = rest.len() - rest.trim_start_matches(first).len();
+        let run = &rest[..length];
+        rest = &rest[length..];
+        if first.is_ascii_alphabetic() {
+            let field = java_field(first, run.len());
+            let field = field.ok_or_else(|| {
+                PatternError(format!("time pattern \"{pattern}\": {run} is not understood"))
+            })?;
+            strftime.push_str(&field);
+        } else {
+            strftime.push_str(run);
         }
-        rest = &rest[letter.len_utf8() * count..];
     }
-    Ok(out)
+    Ok(strftime)
 }
 
-fn java_letter(letter: char, count: usize) -> Option<&'static str> {
-    Some(match (letter, count) {
-        ('y' | 'u', 1 | 4) => "%Y",
+/// Copies the text up to the closing quote, `''` as one quote; gives what follows.
+fn quoted<'a>(text: &'a str, strftime: &mut String) -> Option<&'a str> {
+    if let Some(rest) = text.strip_prefix('\'') {
+        strftime.push('\'');
+        return Some(rest);
+    }
+    let mut rest = text;
+    loop {
+        let end = rest.find('\'')?;
+        strftime.push_str(&rest[..end]);
+        rest = &rest[end + 1..];
+        match rest.strip_prefix('\'') {
+            Some(after) => {
+                strftime.push('\'');
+                rest = after;
+            }
+            None => return Some(rest),
+        }
+    }
+}
+
+/// The conversion for `count` times the letter `letter`.
+fn java_field(letter: char, count: usize) -> Option<String> {
+    let field = match (letter, count) {
+        ('y' | 'u', 4) => "%Y",
         ('y' | 'u', 2) => "%y",
-        ('M', 1) => "%-m",
-        ('M', 2) => "%m",
-        ('M', 3) => "%b",
-        ('M', 4) => "%B",
-        ('d', 1) => "%-d",
+        ('y' | 'u', 1) => "%-Y",
+        ('M' | 'L', 4) => "%B",
+        ('M' | 'L', 3) => "%b",
+        ('M' | 'L', 2) => "%m",
+        ('M' | 'L', 1) => "%-m",
         ('d', 2) => "%d",
+        ('d', 1) => "%-d",
         ('D', 3) => "%j",
-        ('H', 1) => "%-H",
+        ('D', 1) => "%-j",
         ('H', 2) => "%H",
-        ('h', 1) => "%-I",
+        ('H', 1) => "%-H",
         ('h', 2) => "%I",
-        ('m', 1) => "%-M",
+        ('h', 1) => "%-I",
         ('m', 2) => "%M",
-        ('s', 1) => "%-S",
+        ('m', 1) => "%-M",
         ('s', 2) => "%S",
-        ('S', 3) => "%3f",
-        ('S', 6) => "%6f",
-        ('S', 9) => "%9f",
+        ('s', 1) => "%-S",
+        ('S', 1..=9) => return Some(format!("%{count}f")),
         ('a', 1) => "%p",
-        ('E', 1..=3) => "%a",
         ('E', 4) => "%A",
+        ('E', 1..=3) => "%a",
         ('X' | 'x', 3) => "%:z",
-        ('X' | 'x' | 'Z', 1 | 2) => "%z",
+        ('X' | 'x', 2) | ('Z', 1..=3) => "%z",
+        ('V', 2) => "%Q",
         _ => return None,
-    })
-}
-
-/// Appends the text up to the closing quote (`''` is a quote) and gives what follows.
-fn quoted<'a>(rest: &'a str, out: &mut String) -> Result<&'a str, PatternError> {
-    if let Some(behind) = rest.strip_prefix('\'') {
-        out.push('\'');
-        return Ok(behind);
-    }
-    let end = rest
-        .find('\'')
-        .ok_or_else(|| PatternError("a quote in the time pattern is not closed".to_owned()))?;
-    out.push_str(&rest[..end]);
-    Ok(&rest[end + 1..])
+    };
+    Some(field.to_owned())
 }
 
 #[cfg(test)]
@@ -137,7 +169,8 @@ mod tests {
         check("%Y-%m-%d %H:%M %z", "2001-01-14 21:55 +0100", Some("2001-01-14T20:55:00Z"));
         assert!(TimestampFormat::compile("yyyy-QQ").is_err());
         assert!(TimestampFormat::compile("%Y-%!").is_err());
+        let mut out = String::new();
         let format = TimestampFormat::compile("yyyy-MM-dd HH:mm").expect("the pattern is known");
-        assert_eq!(format.format(0).as_deref(), Some("1970-01-01 00:00"));
+        assert_eq!(format.format(0, &mut out).map(|()| out), Some("1970-01-01 00:00".to_owned()));
     }
 }

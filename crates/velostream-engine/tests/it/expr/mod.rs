@@ -1,0 +1,4 @@
+//! Expressions: the compiled program against written-out expectations and against a row-by-row reference.
+
+mod build;
+mod smoke;

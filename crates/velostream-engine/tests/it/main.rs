@@ -1,0 +1,4 @@
+//! The engine's tests.
+#![allow(missing_docs, clippy::unwrap_used)]
+
+mod expr;
