@@ -8,8 +8,8 @@ use super::call::Call;
 use super::scope::{Scope, WINDOW_END, WINDOW_START};
 use super::{Binder, Bound, types};
 use crate::catalog::AggregateFunction;
-use crate::diagnostic::ErrorCode;
-use crate::expr::{same, try_map_children};
+use crate::diagnostic::{ErrorCode, Span};
+use crate::expr::{for_each_column, same, try_map_children};
 use crate::plan::{AggregateCall, Expr, ExprKind};
 use crate::types::DataType;
 use sqlparser::ast as syntax;
@@ -66,7 +66,11 @@ impl Binder<'_> {
     /// An aggregate call in SELECT or HAVING.
     pub(super) fn aggregate_call(&mut self, name: &str, call: &Call<'_>, scope: &mut Scope) -> Bound<Expr> {
         if scope.aggregates.inside {
-            return Err(self.error(ErrorCode::Type, call.span, "aggregates cannot stand inside each other"));
+            return Err(self.error(
+                ErrorCode::Type,
+                call.span,
+                "an aggregate cannot stand inside an aggregate",
+            ));
         }
         if !scope.aggregates.allowed {
             let message = format!("an aggregate cannot stand in {}", scope.clause);
@@ -80,6 +84,9 @@ impl Binder<'_> {
         });
         scope.aggregates.inside = false;
         let (argument, filter) = (argument?, filter.transpose()?);
+        for expr in argument.iter().chain(&filter) {
+            self.check_over_input(expr, call.span, "an aggregate")?;
+        }
         let aggregate = self.resolve(name, call, argument, filter, scope.aggregates.grouped)?;
         let (data_type, nullable) = (aggregate.data_type, aggregate.nullable);
         let kind = ExprKind::Column(scope.aggregates.placeholder(aggregate));
@@ -154,6 +161,24 @@ impl Binder<'_> {
         })
     }
 
+    /// Refuses calls and window bounds, which come through aliases too, where only the input can be read.
+    pub(super) fn check_over_input(&mut self, expr: &Expr, span: Span, place: &str) -> Bound<()> {
+        let (mut call, mut bound) = (false, false);
+        for_each_column(expr, &mut |position| {
+            call |= (FIRST_CALL..WINDOW_START).contains(&position);
+            bound |= position >= WINDOW_START;
+        });
+        if call {
+            let message = format!("an aggregate cannot stand inside {place}");
+            return Err(self.error(ErrorCode::Type, span, message));
+        }
+        if bound {
+            let message = format!("a bound of the query's own window inside {place}");
+            return Err(self.unsupported(span, &message));
+        }
+        Ok(())
+    }
+
     /// Turns an expression over the input and its placeholders into one over the aggregate's columns: keys,
     /// then the window's bounds, then calls.
     pub(super) fn over_groups(&mut self, expr: Expr, keys: &[Expr], scope: &Scope) -> Bound<Expr> {
@@ -190,13 +215,4 @@ impl Binder<'_> {
 /// Whether an expression is a constant that is not NULL, so that counting it counts rows.
 fn is_value(expr: &Expr) -> bool {
     super::coerce::is_constant(expr) && !expr.nullable
-}
-
-/// Whether an expression stands for an aggregate call or contains one.
-pub(super) fn has_call(expr: &Expr) -> bool {
-    let mut found = false;
-    crate::expr::for_each_column(expr, &mut |position| {
-        found |= (FIRST_CALL..WINDOW_START).contains(&position);
-    });
-    found
 }

@@ -1,6 +1,5 @@
 //! SELECT: from its clauses to a plan.
 
-use super::aggregate::has_call;
 use super::scope::{Scope, WINDOW_END, WINDOW_START};
 use super::window::event_time_column;
 use super::{Binder, Bound, Reported, names, schema};
@@ -312,9 +311,10 @@ impl Binder<'_> {
                 item.clone()
             }
         };
-        if has_call(&key) {
+        let is_bound = matches!(key.kind, ExprKind::Column(WINDOW_START | WINDOW_END));
+        if !is_bound {
             let span = self.span(ast);
-            return Err(self.error(ErrorCode::Type, span, "an aggregate cannot stand in GROUP BY"));
+            self.check_over_input(&key, span, "GROUP BY")?;
         }
         Ok(key)
     }

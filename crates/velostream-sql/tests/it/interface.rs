@@ -142,6 +142,20 @@ fn bind_query_takes_one_select() {
 }
 
 #[test]
+fn the_examples_of_the_reference_are_bound() {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/sql.md");
+    let reference = std::fs::read_to_string(path).expect("the reference");
+    let blocks: Vec<&str> =
+        reference.split("```sql\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
+    assert!(blocks.len() > 1, "the reference has examples");
+    for block in blocks {
+        if let Err(errors) = crate::bind(block, &Params::default(), BindOptions::default()) {
+            panic!("{block}\n{errors}");
+        }
+    }
+}
+
+#[test]
 fn an_error_renders_with_a_caret_line() {
     let sql = "SELECT symbl, COUNT(*) FROM trades GROUP BY symbol";
     let errors =
