@@ -106,6 +106,13 @@ pub enum FunctionError {
 }
 
 /// The scalar functions that exist.
+///
+/// Operators and forms of SQL are calls of functions by these names: `^` is POWER(x, y), `@` ABS, `|/` SQRT,
+/// `||/` CBRT, `~` REGEXP_LIKE(text, pattern), `^@` STARTS_WITH(text, prefix), EXTRACT(x FROM t)
+/// DATE_PART('x', t), POSITION(a IN b) INSTR(b, a), SUBSTRING(a FROM n FOR m) SUBSTRING(a, n, m),
+/// TRIM(BOTH x FROM a) TRIM(a, x), with LEADING and TRAILING LTRIM and RTRIM, OVERLAY(a PLACING b FROM n FOR m)
+/// OVERLAY(a, b, n, m); CEIL, FLOOR, CURRENT_TIMESTAMP and CURRENT_DATE are called by their names. COALESCE,
+/// IFNULL, NVL, NULLIF and IF are no functions of the registry.
 pub trait FunctionCatalog {
     /// Chooses the overload of `name` (any case, aliases included) for these argument types.
     /// `DataType::Null` marks a bare NULL and fits everything.

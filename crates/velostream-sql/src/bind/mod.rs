@@ -116,6 +116,8 @@ pub(crate) struct Binder<'a> {
     expanding: Option<Span>,
     /// The relations named so far by the query in hand, those inside views included.
     reads: BTreeSet<RelationId>,
+    /// Those of them that are files named in FROM.
+    files: HashSet<RelationId>,
     /// The functions met that depend on more than their arguments.
     volatile: HashSet<FunctionId>,
     /// Nodes of expressions that the statement in hand has copied.
@@ -141,6 +143,7 @@ impl<'a> Binder<'a> {
             expanding: None,
             copied: 0,
             reads: BTreeSet::new(),
+            files: HashSet::new(),
             volatile: HashSet::new(),
             expansion_depth: 0,
         }

@@ -3,7 +3,6 @@
 use super::{Binder, Bound, Reported};
 use crate::ast::WithOption;
 use crate::diagnostic::{Diagnostic, ErrorCode};
-use crate::interval::parse_duration;
 use crate::statement::SourceOptions;
 use crate::suggest::did_you_mean;
 
@@ -15,8 +14,6 @@ enum Takes {
     OneOf(&'static [&'static str]),
     /// One character.
     Character,
-    /// A length of time.
-    Duration,
     /// Nothing yet.
     Later,
 }
@@ -39,9 +36,9 @@ const OPTIONS: &[(&str, &[Of], Takes)] = &[
     ("delimiter", &[Of::Source], Takes::Character),
     ("header", &[Of::Source], Takes::OneOf(&["true", "false"])),
     ("timestamp_format", &[Of::Source], Takes::Text),
-    ("on_error", &[Of::Source, Of::Derived], Takes::OneOf(&["dead_letter", "null", "stop"])),
+    ("on_error", &[Of::Derived], Takes::OneOf(&["dead_letter", "null", "stop"])),
     ("idle_timeout", &[Of::Source], Takes::Later),
-    ("retention", &[Of::Derived], Takes::Duration),
+    ("retention", &[Of::Derived], Takes::Later),
     ("late_output", &[Of::Derived], Takes::Later),
     ("state_ttl", &[Of::Derived], Takes::Later),
     ("partitions", &[Of::Source, Of::Derived], Takes::Later),
@@ -97,8 +94,6 @@ impl Binder<'_> {
             Takes::OneOf(words) => words.join(" or "),
             Takes::Character if value.chars().count() == 1 => return Ok(()),
             Takes::Character => "one character".to_owned(),
-            Takes::Duration if parse_duration(value).is_some() => return Ok(()),
-            Takes::Duration => "a duration such as 7 days".to_owned(),
             Takes::Later => return Err(self.unsupported(option.key.span, &format!("option {key}"))),
         };
         let message = format!("option {key} takes {expected}");

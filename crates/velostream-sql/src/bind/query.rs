@@ -30,8 +30,6 @@ struct Input<'q> {
     label: Option<Arc<str>>,
     /// TUMBLE in FROM.
     window: Option<&'q WindowClause>,
-    /// Whether it is a file or stdin, whose event time nobody has declared.
-    is_file: bool,
 }
 
 /// The names that WITH gives to queries.
@@ -118,13 +116,14 @@ impl Binder<'_> {
         let mut input = self.from(select.from.as_ref(), tables)?;
         let mut scope = Scope::new(Arc::clone(input.plan.schema()), input.qualifier, input.label);
         scope.event_time = event_time_column(&input.plan);
-        let window =
-            self.own_window(select, input.window, &input.plan, &mut scope).map(|(mut window, keys)| {
-                if let (Some(window), true) = (&mut window, input.is_file) {
-                    declare_event_time(window, &mut input.plan);
-                }
-                (window, keys)
-            });
+        let window = self.own_window(select, input.window, &input.plan, &mut scope);
+        let window = window.and_then(|(mut window, keys)| {
+            if let Some(window) = &mut window {
+                self.settle_time(window, &mut input.plan)?;
+                scope.event_time = event_time_column(&input.plan);
+            }
+            Ok((window, keys))
+        });
         scope.clause = "WHERE";
         let predicate = select.predicate.as_ref().map(|predicate| self.condition(predicate, &mut scope));
         let (window, key_asts) = window?;
@@ -351,7 +350,7 @@ impl Binder<'_> {
     fn from<'q>(&mut self, from: Option<&'q TableReference>, tables: &CommonTables) -> Bound<Input<'q>> {
         let Some(reference) = from else {
             let plan = LogicalPlan::Values { rows: vec![Vec::new()], schema: Arc::new(Schema::default()) };
-            return Ok(Input { plan, qualifier: None, label: None, window: None, is_file: false });
+            return Ok(Input { plan, qualifier: None, label: None, window: None });
         };
         let alias = reference.alias.as_ref().map(|alias| Arc::clone(&alias.value));
         let (plan, label, window) = match &reference.source {
@@ -371,17 +370,15 @@ impl Binder<'_> {
             (TableSource::Query(_), Some(alias)) => alias,
             _ => label,
         };
-        let is_file = match &reference.source {
-            TableSource::File(_) => true,
-            TableSource::Relation(name) => is_stdin(name) && self.catalog.relation(&name.value).is_none(),
-            _ => false,
-        };
-        Ok(Input { plan, qualifier, label: Some(label), window, is_file })
+        Ok(Input { plan, qualifier, label: Some(label), window })
     }
 
     fn file(&mut self, path: &str, span: Span) -> Bound<Arc<Relation>> {
         match self.catalog.file(path) {
-            Ok(relation) => Ok(relation),
+            Ok(relation) => {
+                self.files.insert(relation.id);
+                Ok(relation)
+            }
             Err(message) => Err(self.error(ErrorCode::Io, span, message)),
         }
     }
@@ -432,22 +429,6 @@ impl Binder<'_> {
 /// The name that stands for standard input where no relation has it.
 fn is_stdin(name: &Name) -> bool {
     !name.quoted && name.value.eq_ignore_ascii_case("stdin")
-}
-
-/// A file in FROM has no declared event time: the column that its window names is it, for this query.
-fn declare_event_time(window: &mut Window, input: &mut LogicalPlan) {
-    let LogicalPlan::Source { relation, .. } = input else {
-        return;
-    };
-    let Some(Expr { kind: ExprKind::Column(column), .. }) = window.time else {
-        return;
-    };
-    if relation.0.event_time.is_some() {
-        return;
-    }
-    let declared = Relation { event_time: Some(column), ..Relation::clone(&relation.0) };
-    *relation = Arc::new(RelationRef(Arc::new(declared)));
-    window.time = None;
 }
 
 /// `GROUP BY 2`

@@ -4,11 +4,13 @@ use super::call::Call;
 use super::scope::Scope;
 use super::{Binder, Bound};
 use crate::ast::WindowClause;
+use crate::catalog::Relation;
 use crate::diagnostic::{Diagnostic, ErrorCode, Span};
 use crate::expr::same;
-use crate::plan::{Expr, ExprKind, Literal, LogicalPlan, Window, WindowKind};
+use crate::plan::{Expr, ExprKind, Literal, LogicalPlan, RelationRef, Window, WindowKind};
 use crate::types::DataType;
 use sqlparser::ast as syntax;
+use std::sync::Arc;
 
 /// Whether two windows are the same.
 pub(super) fn same_window(left: &Window, right: &Window) -> bool {
@@ -34,6 +36,25 @@ fn is_event_time(plan: &LogicalPlan, column: usize) -> bool {
             _ => false,
         },
         LogicalPlan::Values { .. } | LogicalPlan::Aggregate { .. } => false,
+    }
+}
+
+/// The relation whose rows, filtered and projected, a plan gives, and where its column comes from there.
+fn origin(plan: &mut LogicalPlan, column: Option<usize>) -> Option<(&mut Arc<RelationRef>, Option<usize>)> {
+    match plan {
+        LogicalPlan::Source { relation, .. } => Some((relation, column)),
+        LogicalPlan::Filter { input, .. }
+        | LogicalPlan::Check { input, .. }
+        | LogicalPlan::Limit { input, .. }
+        | LogicalPlan::Final { input, .. } => origin(input, column),
+        LogicalPlan::Project { input, items, .. } => {
+            let column = column.and_then(|column| match items[column].kind {
+                ExprKind::Column(column) => Some(column),
+                _ => None,
+            });
+            origin(input, column)
+        }
+        LogicalPlan::Values { .. } | LogicalPlan::Aggregate { .. } => None,
     }
 }
 
@@ -91,6 +112,34 @@ impl Binder<'_> {
             return Err(self.report(error.with_hint("declare the column as the relation's event time")));
         }
         self.coerce(expr, DataType::Timestamp).map(Some)
+    }
+
+    /// A window by a column of a source without event time: of a file in FROM the column becomes the event time
+    /// of this query; of a declared relation, whose rows have the time of their arrival, it would be late at once.
+    pub(super) fn settle_time(&mut self, window: &mut Window, input: &mut LogicalPlan) -> Bound<()> {
+        let Some(time) = &window.time else {
+            return Ok(());
+        };
+        let span = time.span;
+        let column = match time.kind {
+            ExprKind::Column(column) => Some(column),
+            _ => None,
+        };
+        let Some((relation, column)) = origin(input, column) else {
+            return Ok(());
+        };
+        if relation.0.event_time.is_some() || !relation.0.is_source {
+            return Ok(());
+        }
+        if let (Some(column), true) = (column, self.files.contains(&relation.0.id)) {
+            let declared = Relation { event_time: Some(column), ..Relation::clone(&relation.0) };
+            *relation = Arc::new(RelationRef(Arc::new(declared)));
+            window.time = None;
+            return Ok(());
+        }
+        let message = format!("{} has no event time, which a window by this column needs", relation.0.name);
+        let error = Diagnostic::new(ErrorCode::Argument, span, message);
+        Err(self.report(error.with_hint("declare it by WATERMARK FOR or WITH (event_time = ...)")))
     }
 
     /// The TUMBLE of a GROUP BY, and the other keys.
