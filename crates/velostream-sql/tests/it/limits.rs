@@ -23,8 +23,19 @@ fn nesting_within_the_limit_is_bound() {
     binds(&format!("SELECT 1{} FROM trades", " + quantity".repeat(150)));
     binds(&format!("SELECT 1 FROM trades WHERE quantity = 1{}", " OR quantity = 2".repeat(1_900)));
     binds(&format!("SELECT quantity IN (1{}) FROM trades", ", 2".repeat(20_000)));
-    let nots = "NOT ".repeat(150);
-    binds(&format!("SELECT {nots}good FROM trades"));
+    binds(&format!("SELECT {}good FROM trades", "NOT ".repeat(190)));
+    for (open, close) in [
+        ("UPPER(", ")"),
+        ("(1 + ", ")"),
+        ("COALESCE(1, ", ")"),
+        ("CASE WHEN good THEN 1 ELSE ", " END"),
+        ("CAST(", " AS INT)"),
+        ("IF(good, 1, ", ")"),
+    ] {
+        let operand = if open == "UPPER(" { "symbol" } else { "quantity" };
+        let depth = if open == "(1 + " { 98 } else { 190 };
+        binds(&format!("SELECT {}{operand}{} FROM trades", open.repeat(depth), close.repeat(depth)));
+    }
 }
 
 #[test]
