@@ -100,7 +100,7 @@ impl SourceGate {
     fn refuse_nulls(&mut self, raw: &ChangeBatch, rejects: &mut Vec<Reject>) {
         let schema = &self.spec.schema;
         for (index, (field, column)) in schema.fields.iter().zip(&raw.columns).enumerate() {
-            let key = schema.primary_key.contains(&index);
+            let key = schema.updating && schema.primary_key.contains(&index);
             let Some(mask) = column.validity.mask().filter(|_| key || !field.nullable) else { continue };
             for (row, &valid) in mask.iter().enumerate() {
                 if valid == 0 && (key || raw.ops[row] == Op::Insert) {
