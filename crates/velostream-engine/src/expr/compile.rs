@@ -10,7 +10,7 @@ use crate::error::{EngineError, Result};
 use crate::expr::kernel::{Kernel, Slot};
 use crate::expr::kernels::{arithmetic, cast, compare, like, list, logic, select};
 use crate::expr::program::{Instruction, Program};
-use crate::functions::registry::{CallSite, registry};
+use crate::functions::{overload::CallSite, registry::registry};
 use std::collections::HashMap;
 use velostream_sql::plan::{BinaryOp, Expr, ExprKind, Literal};
 use velostream_sql::types::DataType;
@@ -247,8 +247,7 @@ impl Compiler {
                 let inputs =
                     arguments.iter().map(|argument| self.expr(argument)).collect::<Result<Vec<_>>>()?;
                 let types: Vec<_> = arguments.iter().map(|argument| argument.data_type).collect();
-                let constants: Vec<_> = inputs.iter().map(|&input| self.constant_value(input)).collect();
-                let site = CallSite { arguments: &types, constants: &constants, returns: expr.data_type };
+                let site = CallSite { arguments: &types, returns: expr.data_type };
                 let kernel = registry().kernel(*function, &site);
                 let kernel = kernel.ok_or_else(|| EngineError::Unsupported(format!("function {name}")))?;
                 Ok(self.emit(format!("call {name} {} {types:?}", function.0), inputs, expr.data_type, kernel))

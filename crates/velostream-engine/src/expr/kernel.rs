@@ -81,33 +81,44 @@ pub(crate) struct Kernel {
     pub(super) strict: bool,
     /// Whether it can fail for a row.
     pub(super) fallible: bool,
+    /// Whether it asks `is_live` although it cannot fail.
+    pub(super) asks_live: bool,
 }
 
 impl Kernel {
     /// An infallible kernel that leaves NULL to the driver.
     pub fn strict(mut run: impl FnMut(&Args<'_>, &mut Column) + Send + 'static) -> Self {
         let run: Run = Box::new(move |args, out, _| run(args, out));
-        Self { run, strict: true, fallible: false }
+        Self { run, strict: true, fallible: false, asks_live: false }
     }
 
     /// A strict kernel that reports failing rows.
     pub fn fallible(run: impl FnMut(&Args<'_>, &mut Column, &mut RowErrors) + Send + 'static) -> Self {
-        Self { run: Box::new(run), strict: true, fallible: true }
+        Self { run: Box::new(run), strict: true, fallible: true, asks_live: true }
     }
 
     /// An infallible kernel that writes the validity itself; it is empty before the call.
     pub fn with_nulls(mut run: impl FnMut(&Args<'_>, &mut Column) + Send + 'static) -> Self {
         let run: Run = Box::new(move |args, out, _| run(args, out));
-        Self { run, strict: false, fallible: false }
+        Self { run, strict: false, fallible: false, asks_live: false }
     }
 
-    /// A kernel with all freedoms.
-    pub fn general(
-        strict: bool,
+    /// A kernel that skips rows which are not live; it may report failing rows if `fallible`.
+    pub fn by_row(
         fallible: bool,
         run: impl FnMut(&Args<'_>, &mut Column, &mut RowErrors) + Send + 'static,
     ) -> Self {
-        Self { run: Box::new(run), strict, fallible }
+        Self { run: Box::new(run), strict: true, fallible, asks_live: true }
+    }
+
+    /// Whether NULL in any input gives NULL.
+    pub fn is_strict(&self) -> bool {
+        self.strict
+    }
+
+    /// Whether it can fail for a row.
+    pub fn is_fallible(&self) -> bool {
+        self.fallible
     }
 
     /// `f` of each value.

@@ -5,4 +5,5 @@ pub(crate) mod kernel;
 mod kernels;
 mod program;
 
+pub(crate) use kernels::compare::extreme;
 pub use program::{Program, RowErrors};

@@ -46,7 +46,7 @@ impl Instruction {
                 }
             }
         }
-        if self.kernel.fallible {
+        if self.kernel.asks_live {
             args.live = live_rows(out, self.mask.map(|mask| &before[mask]), rows, live);
         }
         let failed = errors.len();
@@ -146,11 +146,11 @@ impl Program {
                 self.registers[constant].repeat_first(self.constant_rows);
             }
         }
-        if let Some(register) = self.row_time {
-            if let Values::I64(times) = &mut self.registers[register].values {
-                times.clear();
-                times.extend_from_slice(&input.event_times);
-            }
+        if let Some(register) = self.row_time
+            && let Values::I64(times) = &mut self.registers[register].values
+        {
+            times.clear();
+            times.extend_from_slice(&input.event_times);
         }
         let earlier = errors.len();
         for instruction in &mut self.instructions {

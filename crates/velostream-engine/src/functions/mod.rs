@@ -1,3 +1,9 @@
 //! The functions of SQL, each in one place: signature, documentation, kernel and examples.
 
+mod example;
+pub(crate) mod overload;
+mod parameter;
 pub mod registry;
+mod scalar;
+
+pub use example::{Example, Expected, Sample};

@@ -81,10 +81,10 @@ pub fn subtract(a: i128, b: i128, scales: [u8; 2], precision: u8, scale: u8) -> 
 /// `a * b`.
 #[must_use]
 pub fn multiply(a: i128, b: i128, [scale_a, scale_b]: [u8; 2], precision: u8, scale: u8) -> Option<i128> {
-    if let Some(product) = a.checked_mul(b) {
-        if scale == scale_a + scale_b {
-            return Some(product).filter(|&digits| fits(digits, precision));
-        }
+    if let Some(product) = a.checked_mul(b)
+        && scale == scale_a + scale_b
+    {
+        return Some(product).filter(|&digits| fits(digits, precision));
     }
     settle(I256::from(a) * I256::from(b), scale_a + scale_b, precision, scale)
 }

@@ -24,6 +24,7 @@ pub use decimal::{DecimalError, format_decimal, parse_decimal};
 pub use interval::{format_interval, interval_micros, parse_interval};
 pub use number::{
     canonical_double_bits, format_bytes, format_double, parse_boolean, parse_bytes, parse_double, parse_int,
+    shorten_double,
 };
 pub use pattern::{PatternError, TimestampFormat};
 pub use time::{format_date, format_time, format_timestamp};

@@ -125,6 +125,30 @@ fn push_plain(digits: &str, exponent: i32, out: &mut String) {
     }
 }
 
+/// `value` with `places` digits after the point (negative: before it), cut off or rounded half away from zero
+/// by the digits of its shortest text, so that 1.005 at two places is 1.01.
+#[must_use]
+pub fn shorten_double(value: f64, places: i32, rounds: bool) -> f64 {
+    if value == 0.0 || !value.is_finite() {
+        return value;
+    }
+    let mut buffer = ryu::Buffer::new();
+    let (digits, exponent) = digits_and_exponent(buffer.format_finite(value.abs()));
+    let digits = digits.as_str();
+    let kept = i64::from(exponent) + 1 + i64::from(places);
+    if kept >= digits.len() as i64 {
+        return value;
+    }
+    let digit = |index: i64| usize::try_from(index).ok().and_then(|index| digits.as_bytes().get(index));
+    let whole = digits.get(..usize::try_from(kept).unwrap_or(0)).unwrap_or_default();
+    let mut number: u64 = whole.bytes().fold(0, |number, digit| number * 10 + u64::from(digit - b'0'));
+    if rounds && digit(kept).is_some_and(|&digit| digit >= b'5') {
+        number += 1;
+    }
+    let text = format!("{number}e{}", -i64::from(places));
+    text.parse::<f64>().expect("digits and an exponent are a double").copysign(value)
+}
+
 /// Appends `\x` and two hexadecimal digits per byte.
 pub fn format_bytes(bytes: &[u8], out: &mut String) {
     const HEX: &[u8; 16] = b"0123456789abcdef";

@@ -1,7 +1,7 @@
 //! Comparison. Doubles order as in PostgreSQL: NaN equals itself and is the greatest; texts by their bytes.
 
 use crate::column::{Column, TextColumn};
-use crate::expr::kernel::{Args, Kernel, Native};
+use crate::expr::kernel::{Args, Kernel, Native, text_out};
 use crate::value::interval_micros;
 use std::cmp::Ordering;
 use velostream_sql::plan::{BinaryOp, Interval};
@@ -154,4 +154,53 @@ fn distinct_rows(args: &Args<'_>, out: &mut Column, same: u8, equal: impl Fn(usi
             u8::from(equal) ^ same ^ 1
         }),
     );
+}
+
+/// The greatest (or least) of the arguments that are not NULL; NULL where all are.
+pub(crate) fn extreme(data_type: DataType, greatest: bool) -> Kernel {
+    match data_type {
+        DataType::Boolean | DataType::Null => extreme_natives::<u8>(greatest),
+        DataType::Int | DataType::Date => extreme_natives::<i32>(greatest),
+        DataType::BigInt | DataType::Time | DataType::Timestamp => extreme_natives::<i64>(greatest),
+        DataType::Double => extreme_natives::<f64>(greatest),
+        DataType::Decimal { .. } => extreme_natives::<i128>(greatest),
+        DataType::Interval => extreme_natives::<Interval>(greatest),
+        DataType::String | DataType::Bytes => Kernel::with_nulls(move |args, out| {
+            let texts = text_out(out);
+            texts.truncate(0);
+            for row in 0..args.rows {
+                let values = (0..args.len()).filter(|&index| !args.column(index).is_null(row));
+                let values = values.map(|index| args.text(index).get(row));
+                let value = if greatest { values.max() } else { values.min() };
+                texts.push(value.unwrap_or_default());
+            }
+            any_valid(args, out);
+        }),
+    }
+}
+
+fn extreme_natives<T: Ordered>(greatest: bool) -> Kernel {
+    Kernel::with_nulls(move |args, out| {
+        T::fill(out, args.values::<T>(0).iter().copied());
+        let best = T::vector(&mut out.values);
+        for index in 1..args.len() {
+            for (row, (best, &value)) in best.iter_mut().zip(args.values::<T>(index)).enumerate() {
+                let known = (0..index).any(|earlier| !args.column(earlier).is_null(row));
+                let better = if greatest { best.less(value) } else { value.less(*best) };
+                if !args.column(index).is_null(row) && (better || !known) {
+                    *best = value;
+                }
+            }
+        }
+        any_valid(args, out);
+    })
+}
+
+/// Makes NULL the rows of which every argument is.
+fn any_valid(args: &Args<'_>, out: &mut Column) {
+    for row in 0..args.rows {
+        if (0..args.len()).all(|index| args.column(index).is_null(row)) {
+            out.validity.set(args.rows, row, false);
+        }
+    }
 }

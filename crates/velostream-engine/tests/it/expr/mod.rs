@@ -1,4 +1,4 @@
 //! Expressions: the compiled program against written-out expectations and against a row-by-row reference.
 
-mod build;
+pub mod build;
 mod smoke;
