@@ -1,1 +1,6 @@
-//! Placeholder.
+//! What the tests of the other crates share: the golden files' format and their runner.
+//!
+//! Not published. [`golden`] reads the files of `__test__/golden` and runs them against the engine.
+#![forbid(unsafe_code)]
+
+pub mod golden;

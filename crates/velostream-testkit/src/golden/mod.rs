@@ -1,0 +1,15 @@
+//! Golden files: SQL, timed input and expected changes as plain text that reads as a specification.
+//!
+//! `docs/golden.md` describes the format. [`parse()`] reads a file and [`check_texts`] binds all of its SQL.
+
+mod catalog;
+mod parse;
+mod texts;
+mod value;
+
+pub use catalog::{GoldenCatalog, is_table, sources_of};
+pub use parse::{
+    Expectation, Expected, FormatError, GoldenFile, Item, ItemKind, Word, is_data_statement, parse,
+};
+pub use texts::{Failure, check_texts, columns_of, key_of};
+pub use value::{ValueError, literal, same, show};
