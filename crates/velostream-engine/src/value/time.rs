@@ -4,7 +4,7 @@
 use crate::value::calendar::{Civil, SECOND_MICROS, civil_from_days, split_timestamp};
 use std::fmt::Write;
 
-/// Appends `YYYY-MM-DD`; years outside 0 to 9999 have a sign.
+/// Appends `YYYY-MM-DD`; years outside 0 to 9999 have a sign and six digits.
 pub fn format_date(days: i32, out: &mut String) {
     push_date(i64::from(days), out);
 }
@@ -16,7 +16,7 @@ fn push_date(days: i64, out: &mut String) {
         push_two(year as u32 % 100, out);
         Ok(())
     } else {
-        write!(out, "{year:+05}")
+        write!(out, "{year:+07}")
     };
     debug_assert!(written.is_ok(), "a String takes every text");
     out.push('-');
