@@ -2,6 +2,24 @@
 //!
 //! Operators are written on top of them and contain none of that.
 
+mod cell;
+mod codec;
+mod group_columns;
+mod key_table;
+mod ordered_counts;
+mod panes;
+mod row_hash;
+mod row_store;
+
+pub use cell::StateCell;
+pub use codec::{SliceReader, Storable, read_length, read_values, write_length};
+pub use group_columns::GroupColumns;
+pub use key_table::{GroupId, KeySource, KeyTable};
+pub use ordered_counts::{CountKey, OrderedCounts, TextKey};
+pub use panes::{Pane, Panes};
+pub use row_hash::{ColumnKey, hash_rows, rows_equal, values_equal};
+pub use row_store::RowStore;
+
 use crate::error::Result;
 
 /// What every container can do.
@@ -39,3 +57,126 @@ pub trait SnapshotReader {
     /// Fills `bytes`; too few left is an error.
     fn read(&mut self, bytes: &mut [u8]) -> Result<()>;
 }
+
+impl SnapshotWriter for Vec<u8> {
+    fn write(&mut self, bytes: &[u8]) -> Result<()> {
+        self.extend_from_slice(bytes);
+        Ok(())
+    }
+}
+
+impl<S: State + ?Sized> State for Box<S> {
+    fn savepoint(&mut self) {
+        (**self).savepoint();
+    }
+
+    fn rollback(&mut self) {
+        (**self).rollback();
+    }
+
+    fn commit(&mut self) {
+        (**self).commit();
+    }
+
+    fn snapshot(&self, writer: &mut dyn SnapshotWriter) -> Result<()> {
+        (**self).snapshot(writer)
+    }
+
+    fn restore(&mut self, reader: &mut dyn SnapshotReader) -> Result<()> {
+        (**self).restore(reader)
+    }
+
+    fn bytes(&self) -> usize {
+        (**self).bytes()
+    }
+}
+
+/// The state of a container that is there only in some modes; which mode does not change.
+impl<S: State> State for Option<S> {
+    fn savepoint(&mut self) {
+        self.iter_mut().for_each(State::savepoint);
+    }
+
+    fn rollback(&mut self) {
+        self.iter_mut().for_each(State::rollback);
+    }
+
+    fn commit(&mut self) {
+        self.iter_mut().for_each(State::commit);
+    }
+
+    fn snapshot(&self, writer: &mut dyn SnapshotWriter) -> Result<()> {
+        self.iter().try_for_each(|state| state.snapshot(writer))
+    }
+
+    fn restore(&mut self, reader: &mut dyn SnapshotReader) -> Result<()> {
+        self.iter_mut().try_for_each(|state| state.restore(reader))
+    }
+
+    fn bytes(&self) -> usize {
+        self.as_ref().map_or(0, State::bytes)
+    }
+}
+
+/// As many containers as the plan has of a kind; how many does not change.
+impl<S: State> State for Vec<S> {
+    fn savepoint(&mut self) {
+        self.iter_mut().for_each(State::savepoint);
+    }
+
+    fn rollback(&mut self) {
+        self.iter_mut().for_each(State::rollback);
+    }
+
+    fn commit(&mut self) {
+        self.iter_mut().for_each(State::commit);
+    }
+
+    fn snapshot(&self, writer: &mut dyn SnapshotWriter) -> Result<()> {
+        self.iter().try_for_each(|state| state.snapshot(writer))
+    }
+
+    fn restore(&mut self, reader: &mut dyn SnapshotReader) -> Result<()> {
+        self.iter_mut().try_for_each(|state| state.restore(reader))
+    }
+
+    fn bytes(&self) -> usize {
+        self.iter().map(State::bytes).sum()
+    }
+}
+
+/// Makes a struct whose named fields are containers a container itself.
+#[macro_export]
+#[doc(hidden)]
+macro_rules! composite_state {
+    ($name:ty { $($field:ident),+ $(,)? }) => {
+        impl $crate::state::State for $name {
+            fn savepoint(&mut self) {
+                $($crate::state::State::savepoint(&mut self.$field);)+
+            }
+
+            fn rollback(&mut self) {
+                $($crate::state::State::rollback(&mut self.$field);)+
+            }
+
+            fn commit(&mut self) {
+                $($crate::state::State::commit(&mut self.$field);)+
+            }
+
+            fn snapshot(&self, writer: &mut dyn $crate::state::SnapshotWriter) -> $crate::error::Result<()> {
+                $($crate::state::State::snapshot(&self.$field, writer)?;)+
+                Ok(())
+            }
+
+            fn restore(&mut self, reader: &mut dyn $crate::state::SnapshotReader) -> $crate::error::Result<()> {
+                $($crate::state::State::restore(&mut self.$field, reader)?;)+
+                Ok(())
+            }
+
+            fn bytes(&self) -> usize {
+                0 $(+ $crate::state::State::bytes(&self.$field))+
+            }
+        }
+    };
+}
+pub(crate) use composite_state;

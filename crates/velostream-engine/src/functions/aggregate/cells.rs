@@ -1,0 +1,301 @@
+//! Aggregates whose state is one cell per group: the loops, shared by all of them.
+
+use super::{Aggregate, CallRows};
+use crate::column::{Column, Validity, Values};
+use crate::error::Result;
+use crate::state::{GroupColumns, GroupId, SnapshotReader, SnapshotWriter, State, Storable};
+
+/// A type that stands in a column as it is.
+pub trait Physical: Copy + Default {
+    /// The values of a column of this type.
+    fn values(column: &Column) -> &[Self];
+    /// The values and the validity of a column of this type.
+    fn parts(column: &mut Column) -> (&mut Vec<Self>, &mut Validity);
+}
+
+macro_rules! physical {
+    ($($type:ty => $variant:ident),+) => {
+        $(impl Physical for $type {
+            #[inline]
+            fn values(column: &Column) -> &[Self] {
+                match &column.values {
+                    Values::$variant(values) => values,
+                    _ => unreachable!("the planner chose the aggregate by its argument's type"),
+                }
+            }
+
+            #[inline]
+            fn parts(column: &mut Column) -> (&mut Vec<Self>, &mut Validity) {
+                match &mut column.values {
+                    Values::$variant(values) => (values, &mut column.validity),
+                    _ => unreachable!("the planner chose the aggregate by its result's type"),
+                }
+            }
+        })+
+    };
+}
+physical!(u8 => Bool, i32 => I32, i64 => I64, f64 => F64, i128 => I128);
+
+/// Appends a result or NULL.
+#[inline]
+pub fn push_result<T: Physical>(values: &mut Vec<T>, validity: &mut Validity, result: Option<T>) {
+    validity.push(values.len(), result.is_some());
+    values.push(result.unwrap_or_default());
+}
+
+/// What a kernel is given per row: a column's value, or nothing.
+pub trait Input: Copy {
+    /// The argument's values.
+    type View<'a>: Copy;
+    /// The values of the argument.
+    fn view<'a>(values: Option<&'a Column>) -> Self::View<'a>;
+    /// The value of one row.
+    fn get(view: Self::View<'_>, row: usize) -> Self;
+    /// At least the sum of the values' magnitudes over these rows.
+    fn magnitude(view: Self::View<'_>, rows: &[u32]) -> f64;
+}
+
+impl Input for () {
+    type View<'a> = ();
+
+    fn view<'a>(_values: Option<&'a Column>) {}
+
+    #[inline]
+    fn get((): (), _row: usize) {}
+
+    fn magnitude((): (), _rows: &[u32]) -> f64 {
+        0.0
+    }
+}
+
+macro_rules! input {
+    ($($type:ty, |$values:ident, $rows:ident| $magnitude:expr);+) => {
+        $(impl Input for $type {
+            type View<'a> = &'a [$type];
+
+            fn view<'a>(values: Option<&'a Column>) -> &'a [$type] {
+                <$type>::values(values.expect("the aggregate has an argument"))
+            }
+
+            #[inline]
+            fn get(view: &[$type], row: usize) -> $type {
+                view[row]
+            }
+
+            fn magnitude($values: &[$type], $rows: &[u32]) -> f64 {
+                $magnitude
+            }
+        })+
+    };
+}
+input!(
+    u8, |_values, rows| rows.len() as f64;
+    i32, |_values, rows| rows.len() as f64 * 2_147_483_648.0;
+    i64, |values, rows| {
+        let bits = rows.iter().fold(0, |bits, &row| bits | values[row as usize].unsigned_abs());
+        bits as f64 * rows.len() as f64
+    };
+    i128, |values, rows| {
+        let bits = rows.iter().fold(0, |bits, &row| bits | values[row as usize].unsigned_abs());
+        bits as f64 * rows.len() as f64
+    };
+    f64, |values, rows| {
+        let finite = |row: &u32| {
+            let size = values[*row as usize].abs();
+            if size < f64::INFINITY { size } else { 0.0 }
+        };
+        rows.iter().map(finite).fold(0.0, f64::max) * rows.len() as f64
+    }
+);
+
+/// The arithmetic of an aggregate over one group.
+pub trait Kernel: Send {
+    /// What it is given.
+    type Input: Input;
+    /// What it keeps.
+    type Cell: Clone + Default + Storable + Send;
+    /// What it gives.
+    type Output: Physical;
+    /// The magnitude of a cell up to which nothing overflows; infinite where nothing ever does.
+    fn limit(&self) -> f64 {
+        f64::INFINITY
+    }
+    /// The magnitude of a cell.
+    fn magnitude(_cell: &Self::Cell) -> f64 {
+        0.0
+    }
+    /// Adds a value; false where it overflows.
+    fn add(cell: &mut Self::Cell, value: Self::Input) -> bool;
+    /// Takes a value back; false where it overflows.
+    fn retract(cell: &mut Self::Cell, value: Self::Input) -> bool;
+    /// The result, `None` for NULL.
+    fn result(&self, cell: &Self::Cell) -> Option<Self::Output>;
+    /// Whether the result can be represented.
+    fn verify(&self, _cell: &Self::Cell) -> bool {
+        true
+    }
+}
+
+/// How large any cell can be at most: adding up what came in is cheap; looking at the cells is exact.
+///
+/// Derived from the cells and only ever too large, hence no state.
+#[derive(Debug)]
+struct Bound {
+    magnitude: f64,
+    /// Rows to come before the cells are looked at again, so that looking costs little per row.
+    rows_to_wait: usize,
+}
+
+impl Bound {
+    fn admits(&mut self, limit: f64, more: f64, rows: usize, exact: impl FnOnce() -> (f64, usize)) -> bool {
+        if self.magnitude + more <= limit {
+            self.magnitude += more;
+            return true;
+        }
+        self.magnitude = f64::INFINITY;
+        self.rows_to_wait = self.rows_to_wait.saturating_sub(rows);
+        if self.rows_to_wait > 0 {
+            return false;
+        }
+        let (magnitude, groups) = exact();
+        if magnitude + more <= limit {
+            self.magnitude = magnitude + more;
+            return true;
+        }
+        self.rows_to_wait = groups;
+        false
+    }
+}
+
+/// One cell per group.
+pub struct Cells<K: Kernel> {
+    kernel: K,
+    cells: GroupColumns<K::Cell>,
+    bound: Bound,
+}
+
+impl<K: Kernel> Cells<K> {
+    /// No groups.
+    pub fn new(kernel: K) -> Self {
+        let bound = Bound { magnitude: 0.0, rows_to_wait: 0 };
+        Self { kernel, cells: GroupColumns::default(), bound }
+    }
+
+    /// The cells, of which the caller writes none but those of `groups`.
+    pub(super) fn write(&mut self, groups: &[GroupId]) -> (&K, &mut [K::Cell]) {
+        (&self.kernel, self.cells.write(groups))
+    }
+}
+
+impl<K: Kernel> State for Cells<K> {
+    fn savepoint(&mut self) {
+        self.cells.savepoint();
+    }
+
+    fn rollback(&mut self) {
+        self.cells.rollback();
+    }
+
+    fn commit(&mut self) {
+        self.cells.commit();
+    }
+
+    fn snapshot(&self, writer: &mut dyn SnapshotWriter) -> Result<()> {
+        self.cells.snapshot(writer)
+    }
+
+    fn restore(&mut self, reader: &mut dyn SnapshotReader) -> Result<()> {
+        self.bound = Bound { magnitude: f64::INFINITY, rows_to_wait: 0 };
+        self.cells.restore(reader)
+    }
+
+    fn bytes(&self) -> usize {
+        self.cells.bytes()
+    }
+}
+
+impl<K: Kernel> Aggregate for Cells<K> {
+    fn grow(&mut self, groups: usize) {
+        self.cells.grow(groups);
+    }
+
+    fn reset(&mut self, group: GroupId) {
+        self.cells.set(group, K::Cell::default());
+    }
+
+    fn clear(&mut self) {
+        self.cells.clear();
+        self.bound = Bound { magnitude: 0.0, rows_to_wait: 0 };
+    }
+
+    fn is_safe(&mut self, input: &CallRows<'_>) -> bool {
+        let limit = self.kernel.limit();
+        if limit == f64::INFINITY {
+            return true;
+        }
+        let more = K::Input::magnitude(K::Input::view(input.values), input.rows);
+        let cells = self.cells.values();
+        self.bound.admits(limit, more, input.rows.len(), || {
+            (cells.iter().map(K::magnitude).fold(0.0, f64::max), cells.len())
+        })
+    }
+
+    fn add(&mut self, input: &CallRows<'_>) -> bool {
+        let cells = self.cells.write(input.groups);
+        let view = K::Input::view(input.values);
+        let mut fits = true;
+        input.each(|row, group| fits &= K::add(&mut cells[group], K::Input::get(view, row)));
+        fits
+    }
+
+    fn add_running(&mut self, input: &CallRows<'_>, out: &mut Column) {
+        let (kernel, cells) = (&self.kernel, self.cells.write(input.groups));
+        let view = K::Input::view(input.values);
+        let (values, validity) = K::Output::parts(out);
+        values.reserve(input.rows.len());
+        input.each_marked(|row, group, counts| {
+            let cell = &mut cells[group];
+            if counts {
+                let fits = K::add(cell, K::Input::get(view, row));
+                debug_assert!(fits, "the caller asked whether the rows are safe");
+            }
+            push_result(values, validity, kernel.result(cell));
+        });
+    }
+
+    fn retract(&mut self, input: &CallRows<'_>) -> bool {
+        let cells = self.cells.write(input.groups);
+        let view = K::Input::view(input.values);
+        let mut fits = true;
+        input.each(|row, group| fits &= K::retract(&mut cells[group], K::Input::get(view, row)));
+        fits
+    }
+
+    fn verify(&self, groups: &[GroupId]) -> bool {
+        groups.iter().all(|&group| self.kernel.verify(&self.cells.values()[group as usize]))
+    }
+
+    fn emit(&self, groups: &[GroupId], out: &mut Column) {
+        let (values, validity) = K::Output::parts(out);
+        for &group in groups {
+            push_result(values, validity, self.kernel.result(&self.cells.values()[group as usize]));
+        }
+    }
+}
+
+/// Makes a struct of plain fields storable.
+macro_rules! storable_cell {
+    ($name:ident { $($field:ident: $type:ty),+ }) => {
+        impl $crate::state::Storable for $name {
+            fn store(&self, writer: &mut dyn $crate::state::SnapshotWriter) -> $crate::error::Result<()> {
+                $($crate::state::Storable::store(&self.$field, writer)?;)+
+                Ok(())
+            }
+
+            fn load(reader: &mut dyn $crate::state::SnapshotReader) -> $crate::error::Result<Self> {
+                Ok(Self { $($field: <$type as $crate::state::Storable>::load(reader)?),+ })
+            }
+        }
+    };
+}
+pub(super) use storable_cell;

@@ -1,0 +1,142 @@
+//! COUNT, SUM and AVG of DISTINCT values: a value enters with its first row and leaves with its last.
+
+use super::cells::{Cells, Input, Kernel, Physical, push_result};
+use super::count::Count;
+use super::min_max::ColumnCountKey;
+use super::{Aggregate, CallRows, argument_type, avg, sum};
+use crate::column::Column;
+use crate::error::Result;
+use crate::state::{GroupId, OrderedCounts, SnapshotReader, SnapshotWriter, State, TextKey};
+use velostream_sql::catalog::AggregateFunction;
+use velostream_sql::plan::AggregateCall;
+use velostream_sql::types::DataType;
+
+/// An aggregate over the distinct values of each group.
+struct Distinct<C, K: Kernel> {
+    seen: OrderedCounts<C>,
+    cells: Cells<K>,
+}
+
+impl<C: ColumnCountKey, K: Kernel> State for Distinct<C, K> {
+    fn savepoint(&mut self) {
+        self.seen.savepoint();
+        self.cells.savepoint();
+    }
+
+    fn rollback(&mut self) {
+        self.seen.rollback();
+        self.cells.rollback();
+    }
+
+    fn commit(&mut self) {
+        self.seen.commit();
+        self.cells.commit();
+    }
+
+    fn snapshot(&self, writer: &mut dyn SnapshotWriter) -> Result<()> {
+        self.seen.snapshot(writer)?;
+        self.cells.snapshot(writer)
+    }
+
+    fn restore(&mut self, reader: &mut dyn SnapshotReader) -> Result<()> {
+        self.seen.restore(reader)?;
+        self.cells.restore(reader)
+    }
+
+    fn bytes(&self) -> usize {
+        self.seen.bytes() + self.cells.bytes()
+    }
+}
+
+impl<C: ColumnCountKey, K: Kernel> Aggregate for Distinct<C, K> {
+    fn grow(&mut self, groups: usize) {
+        self.cells.grow(groups);
+    }
+
+    fn reset(&mut self, group: GroupId) {
+        self.cells.reset(group);
+    }
+
+    fn clear(&mut self) {
+        self.seen.clear();
+        self.cells.clear();
+    }
+
+    fn is_safe(&mut self, input: &CallRows<'_>) -> bool {
+        self.cells.is_safe(input)
+    }
+
+    fn add(&mut self, input: &CallRows<'_>) -> bool {
+        let (_, cells) = self.cells.write(input.groups);
+        let view = K::Input::view(input.values);
+        let values = input.values.expect("DISTINCT has an argument");
+        let mut fits = true;
+        input.each(|row, group| {
+            if self.seen.add(group as u32, C::read(values, row), 1).0 == 0 {
+                fits &= K::add(&mut cells[group], K::Input::get(view, row));
+            }
+        });
+        fits
+    }
+
+    fn add_running(&mut self, input: &CallRows<'_>, out: &mut Column) {
+        let (kernel, cells) = self.cells.write(input.groups);
+        let view = K::Input::view(input.values);
+        let values = input.values.expect("DISTINCT has an argument");
+        let (results, validity) = K::Output::parts(out);
+        input.each_marked(|row, group, counts| {
+            if counts && self.seen.add(group as u32, C::read(values, row), 1).0 == 0 {
+                let fits = K::add(&mut cells[group], K::Input::get(view, row));
+                debug_assert!(fits, "the caller asked whether the rows are safe");
+            }
+            push_result(results, validity, kernel.result(&cells[group]));
+        });
+    }
+
+    fn retract(&mut self, input: &CallRows<'_>) -> bool {
+        let (_, cells) = self.cells.write(input.groups);
+        let view = K::Input::view(input.values);
+        let values = input.values.expect("DISTINCT has an argument");
+        let mut fits = true;
+        input.each(|row, group| {
+            if self.seen.add(group as u32, C::read(values, row), -1).1 == 0 {
+                fits &= K::retract(&mut cells[group], K::Input::get(view, row));
+            }
+        });
+        fits
+    }
+
+    fn verify(&self, groups: &[GroupId]) -> bool {
+        self.cells.verify(groups)
+    }
+
+    fn emit(&self, groups: &[GroupId], out: &mut Column) {
+        self.cells.emit(groups, out);
+    }
+}
+
+fn over<C: ColumnCountKey + 'static, K: Kernel + 'static>(kernel: K) -> Box<dyn Aggregate> {
+    Box::new(Distinct::<C, K> { seen: OrderedCounts::default(), cells: Cells::new(kernel) })
+}
+
+/// The state of a DISTINCT call; `None` where the types do not fit.
+pub(super) fn create(call: &AggregateCall) -> Option<Box<dyn Aggregate>> {
+    let argument = argument_type(call);
+    Some(match (call.function, argument) {
+        (_, DataType::Null | DataType::Interval) => return None,
+        (AggregateFunction::Count, DataType::String | DataType::Bytes) => over::<TextKey, _>(Count),
+        (AggregateFunction::Count, DataType::Decimal { .. }) => over::<i128, _>(Count),
+        (AggregateFunction::Count, _) => over::<i64, _>(Count),
+        (AggregateFunction::Sum, DataType::Int) => over::<i64, _>(sum::integers::<i32>()),
+        (AggregateFunction::Sum, DataType::BigInt) => over::<i64, _>(sum::integers::<i64>()),
+        (AggregateFunction::Sum, DataType::Double) => over::<i64, _>(sum::SumDouble),
+        (AggregateFunction::Sum, DataType::Decimal { .. }) => over::<i128, _>(sum::SumDecimal),
+        (AggregateFunction::Avg, DataType::Int) => over::<i64, _>(avg::integers::<i32>()),
+        (AggregateFunction::Avg, DataType::BigInt) => over::<i64, _>(avg::integers::<i64>()),
+        (AggregateFunction::Avg, DataType::Double) => over::<i64, _>(avg::AvgDouble),
+        (AggregateFunction::Avg, DataType::Decimal { scale, .. }) => {
+            over::<i128, _>(avg::decimals(scale, call.data_type))
+        }
+        _ => return None,
+    })
+}

@@ -1,0 +1,135 @@
+//! The aggregates: one file each.
+//!
+//! An aggregate keeps plain columns indexed by group number and updates them in one loop per batch. It takes
+//! back exactly what it was given. To add one is to touch this folder and the enum of `velostream_sql`.
+
+mod avg;
+mod cells;
+mod count;
+mod distinct;
+mod min_max;
+mod sum;
+
+use crate::column::Column;
+use crate::error::{EngineError, Result};
+use crate::state::{GroupId, State};
+use velostream_sql::catalog::AggregateFunction;
+use velostream_sql::plan::AggregateCall;
+use velostream_sql::types::DataType;
+
+/// The rows of a batch that an aggregate is given.
+#[derive(Debug, Clone, Copy)]
+pub struct CallRows<'a> {
+    /// The argument, one value per row of the batch; `None` for COUNT(*).
+    pub values: Option<&'a Column>,
+    /// Per row of the batch, 1 where it counts (FILTER is TRUE and the argument not NULL); `None` if all do.
+    pub mask: Option<&'a [u8]>,
+    /// Rows of the batch, ascending.
+    pub rows: &'a [u32],
+    /// The group of each of `rows`.
+    pub groups: &'a [GroupId],
+}
+
+impl CallRows<'_> {
+    /// Calls `f` with row and group of each row that counts.
+    #[inline]
+    pub fn each(&self, mut f: impl FnMut(usize, usize)) {
+        let pairs = self.rows.iter().zip(self.groups);
+        match self.mask {
+            None => pairs.for_each(|(&row, &group)| f(row as usize, group as usize)),
+            Some(mask) => pairs.for_each(|(&row, &group)| {
+                if mask[row as usize] != 0 {
+                    f(row as usize, group as usize);
+                }
+            }),
+        }
+    }
+
+    /// Calls `f` with row, group and whether the row counts, for every row.
+    #[inline]
+    pub fn each_marked(&self, mut f: impl FnMut(usize, usize, bool)) {
+        let pairs = self.rows.iter().zip(self.groups);
+        match self.mask {
+            None => pairs.for_each(|(&row, &group)| f(row as usize, group as usize, true)),
+            Some(mask) => {
+                pairs.for_each(|(&row, &group)| f(row as usize, group as usize, mask[row as usize] != 0));
+            }
+        }
+    }
+}
+
+/// One aggregate call's state over all groups of a pane.
+///
+/// # Contract
+/// * *Exact.* After any additions and retractions the result is that of the rows that remain.
+/// * *Overflow.* While `is_safe` says true for what is given, nothing overflows. Otherwise the caller has a
+///   savepoint open, and rolls back where `add`, `retract` or `verify` say false.
+pub trait Aggregate: State + Send {
+    /// Makes room for groups up to this number; new ones have no rows.
+    fn grow(&mut self, groups: usize);
+    /// Makes a group that lost its last row ready for use under another key.
+    fn reset(&mut self, group: GroupId);
+    /// Takes all groups out and keeps the buffers. No savepoint is open.
+    fn clear(&mut self);
+    /// Whether adding or retracting these rows certainly overflows nothing; cheap and conservative.
+    fn is_safe(&mut self, _input: &CallRows<'_>) -> bool {
+        true
+    }
+    /// Adds rows; false where a sum overflows.
+    #[must_use]
+    fn add(&mut self, input: &CallRows<'_>) -> bool;
+    /// Adds rows that are safe, and appends to `out` for each row the result after it.
+    fn add_running(&mut self, input: &CallRows<'_>, out: &mut Column);
+    /// Takes rows back; false where a sum overflows.
+    #[must_use]
+    fn retract(&mut self, input: &CallRows<'_>) -> bool;
+    /// Whether the results of these groups can be represented.
+    fn verify(&self, _groups: &[GroupId]) -> bool {
+        true
+    }
+    /// Appends the results of these groups.
+    fn emit(&self, groups: &[GroupId], out: &mut Column);
+}
+
+/// Whether adding a row can fail.
+#[must_use]
+pub fn is_fallible(call: &AggregateCall) -> bool {
+    let decimal = matches!(argument_type(call), DataType::Decimal { .. });
+    let double = argument_type(call) == DataType::Double;
+    match call.function {
+        AggregateFunction::Sum => true,
+        AggregateFunction::Avg => decimal || double,
+        AggregateFunction::CountRows
+        | AggregateFunction::Count
+        | AggregateFunction::Min
+        | AggregateFunction::Max => false,
+    }
+}
+
+/// Whether every row that comes changes the result: COUNT(*) without FILTER.
+#[must_use]
+pub fn counts_every_row(call: &AggregateCall) -> bool {
+    call.function == AggregateFunction::CountRows && call.filter.is_none()
+}
+
+fn argument_type(call: &AggregateCall) -> DataType {
+    call.argument.as_ref().map_or(DataType::Null, |argument| argument.data_type)
+}
+
+/// The state of a call. `updating` says whether rows will be retracted.
+pub fn create(call: &AggregateCall, updating: bool) -> Result<Box<dyn Aggregate>> {
+    let state = match call.function {
+        AggregateFunction::CountRows => Some(count::create()),
+        AggregateFunction::Count if call.distinct => distinct::create(call),
+        AggregateFunction::Count => Some(count::create()),
+        AggregateFunction::Sum | AggregateFunction::Avg if call.distinct => distinct::create(call),
+        AggregateFunction::Sum => sum::create(argument_type(call)),
+        AggregateFunction::Avg => avg::create(argument_type(call), call.data_type),
+        AggregateFunction::Min => min_max::create(argument_type(call), false, updating),
+        AggregateFunction::Max => min_max::create(argument_type(call), true, updating),
+    };
+    state.ok_or_else(|| {
+        let name = velostream_sql::explain::aggregate_name(call.function);
+        EngineError::Unsupported(format!("{name} over {} is not supported", argument_type(call)))
+    })
+}

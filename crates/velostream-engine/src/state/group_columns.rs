@@ -1,0 +1,110 @@
+//! A plain vector indexed by group number.
+
+use super::{SnapshotReader, SnapshotWriter, State, Storable, read_values, write_length};
+use crate::error::Result;
+
+/// One value per group, with undo.
+///
+/// Writers say which groups they are about to write and get the bare slice, so that their loops are the
+/// same with and without an open savepoint.
+#[derive(Debug)]
+pub struct GroupColumns<T> {
+    values: Vec<T>,
+    /// Values overwritten since the outermost savepoint.
+    undo: Vec<(u32, T)>,
+    /// At each open savepoint: length of `undo` and of `values`.
+    marks: Vec<(usize, usize)>,
+}
+
+impl<T> Default for GroupColumns<T> {
+    fn default() -> Self {
+        Self { values: Vec::new(), undo: Vec::new(), marks: Vec::new() }
+    }
+}
+
+impl<T: Clone + Default> GroupColumns<T> {
+    /// Groups.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.values.len()
+    }
+
+    /// Whether there are no groups.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.values.is_empty()
+    }
+
+    /// All values.
+    #[must_use]
+    #[inline]
+    pub fn values(&self) -> &[T] {
+        &self.values
+    }
+
+    /// Makes room for `groups` groups; new ones hold the default.
+    pub fn grow(&mut self, groups: usize) {
+        if groups > self.values.len() {
+            self.values.resize(groups, T::default());
+        }
+    }
+
+    /// The values, of which the caller writes none but those of `groups`.
+    #[inline]
+    pub fn write(&mut self, groups: &[u32]) -> &mut [T] {
+        if !self.marks.is_empty() {
+            for &group in groups {
+                self.undo.push((group, self.values[group as usize].clone()));
+            }
+        }
+        &mut self.values
+    }
+
+    /// Gives one group another value.
+    #[inline]
+    pub fn set(&mut self, group: u32, value: T) {
+        self.write(&[group])[group as usize] = value;
+    }
+
+    /// Takes all groups out and keeps the buffer. No savepoint is open.
+    pub fn clear(&mut self) {
+        debug_assert!(self.marks.is_empty());
+        self.values.clear();
+    }
+}
+
+impl<T: Clone + Default + Storable> State for GroupColumns<T> {
+    fn savepoint(&mut self) {
+        self.marks.push((self.undo.len(), self.values.len()));
+    }
+
+    fn rollback(&mut self) {
+        let (undo, groups) = self.marks.pop().expect("rollback follows savepoint");
+        while self.undo.len() > undo {
+            let (group, value) = self.undo.pop().expect("the log is longer than its mark");
+            self.values[group as usize] = value;
+        }
+        self.values.truncate(groups);
+    }
+
+    fn commit(&mut self) {
+        self.marks.pop().expect("commit follows savepoint");
+        if self.marks.is_empty() {
+            self.undo.clear();
+        }
+    }
+
+    fn snapshot(&self, writer: &mut dyn SnapshotWriter) -> Result<()> {
+        write_length(self.values.len(), writer)?;
+        self.values.iter().try_for_each(|value| value.store(writer))
+    }
+
+    fn restore(&mut self, reader: &mut dyn SnapshotReader) -> Result<()> {
+        self.values = read_values(reader)?;
+        Ok(())
+    }
+
+    fn bytes(&self) -> usize {
+        self.values.capacity() * size_of::<T>() + self.undo.capacity() * size_of::<(u32, T)>()
+    }
+}

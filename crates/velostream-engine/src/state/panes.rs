@@ -1,0 +1,179 @@
+//! One pane of state per open window.
+
+use super::{SnapshotReader, SnapshotWriter, State, Storable, read_length, write_length};
+use crate::error::{EngineError, Result};
+
+/// The state of one window.
+pub trait Pane: State {
+    /// Takes everything out and keeps the buffers. No savepoint is open.
+    fn clear(&mut self);
+}
+
+#[derive(Debug)]
+struct Entry<P> {
+    start: i64,
+    /// How many savepoints were open when the pane was made, or folded into since: it has no part in them.
+    made_at: usize,
+    pane: Box<P>,
+}
+
+/// Panes by window start. Closing a window is taking its pane out; the pane serves again.
+pub struct Panes<P> {
+    /// Ascending by start.
+    open: Vec<Entry<P>>,
+    /// Empty panes for windows to come.
+    spare: Vec<Box<P>>,
+    make: Box<dyn Fn() -> P + Send>,
+    /// Panes taken out since the outermost savepoint.
+    undo: Vec<Entry<P>>,
+    marks: Vec<usize>,
+}
+
+impl<P: Pane> Panes<P> {
+    /// No panes; `make` makes an empty one.
+    pub fn new(make: Box<dyn Fn() -> P + Send>) -> Self {
+        Self { open: Vec::new(), spare: Vec::new(), make, undo: Vec::new(), marks: Vec::new() }
+    }
+
+    /// Open windows.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.open.len()
+    }
+
+    /// Whether no window is open.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.open.is_empty()
+    }
+
+    /// The start of the earliest open window.
+    #[must_use]
+    pub fn first_start(&self) -> Option<i64> {
+        self.open.first().map(|entry| entry.start)
+    }
+
+    /// The pane at a position of the order by start.
+    pub fn at(&mut self, index: usize) -> &mut P {
+        &mut self.open[index].pane
+    }
+
+    /// All panes.
+    pub fn iter(&self) -> impl Iterator<Item = &P> {
+        self.open.iter().map(|entry| &*entry.pane)
+    }
+
+    /// The position of a window's pane, if it is open.
+    #[must_use]
+    pub fn find(&self, start: i64) -> Option<usize> {
+        match self.open.last() {
+            Some(last) if last.start == start => Some(self.open.len() - 1),
+            _ => self.open.binary_search_by_key(&start, |entry| entry.start).ok(),
+        }
+    }
+
+    /// The position of a window's pane, which is opened if it is not there.
+    pub fn find_or_open(&mut self, start: i64) -> usize {
+        if let Some(index) = self.find(start) {
+            return index;
+        }
+        let index = self.open.partition_point(|entry| entry.start < start);
+        let pane = self.spare.pop().unwrap_or_else(|| Box::new((self.make)()));
+        self.open.insert(index, Entry { start, made_at: self.marks.len(), pane });
+        index
+    }
+
+    /// Takes the earliest pane out.
+    pub fn close_first(&mut self) {
+        let entry = self.open.remove(0);
+        if self.marks.is_empty() {
+            self.recycle(entry);
+        } else {
+            self.undo.push(entry);
+        }
+    }
+
+    fn recycle(&mut self, mut entry: Entry<P>) {
+        entry.pane.clear();
+        self.spare.push(entry.pane);
+    }
+
+    /// Ends the innermost savepoint inside a pane, unless the pane is younger.
+    fn commit_entry(entry: &mut Entry<P>, level: usize) {
+        if entry.made_at >= level {
+            entry.made_at = level - 1;
+        } else {
+            entry.pane.commit();
+        }
+    }
+}
+
+impl<P: Pane> State for Panes<P> {
+    fn savepoint(&mut self) {
+        self.marks.push(self.undo.len());
+        self.open.iter_mut().for_each(|entry| entry.pane.savepoint());
+    }
+
+    fn rollback(&mut self) {
+        let level = self.marks.len();
+        let mark = self.marks.pop().expect("rollback follows savepoint");
+        while self.undo.len() > mark {
+            let entry = self.undo.pop().expect("the log is longer than its mark");
+            let index = self.open.partition_point(|other| other.start < entry.start);
+            // A window closed and opened again inside the savepoint: the younger pane goes.
+            while self.open.get(index).is_some_and(|other| other.start == entry.start) {
+                self.open.remove(index);
+            }
+            self.open.insert(index, entry);
+        }
+        let mut index = 0;
+        while index < self.open.len() {
+            if self.open[index].made_at >= level {
+                self.open.remove(index);
+            } else {
+                self.open[index].pane.rollback();
+                index += 1;
+            }
+        }
+    }
+
+    fn commit(&mut self) {
+        let level = self.marks.len();
+        let mark = self.marks.pop().expect("commit follows savepoint");
+        self.open.iter_mut().for_each(|entry| Self::commit_entry(entry, level));
+        self.undo[mark..].iter_mut().for_each(|entry| Self::commit_entry(entry, level));
+        if self.marks.is_empty() {
+            while let Some(entry) = self.undo.pop() {
+                self.recycle(entry);
+            }
+        }
+    }
+
+    fn snapshot(&self, writer: &mut dyn SnapshotWriter) -> Result<()> {
+        write_length(self.open.len(), writer)?;
+        for entry in &self.open {
+            entry.start.store(writer)?;
+            entry.pane.snapshot(writer)?;
+        }
+        Ok(())
+    }
+
+    fn restore(&mut self, reader: &mut dyn SnapshotReader) -> Result<()> {
+        self.open.clear();
+        for _ in 0..read_length(reader)? {
+            let start = i64::load(reader)?;
+            if self.open.last().is_some_and(|last| last.start >= start) {
+                return Err(EngineError::Snapshot("the windows are damaged".into()));
+            }
+            let mut pane = Box::new((self.make)());
+            pane.restore(reader)?;
+            self.open.push(Entry { start, made_at: 0, pane });
+        }
+        Ok(())
+    }
+
+    fn bytes(&self) -> usize {
+        let entries = self.open.iter().chain(&self.undo).map(|entry| entry.pane.bytes());
+        entries.sum::<usize>() + self.spare.iter().map(|pane| pane.bytes()).sum::<usize>()
+    }
+}
