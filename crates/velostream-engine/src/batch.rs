@@ -89,6 +89,16 @@ impl ChangeBatch {
         self.push_mark(op, other.seqs[row], other.event_times[row]);
     }
 
+    /// Appends rows `from..to` of `other`, which has the same types.
+    pub fn extend_range(&mut self, other: &Self, from: usize, to: usize) {
+        for (column, source) in self.columns.iter_mut().zip(&other.columns) {
+            column.extend_range(source, from, to);
+        }
+        self.ops.extend_from_slice(&other.ops[from..to]);
+        self.seqs.extend_from_slice(&other.seqs[from..to]);
+        self.event_times.extend_from_slice(&other.event_times[from..to]);
+    }
+
     /// Appends the mark of a row whose values the caller has appended to every column.
     pub fn push_mark(&mut self, op: Op, seq: Seq, event_time: EventTime) {
         self.ops.push(op);

@@ -5,6 +5,9 @@ use crate::batch::Seq;
 /// Microseconds since 1970-01-01T00:00:00Z; a row's own time.
 pub type EventTime = i64;
 
+/// A moment, microseconds since 1970-01-01T00:00:00Z.
+pub type Timestamp = i64;
+
 /// The time up to which an input partition is taken to be complete, microseconds since the epoch.
 ///
 /// `Watermark::NONE` before any record, `Watermark::END` after end of input.

@@ -8,7 +8,6 @@ use crate::column::Values;
 use crate::error::{RecordError, Result};
 use crate::expr::{Program, RowErrors};
 use crate::operators::{Context, Operator};
-use crate::state::State;
 use std::sync::Arc;
 use velostream_sql::plan::Expr;
 
@@ -87,6 +86,4 @@ impl Operator for Check {
         }
         Ok(())
     }
-
-    fn visit_state(&mut self, _visit: &mut dyn FnMut(&mut dyn State)) {}
 }

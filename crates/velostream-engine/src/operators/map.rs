@@ -9,7 +9,6 @@ use crate::column::Column;
 use crate::error::Result;
 use crate::expr::{Program, RowErrors};
 use crate::operators::{Context, Operator};
-use crate::state::State;
 use velostream_sql::plan::Expr;
 use velostream_sql::types::DataType;
 
@@ -87,8 +86,6 @@ impl Operator for Map {
         }
         Ok(())
     }
-
-    fn visit_state(&mut self, _visit: &mut dyn FnMut(&mut dyn State)) {}
 }
 
 /// Appends the rows at which the BOOLEAN column `truth` is TRUE.

@@ -1,7 +1,11 @@
 //! The nodes of a running plan: one folder or file per operator.
 
+pub mod aggregate;
 pub mod check;
+pub mod limit;
 pub mod map;
+pub mod net;
+pub mod table;
 
 use crate::batch::{ChangeBatch, Seq};
 use crate::error::{RecordError, Result};
@@ -34,14 +38,20 @@ pub struct Context<'a> {
 /// * *Time.* Called for every input batch even when it has no rows, since `ctx.time` may still move. Rows of
 ///   a step are applied before what the step's watermark closes; a row is late by the watermark standing
 ///   before its step.
-/// * *State.* All state lives in `state::` containers reached by `visit_state`: that is what makes undo,
-///   snapshot and limits work. A field that survives `process` and is neither configuration, scratch nor a
+/// * *State.* All state lives in `state::` containers reached by `state`: that is what makes undo, snapshot
+///   and limits work. A field that survives `process` and is neither configuration, scratch nor a
 ///   container breaks it.
 pub trait Operator: Send {
     /// Applies a batch and appends its changes to `out`.
     fn process(&mut self, input: &ChangeBatch, out: &mut ChangeBatch, ctx: &mut Context<'_>) -> Result<()>;
-    /// Calls `visit` with every container, always in the same order.
-    fn visit_state(&mut self, visit: &mut dyn FnMut(&mut dyn State));
+    /// Everything that survives `process`; nothing for a stateless operator.
+    fn state(&self) -> Option<&dyn State> {
+        None
+    }
+    /// The same, to be changed.
+    fn state_mut(&mut self) -> Option<&mut dyn State> {
+        None
+    }
     /// Whether nothing can come any more, whatever the input.
     fn is_finished(&self) -> bool {
         false

@@ -7,6 +7,8 @@ use crate::error::{EngineError, Result};
 pub trait Pane: State {
     /// Takes everything out and keeps the buffers. No savepoint is open.
     fn clear(&mut self);
+    /// Brings columns that belong together to one length after a restore.
+    fn restored(&mut self);
 }
 
 #[derive(Debug)]
@@ -167,6 +169,7 @@ impl<P: Pane> State for Panes<P> {
             }
             let mut pane = Box::new((self.make)());
             pane.restore(reader)?;
+            pane.restored();
             self.open.push(Entry { start, made_at: 0, pane });
         }
         Ok(())

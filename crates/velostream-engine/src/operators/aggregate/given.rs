@@ -1,0 +1,117 @@
+//! What the operator computes from a batch before it changes anything: keys, times, arguments, filters.
+
+use super::AggregateSpec;
+use crate::batch::ChangeBatch;
+use crate::column::{Column, Values};
+use crate::error::Result;
+use crate::expr::{Program, RowErrors};
+use crate::functions::aggregate::CallRows;
+use crate::state::{GroupId, KeySource};
+
+/// Where a call finds what it is given.
+#[derive(Debug)]
+struct CallPlaces {
+    argument: Option<usize>,
+    filter: Option<usize>,
+    /// Per row 1 where it counts; not used while every row does.
+    mask: Vec<u8>,
+    masked: bool,
+}
+
+/// The expressions, compiled, and what they gave for the batch in hand.
+#[derive(Debug)]
+pub(super) struct Evaluation {
+    program: Program,
+    keys: usize,
+    time: Option<usize>,
+    calls: Vec<CallPlaces>,
+}
+
+impl Evaluation {
+    pub(super) fn new(spec: &AggregateSpec) -> Result<Self> {
+        let mut exprs = spec.keys.clone();
+        let mut place = |expr: Option<&velostream_sql::plan::Expr>| {
+            expr.map(|expr| {
+                exprs.push(expr.clone());
+                exprs.len() - 1
+            })
+        };
+        let time = place(spec.window.as_ref().and_then(|window| window.time.as_ref()));
+        let mut calls = Vec::new();
+        for call in &spec.calls {
+            let (argument, filter) = (place(call.argument.as_ref()), place(call.filter.as_ref()));
+            calls.push(CallPlaces { argument, filter, mask: Vec::new(), masked: false });
+        }
+        Ok(Self { program: Program::compile(&exprs)?, keys: spec.keys.len(), time, calls })
+    }
+
+    /// Computes everything for a batch.
+    pub(super) fn evaluate(&mut self, input: &ChangeBatch, errors: &mut RowErrors) {
+        self.program.evaluate(input, errors);
+        for call in &mut self.calls {
+            let output = |place: Option<usize>| place.map(|place| self.program.output(place, input));
+            let valid = output(call.argument).and_then(|column| column.validity.mask());
+            let filter = output(call.filter);
+            call.masked = valid.is_some() || filter.is_some();
+            call.mask.clear();
+            if let Some(valid) = valid {
+                call.mask.extend_from_slice(&valid[..input.len()]);
+            }
+            if let Some(filter) = filter {
+                apply_filter(filter, input.len(), &mut call.mask);
+            }
+        }
+    }
+}
+
+/// Puts 0 wherever `filter` is not TRUE; an empty mask counts as all 1.
+fn apply_filter(filter: &Column, rows: usize, mask: &mut Vec<u8>) {
+    let Values::Bool(truth) = &filter.values else {
+        unreachable!("the binder makes filters BOOLEAN");
+    };
+    if mask.is_empty() {
+        mask.extend_from_slice(&truth[..rows]);
+    } else {
+        mask.iter_mut().zip(truth).for_each(|(mask, truth)| *mask &= truth);
+    }
+    if let Some(valid) = filter.validity.mask() {
+        mask.iter_mut().zip(valid).for_each(|(mask, valid)| *mask &= valid);
+    }
+}
+
+/// A batch with what was computed from it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Given<'a> {
+    pub(super) evaluation: &'a Evaluation,
+    pub(super) input: &'a ChangeBatch,
+}
+
+impl<'a> Given<'a> {
+    /// Key column `index`.
+    pub(super) fn key_column(&self, index: usize) -> &'a Column {
+        debug_assert!(index < self.evaluation.keys);
+        self.evaluation.program.output(index, self.input)
+    }
+
+    /// The windows' time, where it is an expression.
+    pub(super) fn times(&self) -> Option<&'a Column> {
+        self.evaluation.time.map(|place| self.evaluation.program.output(place, self.input))
+    }
+
+    /// What call `index` is given of some rows.
+    pub(super) fn call(&self, index: usize, rows: &'a [u32], groups: &'a [GroupId]) -> CallRows<'a> {
+        let call = &self.evaluation.calls[index];
+        CallRows {
+            values: call.argument.map(|place| self.evaluation.program.output(place, self.input)),
+            mask: call.masked.then_some(&call.mask[..]),
+            rows,
+            groups,
+        }
+    }
+}
+
+impl KeySource for Given<'_> {
+    fn key(&self, index: usize) -> &Column {
+        self.key_column(index)
+    }
+}

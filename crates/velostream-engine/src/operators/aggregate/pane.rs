@@ -1,0 +1,131 @@
+//! The state of one window, or of all groups where there are no windows.
+
+use super::AggregateSpec;
+use crate::batch::{ChangeBatch, Op, Seq};
+use crate::column::{Column, Values};
+use crate::error::Result;
+use crate::functions::aggregate::{Aggregate, create};
+use crate::state::{GroupColumns, GroupId, KeyTable, Pane, composite_state};
+
+/// Groups with their keys and, per aggregate, a column indexed by group.
+pub(super) struct AggregatePane {
+    pub(super) keys: KeyTable,
+    /// Rows in each group; kept where rows can go.
+    pub(super) rows: Option<GroupColumns<i64>>,
+    /// The event time of the record that last changed each group; kept where it is shown later.
+    pub(super) times: Option<GroupColumns<i64>>,
+    pub(super) calls: Vec<Box<dyn Aggregate>>,
+    /// Scratch of a step: per group, its place among the touched ones and 1; 0 for the others.
+    pub(super) touched: Vec<u32>,
+}
+composite_state!(AggregatePane { keys, rows, times, calls });
+
+impl AggregatePane {
+    pub(super) fn new(spec: &AggregateSpec) -> Result<Self> {
+        let calls = spec.calls.iter().map(|call| create(call, spec.updating_input));
+        Ok(Self {
+            keys: KeyTable::new(&spec.types[..spec.keys.len()]),
+            rows: spec.updating_input.then(GroupColumns::default),
+            times: spec.keeps_times().then(GroupColumns::default),
+            calls: calls.collect::<Result<_>>()?,
+            touched: Vec::new(),
+        })
+    }
+
+    /// Groups.
+    pub(super) fn len(&self) -> usize {
+        self.keys.len()
+    }
+
+    /// Makes room in every column for the groups there are.
+    pub(super) fn grow(&mut self) {
+        let groups = self.keys.capacity();
+        self.rows.iter_mut().chain(&mut self.times).for_each(|column| column.grow(groups));
+        self.calls.iter_mut().for_each(|call| call.grow(groups));
+    }
+
+    /// Makes the one group of an aggregate without keys, with no rows.
+    pub(super) fn insert_global(&mut self) {
+        let none: &[Column] = &[];
+        self.keys.insert(&none, 0, 0);
+        self.grow();
+    }
+
+    /// Takes a group out.
+    pub(super) fn remove(&mut self, group: GroupId) {
+        self.keys.remove(group);
+        self.calls.iter_mut().for_each(|call| call.reset(group));
+    }
+
+    /// Appends the values of the groups' rows, without marks.
+    pub(super) fn emit_values(&self, window: Option<(i64, i64)>, groups: &[GroupId], out: &mut ChangeBatch) {
+        let keys = self.emit_keys(window, groups, out);
+        for (call, column) in self.calls.iter().zip(&mut out.columns[keys..]) {
+            call.emit(groups, column);
+        }
+    }
+
+    /// Appends keys and window bounds of the groups' rows; gives the number of columns that took.
+    pub(super) fn emit_keys(
+        &self,
+        window: Option<(i64, i64)>,
+        groups: &[GroupId],
+        out: &mut ChangeBatch,
+    ) -> usize {
+        let keys = self.keys.columns().len();
+        for (column, key) in out.columns.iter_mut().zip(self.keys.columns()) {
+            column.extend_selected(key, groups);
+        }
+        let Some((start, end)) = window else { return keys };
+        for (column, bound) in out.columns[keys..].iter_mut().zip([start, end]) {
+            repeat(column, bound, groups.len());
+        }
+        keys + 2
+    }
+
+    /// The event time kept for a group.
+    pub(super) fn time(&self, group: GroupId) -> Option<i64> {
+        self.times.as_ref().map(|times| times.values()[group as usize])
+    }
+
+    /// Appends every group's row as an insert, in order of the groups' first records.
+    pub(super) fn emit_all(
+        &self,
+        window: Option<(i64, i64)>,
+        seq: Seq,
+        groups: &mut Vec<GroupId>,
+        out: &mut ChangeBatch,
+    ) {
+        self.keys.in_order(groups);
+        self.emit_values(window, groups, out);
+        for &group in groups.iter() {
+            let event_time = match window {
+                Some((_, end)) => end - 1,
+                None => self.time(group).unwrap_or(0),
+            };
+            out.push_mark(Op::Insert, seq, event_time);
+        }
+    }
+}
+
+impl Pane for AggregatePane {
+    fn clear(&mut self) {
+        self.keys.clear();
+        self.rows.iter_mut().chain(&mut self.times).for_each(GroupColumns::clear);
+        self.calls.iter_mut().for_each(|call| call.clear());
+    }
+
+    fn restored(&mut self) {
+        self.grow();
+    }
+}
+
+/// Appends `count` times the same TIMESTAMP.
+fn repeat(column: &mut Column, value: i64, count: usize) {
+    let Values::I64(values) = &mut column.values else {
+        unreachable!("window bounds are TIMESTAMPs");
+    };
+    let before = values.len();
+    values.resize(before + count, value);
+    column.validity.extend_valid(before, count);
+}

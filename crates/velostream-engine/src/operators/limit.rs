@@ -1,0 +1,46 @@
+//! `Limit`: the first rows of an append-only input, then nothing any more.
+
+use crate::batch::ChangeBatch;
+use crate::error::Result;
+use crate::operators::{Context, Operator};
+use crate::state::{State, StateCell, composite_state};
+
+struct Remaining {
+    rows: StateCell<u64>,
+}
+composite_state!(Remaining { rows });
+
+/// The operator.
+pub struct Limit {
+    state: Remaining,
+}
+
+impl Limit {
+    /// Lets `count` rows through.
+    #[must_use]
+    pub fn new(count: u64) -> Self {
+        Self { state: Remaining { rows: StateCell::new(count) } }
+    }
+}
+
+impl Operator for Limit {
+    fn process(&mut self, input: &ChangeBatch, out: &mut ChangeBatch, _ctx: &mut Context<'_>) -> Result<()> {
+        let remaining = *self.state.rows.get();
+        let rows = usize::try_from(remaining).map_or(input.len(), |remaining| remaining.min(input.len()));
+        out.extend_range(input, 0, rows);
+        self.state.rows.set(remaining - rows as u64);
+        Ok(())
+    }
+
+    fn state(&self) -> Option<&dyn State> {
+        Some(&self.state)
+    }
+
+    fn state_mut(&mut self) -> Option<&mut dyn State> {
+        Some(&mut self.state)
+    }
+
+    fn is_finished(&self) -> bool {
+        *self.state.rows.get() == 0
+    }
+}

@@ -1,0 +1,374 @@
+//! From the logical plan to operators.
+//!
+//! Decided here: where FINAL takes effect, who must show old rows, which tables are kept, how far time stays
+//! behind, and whether batches need a savepoint.
+
+use super::{Input, NodePlan, OperatorPlan, PhysicalPlan, PlanOptions, SourcePlan, ValuesPlan, explain};
+use crate::error::{EngineError, Result};
+use crate::expr::Program;
+use crate::functions::aggregate::counts_every_row;
+use crate::operators::aggregate::{Aggregate, AggregateSpec, Tumbling};
+use crate::operators::table::Show;
+use std::sync::Arc;
+use velostream_sql::catalog::Relation;
+use velostream_sql::expr::for_each_column;
+use velostream_sql::plan::{AggregateCall, Expr, ExprKind, LogicalPlan, Window, WindowKind};
+use velostream_sql::types::{DataType, Schema};
+
+/// A subtree that has become nodes.
+#[derive(Clone, Copy)]
+struct Built {
+    output: Input,
+    /// Whether it can take rows back.
+    updating: bool,
+    /// Whether an operator in it has state.
+    has_state: bool,
+    /// Whether its rows come in the step of the record that caused them.
+    on_record: bool,
+    /// How far the watermark stays behind.
+    delay: i64,
+}
+
+struct Builder {
+    options: PlanOptions,
+    /// Whether updating relations that others keep are kept here too, since records may be rejected here whose
+    /// deletions still come.
+    guarded: bool,
+    nodes: Vec<NodePlan>,
+    sources: Vec<SourcePlan>,
+    values: Vec<ValuesPlan>,
+    journaled: bool,
+    fallible: bool,
+    /// Whether there is an updating relation that another keeps.
+    unguarded: bool,
+}
+
+/// Builds the plan.
+pub(super) fn build(plan: &LogicalPlan, options: PlanOptions) -> Result<PhysicalPlan> {
+    let mut builder = Builder::new(options, false);
+    let mut built = builder.root(plan)?;
+    if builder.fallible && builder.unguarded {
+        builder = Builder::new(options, true);
+        built = builder.root(plan)?;
+    }
+    let Builder { nodes, sources, values, journaled, .. } = builder;
+    let schema = Arc::clone(plan.schema());
+    let updating = built.updating;
+    let mut physical =
+        PhysicalPlan { nodes, sources, values, schema, options, updating, journaled, fingerprint: 0 };
+    physical.fingerprint = explain::fingerprint(&physical, plan);
+    Ok(physical)
+}
+
+/// Types of a schema's columns.
+fn types(schema: &Schema) -> Vec<DataType> {
+    schema.fields.iter().map(|field| field.data_type).collect()
+}
+
+/// The key that a table of these rows has, `None` for a multiset.
+fn table_key(schema: &Schema) -> Option<Vec<usize>> {
+    schema.has_key().then(|| schema.primary_key.clone())
+}
+
+impl Builder {
+    fn new(options: PlanOptions, guarded: bool) -> Self {
+        Self {
+            options,
+            guarded,
+            nodes: Vec::new(),
+            sources: Vec::new(),
+            values: Vec::new(),
+            journaled: false,
+            fallible: false,
+            unguarded: false,
+        }
+    }
+
+    fn root(&mut self, plan: &LogicalPlan) -> Result<Built> {
+        let before = self.options.before || !plan.schema().has_key();
+        let mut built = match plan {
+            LogicalPlan::Final { .. } => self.node(plan, before)?,
+            _ if self.options.snapshot => self.make_final(plan)?,
+            _ => self.node(plan, before)?,
+        };
+        if !matches!(built.output, Input::Node(_)) {
+            let operator = OperatorPlan::Map { input: types(plan.schema()), predicate: None, items: None };
+            built = self.push(operator, plan.schema(), built, "Pass".to_owned());
+        }
+        let mut needed = vec![true; plan.schema().fields.len()];
+        find_needed(plan, &mut needed, &mut self.sources);
+        Ok(built)
+    }
+
+    /// Whether the subtree's answer can take rows back.
+    fn is_updating(&self, plan: &LogicalPlan) -> bool {
+        match plan {
+            LogicalPlan::Source { schema, .. } => schema.updating && !self.options.snapshot,
+            LogicalPlan::Aggregate { .. } => true,
+            LogicalPlan::Filter { input, .. }
+            | LogicalPlan::Project { input, .. }
+            | LogicalPlan::Check { input, .. } => self.is_updating(input),
+            LogicalPlan::Values { .. } | LogicalPlan::Limit { .. } | LogicalPlan::Final { .. } => false,
+        }
+    }
+
+    fn push(&mut self, operator: OperatorPlan, schema: &Schema, input: Built, line: String) -> Built {
+        let (delay, on_record) = (input.delay, input.on_record);
+        self.nodes.push(NodePlan { operator, input: input.output, types: types(schema), delay, on_record, line });
+        Built { output: Input::Node(self.nodes.len() - 1), ..input }
+    }
+
+    /// Notes that the node to come can fail for a row of `input`.
+    fn note_fallible(&mut self, input: &Built) {
+        self.fallible = true;
+        self.journaled |= input.has_state && input.on_record;
+    }
+
+    /// Builds a subtree; `before` says whether its updates must show the old row.
+    fn node(&mut self, plan: &LogicalPlan, before: bool) -> Result<Built> {
+        match plan {
+            LogicalPlan::Source { relation, schema } => Ok(self.source(&relation.0, schema)),
+            LogicalPlan::Values { rows, schema } => {
+                self.values.push(ValuesPlan { rows: rows.clone(), types: types(schema) });
+                let output = Input::Values(self.values.len() - 1);
+                Ok(Built { output, updating: false, has_state: false, on_record: true, delay: 0 })
+            }
+            LogicalPlan::Project { .. } | LogicalPlan::Filter { .. } => self.map(plan, before, false),
+            LogicalPlan::Aggregate { .. } => self.aggregate(plan, before, false),
+            LogicalPlan::Check { .. } => self.check(plan, before, false),
+            LogicalPlan::Limit { input, count, schema } => {
+                let built = if !self.is_updating(input) {
+                    self.node(input, false)?
+                } else if self.options.snapshot {
+                    self.make_final(input)?
+                } else {
+                    let text = "LIMIT without ORDER BY over an updating result is for snapshots only";
+                    return Err(EngineError::Unsupported(text.into()));
+                };
+                let built = self.push(OperatorPlan::Limit(*count), schema, built, format!("Limit {count}"));
+                Ok(Built { has_state: true, ..built })
+            }
+            LogicalPlan::Final { input, .. } => self.make_final(input),
+        }
+    }
+
+    /// Builds a subtree whose rows come once, when they can no longer change.
+    fn make_final(&mut self, plan: &LogicalPlan) -> Result<Built> {
+        if !self.is_updating(plan) {
+            return self.node(plan, false);
+        }
+        if final_aggregate(plan) {
+            return self.final_node(plan);
+        }
+        let schema = plan.schema();
+        let key = table_key(schema);
+        let built = self.node(plan, key.is_none())?;
+        let line = "EmitFinal: keeps rows until the end of input".to_owned();
+        let built = self.push(OperatorPlan::Table { key, show: Show::AtEnd }, schema, built, line);
+        Ok(Built { updating: false, has_state: true, on_record: false, ..built })
+    }
+
+    /// Builds a chain of stateless nodes over an aggregate that emits what is final.
+    fn final_node(&mut self, plan: &LogicalPlan) -> Result<Built> {
+        match plan {
+            LogicalPlan::Aggregate { .. } => self.aggregate(plan, false, true),
+            LogicalPlan::Check { .. } => self.check(plan, false, true),
+            _ => self.map(plan, false, true),
+        }
+    }
+
+    fn input_of(&mut self, plan: &LogicalPlan, before: bool, is_final: bool) -> Result<Built> {
+        if is_final { self.final_node(plan) } else { self.node(plan, before) }
+    }
+
+    fn source(&mut self, relation: &Arc<Relation>, schema: &Arc<Schema>) -> Built {
+        let updating = schema.updating && !self.options.snapshot;
+        let own = relation.is_source && self.options.keep_tables;
+        self.unguarded |= updating && !own;
+        let keeps = updating && (own || self.guarded);
+        let index = self.sources.iter().position(|source| source.id == relation.id).unwrap_or_else(|| {
+            self.sources.push(SourcePlan {
+                relation: Arc::clone(relation),
+                id: relation.id,
+                types: types(schema),
+                needed: vec![keeps; schema.fields.len()],
+                keeps_table: updating && own,
+            });
+            self.sources.len() - 1
+        });
+        let built = Built {
+            output: Input::Source(index),
+            updating,
+            has_state: false,
+            on_record: true,
+            delay: 0,
+        };
+        if !keeps {
+            return built;
+        }
+        let key = table_key(schema);
+        let line = match &key {
+            Some(key) => format!("Table keyed by {}", explain::names(schema, key)),
+            None => "Table without key".to_owned(),
+        };
+        let built = self.push(OperatorPlan::Table { key, show: Show::Changes }, schema, built, line);
+        Built { has_state: true, ..built }
+    }
+
+    /// `Project` and the `Filter` below it become one node.
+    fn map(&mut self, plan: &LogicalPlan, before: bool, is_final: bool) -> Result<Built> {
+        let (items, below) = match plan {
+            LogicalPlan::Project { input, items, .. } => (Some(items), &**input),
+            _ => (None, plan),
+        };
+        let (predicate, below) = match below {
+            LogicalPlan::Filter { input, predicate, .. } => (Some(predicate), &**input),
+            _ => (None, below),
+        };
+        let shows_every_change = items.is_none_or(|items| keeps_changes(items, below));
+        let built = self.input_of(below, before || predicate.is_some() || !shows_every_change, is_final)?;
+        for exprs in [predicate.map(std::slice::from_ref), items.map(Vec::as_slice)].into_iter().flatten() {
+            if !Program::compile(exprs)?.is_infallible() {
+                self.note_fallible(&built);
+            }
+        }
+        let line = explain::map_line(predicate, items, below.schema(), plan.schema());
+        let operator = OperatorPlan::Map {
+            input: types(below.schema()),
+            predicate: predicate.cloned(),
+            items: items.cloned(),
+        };
+        Ok(self.push(operator, plan.schema(), built, line))
+    }
+
+    fn check(&mut self, plan: &LogicalPlan, before: bool, is_final: bool) -> Result<Built> {
+        let LogicalPlan::Check { input, checks, schema } = plan else {
+            unreachable!("called for a Check");
+        };
+        let built = self.input_of(input, before, is_final)?;
+        self.note_fallible(&built);
+        let texts: Vec<&str> = checks.iter().map(|(_, text)| &**text).collect();
+        let line = format!("Check {}", texts.join(", "));
+        Ok(self.push(OperatorPlan::Check(checks.clone()), schema, built, line))
+    }
+
+    fn aggregate(&mut self, plan: &LogicalPlan, before: bool, is_final: bool) -> Result<Built> {
+        let LogicalPlan::Aggregate { input, keys, window, calls, schema } = plan else {
+            unreachable!("called for an Aggregate");
+        };
+        let built = self.node(input, true)?;
+        let spec = AggregateSpec {
+            keys: keys.clone(),
+            window: window.as_ref().map(|window| self.window(window)),
+            calls: calls.clone(),
+            types: types(schema),
+            updating_input: built.updating,
+            is_final,
+            before,
+            row_of_nothing: self.options.snapshot,
+        };
+        Aggregate::new(spec.clone())?;
+        let time = spec.window.as_ref().and_then(|window| window.time.as_ref());
+        if spec.is_fallible() || time.is_some() || !is_infallible(keys, calls)? {
+            self.note_fallible(&built);
+        }
+        let grace = spec.window.as_ref().map_or(0, |window| window.grace);
+        let line = explain::aggregate_line(&spec, input.schema(), schema);
+        let built = self.push(OperatorPlan::Aggregate(Box::new(spec)), schema, built, line);
+        Ok(Built {
+            updating: !is_final,
+            has_state: true,
+            on_record: built.on_record && !is_final,
+            delay: built.delay.saturating_add(grace),
+            ..built
+        })
+    }
+
+    fn window(&self, window: &Window) -> Tumbling {
+        let WindowKind::Tumbling { size_micros, offset_micros } = window.kind;
+        Tumbling {
+            size: size_micros,
+            offset: offset_micros,
+            grace: window.grace_micros.unwrap_or(self.options.default_grace_micros),
+            time: window.time.clone(),
+        }
+    }
+}
+
+/// Whether an aggregate's keys, arguments and filters can be computed for every row.
+fn is_infallible(keys: &[Expr], calls: &[AggregateCall]) -> Result<bool> {
+    let of_calls = calls.iter().flat_map(|call| call.argument.iter().chain(&call.filter));
+    let exprs: Vec<Expr> = keys.iter().chain(of_calls).cloned().collect();
+    Ok(Program::compile(&exprs)?.is_infallible())
+}
+
+/// Whether the plan is an aggregate under stateless nodes, so that FINAL is the aggregate's own.
+fn final_aggregate(plan: &LogicalPlan) -> bool {
+    match plan {
+        LogicalPlan::Aggregate { .. } => true,
+        LogicalPlan::Filter { input, .. }
+        | LogicalPlan::Project { input, .. }
+        | LogicalPlan::Check { input, .. } => final_aggregate(input),
+        _ => false,
+    }
+}
+
+/// Whether every update of `input` is one of the items' row, so that no comparison is needed: the items are
+/// plain columns, and among them all that can change or one that always does.
+fn keeps_changes(items: &[Expr], input: &LogicalPlan) -> bool {
+    let mut kept = vec![false; input.schema().fields.len()];
+    for item in items {
+        let ExprKind::Column(position) = item.kind else { return false };
+        kept[position] = true;
+    }
+    let fixed = match input {
+        LogicalPlan::Aggregate { calls, .. } => {
+            let first = kept.len() - calls.len();
+            if calls.iter().zip(&kept[first..]).any(|(call, &kept)| kept && counts_every_row(call)) {
+                return true;
+            }
+            (0..first).collect()
+        }
+        _ => input.schema().primary_key.clone(),
+    };
+    (0..kept.len()).all(|position| kept[position] || fixed.contains(&position))
+}
+
+/// Marks the sources' columns that are needed to compute the `needed` columns of `plan`.
+fn find_needed(plan: &LogicalPlan, needed: &mut Vec<bool>, sources: &mut [SourcePlan]) {
+    fn mark(needed: &mut [bool], expr: &Expr) {
+        for_each_column(expr, &mut |column| needed[column] = true);
+    }
+    match plan {
+        LogicalPlan::Source { relation, .. } => {
+            let of_relation = sources.iter_mut().filter(|source| source.id == relation.0.id);
+            for source in of_relation {
+                source.needed.iter_mut().zip(needed.iter()).for_each(|(known, &more)| *known |= more);
+            }
+        }
+        LogicalPlan::Values { .. } => {}
+        LogicalPlan::Limit { input, .. } | LogicalPlan::Final { input, .. } => {
+            find_needed(input, needed, sources);
+        }
+        LogicalPlan::Filter { input, predicate, .. } => {
+            mark(needed, predicate);
+            find_needed(input, needed, sources);
+        }
+        LogicalPlan::Check { input, checks, .. } => {
+            checks.iter().for_each(|(check, _)| mark(needed, check));
+            find_needed(input, needed, sources);
+        }
+        LogicalPlan::Project { input, items, .. } => {
+            let mut below = vec![false; input.schema().fields.len()];
+            items.iter().for_each(|item| mark(&mut below, item));
+            find_needed(input, &mut below, sources);
+        }
+        LogicalPlan::Aggregate { input, keys, window, calls, .. } => {
+            let mut below = vec![false; input.schema().fields.len()];
+            let time = window.iter().filter_map(|window| window.time.as_ref());
+            let of_calls = calls.iter().flat_map(|call| call.argument.iter().chain(&call.filter));
+            keys.iter().chain(time).chain(of_calls).for_each(|expr| mark(&mut below, expr));
+            find_needed(input, &mut below, sources);
+        }
+    }
+}

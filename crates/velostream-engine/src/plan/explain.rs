@@ -1,0 +1,108 @@
+//! The physical plan as text, and its fingerprint.
+
+use super::{Input, PhysicalPlan};
+use crate::operators::aggregate::AggregateSpec;
+use velostream_sql::explain::{aggregate_name, expression};
+use velostream_sql::plan::{Expr, LogicalPlan};
+use velostream_sql::types::Schema;
+
+/// The names of some columns.
+pub(super) fn names(schema: &Schema, positions: &[usize]) -> String {
+    let name = |&position: &usize| schema.fields[position].name.to_string();
+    positions.iter().map(name).collect::<Vec<_>>().join(", ")
+}
+
+/// The line of a filter, a projection or both.
+pub(super) fn map_line(
+    predicate: Option<&Expr>,
+    items: Option<&Vec<Expr>>,
+    input: &Schema,
+    output: &Schema,
+) -> String {
+    let filter = predicate.map(|predicate| format!("Filter {}", expression(predicate, input)));
+    let project = items.map(|items| {
+        let item = |(item, field): (&Expr, &velostream_sql::types::Field)| {
+            let shown = expression(item, input);
+            if *shown == *field.name { shown } else { format!("{shown} AS {}", field.name) }
+        };
+        let items: Vec<String> = items.iter().zip(&output.fields).map(item).collect();
+        format!("Project {}", items.join(", "))
+    });
+    project.into_iter().chain(filter).collect::<Vec<_>>().join(" after ")
+}
+
+/// The line of an aggregate: keys, windows, calls, mode and state.
+pub(super) fn aggregate_line(spec: &AggregateSpec, input: &Schema, output: &Schema) -> String {
+    let mut text = "Aggregate".to_owned();
+    if !spec.keys.is_empty() {
+        let keys: Vec<String> = spec.keys.iter().map(|key| expression(key, input)).collect();
+        text += &format!(" by {}", keys.join(", "));
+    }
+    if let Some(window) = &spec.window {
+        text += &format!(", tumbling windows of {} us, grace {} us", window.size, window.grace);
+        if let Some(time) = &window.time {
+            text += &format!(" on {}", expression(time, input));
+        }
+    }
+    let first = output.fields.len() - spec.calls.len();
+    let call = |(call, field): (&velostream_sql::plan::AggregateCall, &velostream_sql::types::Field)| {
+        let argument = call.argument.as_ref().map_or("*".to_owned(), |argument| expression(argument, input));
+        let distinct = if call.distinct { "DISTINCT " } else { "" };
+        let filter = call.filter.as_ref();
+        let filter = filter.map_or(String::new(), |e| format!(" FILTER ({})", expression(e, input)));
+        format!("{}({distinct}{argument}){filter} AS {}", aggregate_name(call.function), field.name)
+    };
+    let calls: Vec<String> = spec.calls.iter().zip(&output.fields[first..]).map(call).collect();
+    if !calls.is_empty() {
+        text += &format!(": {}", calls.join(", "));
+    }
+    text += match (spec.is_final, &spec.window) {
+        (true, Some(_)) => "; final when the watermark passes the window's end and grace",
+        (true, None) => "; final at the end of input",
+        (false, _) if spec.before => "; changes with old rows",
+        (false, _) => "; changes",
+    };
+    text += if spec.updating_input { "; takes rows back" } else { "; rows only come" };
+    text
+}
+
+/// The lines of a plan.
+pub(super) fn explain(plan: &PhysicalPlan) -> Vec<String> {
+    let mode = if plan.updating { "updating" } else { "append-only" };
+    let journal = if plan.journaled { "; batches run under a savepoint" } else { "" };
+    let key = &plan.schema.primary_key;
+    let key = if key.is_empty() { String::new() } else { format!("; key {}", names(&plan.schema, key)) };
+    let mut lines = vec![format!("Output {mode}{key}{journal}")];
+    let Some(mut at) = plan.nodes.len().checked_sub(1) else { return lines };
+    loop {
+        let indent = "  ".repeat(lines.len());
+        let node = &plan.nodes[at];
+        lines.push(format!("{indent}{}", node.line));
+        let indent = "  ".repeat(lines.len());
+        match node.input {
+            Input::Node(input) => at = input,
+            Input::Source(source) => {
+                lines.push(format!("{indent}Source {}", plan.sources[source].relation.name));
+                return lines;
+            }
+            Input::Values(values) => {
+                lines.push(format!("{indent}Values of {} rows", plan.values[values].rows.len()));
+                return lines;
+            }
+        }
+    }
+}
+
+/// A number that two plans share only if they keep the same state: FNV-1a over all that says what they do.
+pub(super) fn fingerprint(plan: &PhysicalPlan, logical: &LogicalPlan) -> u64 {
+    let mut text = explain(plan).join("\n");
+    text += &velostream_sql::explain::explain(logical).join("\n");
+    for node in &plan.nodes {
+        text += &format!("{:?}", node.types);
+    }
+    for source in &plan.sources {
+        text += &format!("{:?}", source.types);
+    }
+    let step = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3);
+    text.bytes().fold(0xcbf2_9ce4_8422_2325, step)
+}

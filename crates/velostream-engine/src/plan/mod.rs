@@ -1,0 +1,165 @@
+//! The physical plan: operators in topological order, ready to be made into any number of processors.
+
+mod build;
+mod explain;
+
+use crate::operators::aggregate::AggregateSpec;
+use crate::operators::table::Show;
+use crate::error::Result;
+use std::sync::Arc;
+use velostream_sql::catalog::{Relation, RelationId};
+use velostream_sql::plan::{Expr, LogicalPlan};
+use velostream_sql::types::{DataType, Schema};
+
+/// A source of a plan, by its position in [`PhysicalPlan::sources`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct SourceId(pub usize);
+
+/// How a plan is to be run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PlanOptions {
+    /// Grace of windows that declare none, microseconds.
+    pub default_grace_micros: i64,
+    /// Whether updates show the old row before the new one.
+    pub before: bool,
+    /// Whether the plan answers once: every relation's current rows come as inserts, then the end.
+    pub snapshot: bool,
+    /// Whether source tables are given as records and tombstones, and the plan keeps their rows. Otherwise
+    /// they are given as changes, updates as pairs.
+    pub keep_tables: bool,
+}
+
+impl Default for PlanOptions {
+    fn default() -> Self {
+        Self { default_grace_micros: 0, before: false, snapshot: false, keep_tables: true }
+    }
+}
+
+/// What feeds a plan.
+#[derive(Debug, Clone)]
+pub struct SourcePlan {
+    /// The relation.
+    pub relation: Arc<Relation>,
+    /// Its id.
+    pub id: RelationId,
+    /// Its columns, all of which a batch has.
+    pub types: Vec<DataType>,
+    /// Which of the columns the plan reads.
+    pub needed: Vec<bool>,
+    /// Whether the plan keeps the table's rows, so that a batch holds records and tombstones, not changes.
+    pub keeps_table: bool,
+}
+
+/// Where a node's rows come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Input {
+    Source(usize),
+    /// Constant rows, by position.
+    Values(usize),
+    Node(usize),
+}
+
+/// What a node does.
+#[derive(Debug, Clone)]
+pub(crate) enum OperatorPlan {
+    Map { input: Vec<DataType>, predicate: Option<Expr>, items: Option<Vec<Expr>> },
+    Aggregate(Box<AggregateSpec>),
+    Table { key: Option<Vec<usize>>, show: Show },
+    Check(Vec<(Expr, Arc<str>)>),
+    Limit(u64),
+}
+
+/// A node of the plan.
+#[derive(Debug, Clone)]
+pub(crate) struct NodePlan {
+    pub operator: OperatorPlan,
+    pub input: Input,
+    /// Types of the output's columns.
+    pub types: Vec<DataType>,
+    /// By how many microseconds the watermark at the node's input stays behind the source's.
+    pub delay: i64,
+    /// Whether rows reach the node in the step of the record that caused them, not when time makes them final.
+    pub on_record: bool,
+    /// The node's line in EXPLAIN.
+    pub line: String,
+}
+
+/// Constant rows.
+#[derive(Debug, Clone)]
+pub(crate) struct ValuesPlan {
+    pub rows: Vec<Vec<Expr>>,
+    pub types: Vec<DataType>,
+}
+
+/// A plan of operators; immutable, shared by the processors made from it.
+#[derive(Debug, Clone)]
+pub struct PhysicalPlan {
+    pub(crate) nodes: Vec<NodePlan>,
+    pub(crate) sources: Vec<SourcePlan>,
+    pub(crate) values: Vec<ValuesPlan>,
+    pub(crate) schema: Arc<Schema>,
+    pub(crate) options: PlanOptions,
+    /// Whether the output can take rows back.
+    pub(crate) updating: bool,
+    /// Whether an operator behind state can fail for a record, so that batches run under a savepoint.
+    pub(crate) journaled: bool,
+    pub(crate) fingerprint: u64,
+}
+
+impl PhysicalPlan {
+    /// Chooses operators and modes for a logical plan.
+    pub fn build(plan: &LogicalPlan, options: PlanOptions) -> Result<Self> {
+        build::build(plan, options)
+    }
+
+    /// What feeds the plan, in the order of [`SourceId`].
+    #[must_use]
+    pub fn sources(&self) -> &[SourcePlan] {
+        &self.sources
+    }
+
+    /// The source that is this relation.
+    #[must_use]
+    pub fn source_of(&self, relation: RelationId) -> Option<SourceId> {
+        self.sources.iter().position(|source| source.id == relation).map(SourceId)
+    }
+
+    /// The output's schema. `updating` in it says what the query says; see [`Self::is_updating`].
+    #[must_use]
+    pub fn schema(&self) -> &Arc<Schema> {
+        &self.schema
+    }
+
+    /// Types of the output's columns.
+    #[must_use]
+    pub fn output_types(&self) -> Vec<DataType> {
+        self.schema.fields.iter().map(|field| field.data_type).collect()
+    }
+
+    /// Whether the output can take rows back.
+    #[must_use]
+    pub fn is_updating(&self) -> bool {
+        self.updating
+    }
+
+    /// Whether an operator behind state can fail for a record.
+    #[must_use]
+    pub fn is_journaled(&self) -> bool {
+        self.journaled
+    }
+
+    /// Whether the plan uses event time: it has windows.
+    #[must_use]
+    pub fn uses_time(&self) -> bool {
+        let windowed = |node: &NodePlan| {
+            matches!(&node.operator, OperatorPlan::Aggregate(spec) if spec.window.is_some())
+        };
+        self.nodes.iter().any(windowed)
+    }
+
+    /// The lines of EXPLAIN: the output first, inputs indented below.
+    #[must_use]
+    pub fn explain(&self) -> Vec<String> {
+        explain::explain(self)
+    }
+}

@@ -1,0 +1,355 @@
+//! `QueryProcessor`: one query over one partition's state.
+//!
+//! Runs the plan's operators in topological order over reused buffers. Where no operator behind state can
+//! fail, a batch is evaluated and applied in one go and failing rows simply stay out. Otherwise the batch runs
+//! under a savepoint; if a record fails, all is rolled back and done again record by record, so that exactly
+//! the failing records leave no trace but the time they moved.
+
+mod nodes;
+mod redo;
+mod snapshot;
+
+use crate::batch::{Batch, ChangeBatch, Seq};
+use crate::error::{EngineError, RecordError, Reject, Rejects, Result};
+use crate::limits::Limits;
+use crate::operators::net::Net;
+use crate::plan::{PhysicalPlan, SourceId};
+use crate::state::{State, StateCell, composite_state};
+use crate::time::{TimeRuns, Timestamp, Watermark};
+use nodes::{Nodes, Origin, Report};
+use velostream_sql::plan::Expr;
+use velostream_sql::types::DataType;
+
+/// How far one source has come.
+struct Progress {
+    watermark: StateCell<i64>,
+    ended: StateCell<bool>,
+}
+composite_state!(Progress { watermark, ended });
+
+/// What the processor itself keeps between calls.
+struct Clock {
+    /// The last sequence number seen: what time closes by hand is shown under it.
+    last: StateCell<u64>,
+    sources: Vec<Progress>,
+    /// Whether constant rows have been emitted.
+    started: StateCell<bool>,
+}
+composite_state!(Clock { last, sources, started });
+
+/// Runs one query. Synchronous; knows no thread, clock or file.
+///
+/// # Contract
+/// * *Batch invariance.* The changes are the same however the records are cut into batches.
+/// * *Rejects.* A failing record is undone in every operator, as if it had never come, except that the time
+///   it moved stays moved.
+/// * *Errors.* After `Err` the processor cannot go on; drop it.
+pub struct QueryProcessor {
+    nodes: Nodes,
+    net: Option<Net>,
+    clock: Clock,
+    limits: Limits,
+    journaled: bool,
+    /// Whether `begin` was called: a savepoint is open.
+    in_transaction: bool,
+    fingerprint: u64,
+    output_types: Vec<DataType>,
+    values: Vec<(Vec<Vec<Expr>>, Vec<DataType>)>,
+    report: Report,
+    row_errors: Vec<RecordError>,
+    redo: redo::RedoScratch,
+    /// The batch's time, where the processor's own is ahead of it; and that of calls without a batch.
+    time: TimeRuns,
+    empty: ChangeBatch,
+}
+
+impl QueryProcessor {
+    /// A processor with empty state.
+    pub fn new(plan: &PhysicalPlan, limits: &Limits) -> Result<Self> {
+        let output_types = plan.output_types();
+        let schema = &plan.schema;
+        let key = schema.has_key().then(|| schema.primary_key.clone());
+        let progress = || Progress {
+            watermark: StateCell::new(Watermark::NONE.0),
+            ended: StateCell::new(false),
+        };
+        Ok(Self {
+            nodes: Nodes::new(plan)?,
+            net: plan.updating.then(|| Net::new(&output_types, key, plan.options.before)),
+            clock: Clock {
+                last: StateCell::new(0),
+                sources: plan.sources.iter().map(|_| progress()).collect(),
+                started: StateCell::new(false),
+            },
+            limits: *limits,
+            journaled: plan.journaled,
+            in_transaction: false,
+            fingerprint: plan.fingerprint,
+            output_types,
+            values: plan.values.iter().map(|values| (values.rows.clone(), values.types.clone())).collect(),
+            report: Report::default(),
+            row_errors: Vec::new(),
+            redo: redo::RedoScratch::default(),
+            time: TimeRuns::default(),
+            empty: ChangeBatch::default(),
+        })
+    }
+
+    /// Types of the output's columns: what `out` must have.
+    #[must_use]
+    pub fn output_types(&self) -> &[DataType] {
+        &self.output_types
+    }
+
+    /// The hot path: applies a batch and appends its changes to `out`, which the caller reuses. Rows of
+    /// records that fail go to `rejects`, which is not cleared; `Err` means the processor cannot go on.
+    pub fn process(
+        &mut self,
+        input: SourceId,
+        batch: &Batch,
+        out: &mut ChangeBatch,
+        rejects: &mut Rejects,
+    ) -> Result<()> {
+        debug_assert!(batch.changes.seqs.is_sorted(), "sequence numbers ascend");
+        if *self.progress(input)?.ended.get() {
+            return Err(EngineError::State("the input has ended"));
+        }
+        self.report.clear();
+        let from = out.len();
+        let standing = Watermark(*self.clock.sources[input.0].watermark.get());
+        let mut own_time = std::mem::take(&mut self.time);
+        let time = if standing > batch.time.before {
+            catch_up(&batch.time, standing, &mut own_time);
+            &own_time
+        } else {
+            &batch.time
+        };
+        let result = self.run_batch(Origin::Source(input.0), &batch.changes, time, out);
+        self.note_progress(input, &batch.changes, time);
+        self.time = own_time;
+        result?;
+        self.report.settle(&batch.changes.seqs, rejects, &mut self.row_errors);
+        self.settle(out, from)
+    }
+
+    /// Runs a batch, under a savepoint where the plan needs one.
+    fn run_batch(
+        &mut self,
+        origin: Origin,
+        changes: &ChangeBatch,
+        time: &TimeRuns,
+        out: &mut ChangeBatch,
+    ) -> Result<()> {
+        if !self.journaled {
+            return self.nodes.run(origin, changes, time, out, &mut self.report);
+        }
+        let (from, before) = (out.len(), self.report.mark());
+        self.nodes.savepoint();
+        self.nodes.run(origin, changes, time, out, &mut self.report)?;
+        if self.report.failures.len() == before.failures {
+            self.nodes.commit();
+            return Ok(());
+        }
+        self.nodes.rollback();
+        out.truncate(from);
+        self.report.truncate(before);
+        self.redo.run(&mut self.nodes, origin, changes, time, out, &mut self.report)
+    }
+
+    /// Consolidates what was appended from row `from` on and looks at the limits.
+    fn settle(&mut self, out: &mut ChangeBatch, from: usize) -> Result<()> {
+        if let Some(net) = &mut self.net {
+            net.consolidate(out, from);
+        }
+        debug_assert!(out.seqs[from..].is_sorted(), "output keeps the order of sequence numbers");
+        if self.limits.state_bytes == u64::MAX {
+            return Ok(());
+        }
+        let used = self.state_bytes();
+        if used > self.limits.state_bytes {
+            return Err(EngineError::Limit { used, limit: self.limits.state_bytes });
+        }
+        Ok(())
+    }
+
+    fn progress(&self, input: SourceId) -> Result<&Progress> {
+        self.clock.sources.get(input.0).ok_or(EngineError::State("the plan has no such source"))
+    }
+
+    fn note_progress(&mut self, input: SourceId, changes: &ChangeBatch, time: &TimeRuns) {
+        let last = changes.seqs.last().copied().unwrap_or_default();
+        let moved = time.advances.last().map_or(Seq(0), |&(seq, _)| seq);
+        let last = last.max(moved).0.max(*self.clock.last.get());
+        self.clock.last.set(last);
+        self.clock.sources[input.0].watermark.set(time.after().0);
+    }
+
+    /// Emits what needs no input: the plan's constant rows, as one step before everything. Does nothing when
+    /// called again, or where the plan has none. A plan without sources is complete then.
+    pub fn start(&mut self, out: &mut ChangeBatch) -> Result<()> {
+        if *self.clock.started.get() {
+            return Ok(());
+        }
+        self.clock.started.set(true);
+        self.report.clear();
+        let from = out.len();
+        for index in 0..self.values.len() {
+            let (rows, types) = &self.values[index];
+            let constants = nodes::constant_rows(rows, types, &mut self.row_errors)?;
+            let time =
+                TimeRuns { before: Watermark::NONE, advances: vec![(Seq(0), Watermark::END)] };
+            self.run_batch(Origin::Values(index), &constants, &time, out)?;
+        }
+        self.report.settle(&[], &mut Rejects::default(), &mut self.row_errors);
+        self.settle(out, from)
+    }
+
+    /// Moves one source's watermark; what becomes final goes to `out` under the last sequence number. A
+    /// watermark that is not ahead changes nothing.
+    pub fn advance_time(
+        &mut self,
+        input: SourceId,
+        watermark: Timestamp,
+        out: &mut ChangeBatch,
+    ) -> Result<()> {
+        let progress = self.progress(input)?;
+        let before = Watermark(*progress.watermark.get());
+        if Watermark(watermark) <= before || *progress.ended.get() {
+            return Ok(());
+        }
+        let seq = Seq(*self.clock.last.get());
+        let time = TimeRuns { before, advances: vec![(seq, Watermark(watermark))] };
+        let empty = std::mem::take(&mut self.empty);
+        self.report.clear();
+        let from = out.len();
+        let result = self.run_batch(Origin::Source(input.0), &empty, &time, out);
+        self.empty = empty;
+        self.note_progress(input, &ChangeBatch::default(), &time);
+        result?;
+        self.report.settle(&[], &mut Rejects::default(), &mut self.row_errors);
+        self.settle(out, from)
+    }
+
+    /// Ends one source: everything still open becomes final. Does nothing when called again.
+    pub fn end(&mut self, input: SourceId, out: &mut ChangeBatch) -> Result<()> {
+        if *self.progress(input)?.ended.get() {
+            return Ok(());
+        }
+        self.advance_time(input, Watermark::END.0, out)?;
+        self.clock.sources[input.0].ended.set(true);
+        Ok(())
+    }
+
+    /// From here on `rollback` undoes everything since the last `commit`, in every operator.
+    pub fn begin(&mut self) {
+        if !self.in_transaction {
+            self.in_transaction = true;
+            self.savepoint();
+        }
+    }
+
+    /// Keeps everything so far; `rollback` goes back to here. Does nothing before `begin`.
+    pub fn commit(&mut self) {
+        if self.in_transaction {
+            self.nodes.commit();
+            self.clock.commit();
+            self.savepoint();
+        }
+    }
+
+    /// Goes back to the last `commit`, or to `begin`. Does nothing before `begin`.
+    pub fn rollback(&mut self) {
+        if self.in_transaction {
+            self.nodes.rollback();
+            self.clock.rollback();
+            self.savepoint();
+        }
+    }
+
+    /// Keeps everything so far and leaves the mode that `begin` entered.
+    pub fn finish_transaction(&mut self) {
+        if std::mem::replace(&mut self.in_transaction, false) {
+            self.nodes.commit();
+            self.clock.commit();
+        }
+    }
+
+    fn savepoint(&mut self) {
+        self.nodes.savepoint();
+        self.clock.savepoint();
+    }
+
+    /// Rows of the answer that could not be computed when time made them final, in order. They belong to no
+    /// record. Taking them clears them.
+    pub fn take_row_errors(&mut self) -> Vec<RecordError> {
+        std::mem::take(&mut self.row_errors)
+    }
+
+    /// Bytes of state held by all operators.
+    #[must_use]
+    pub fn state_bytes(&self) -> u64 {
+        self.nodes.bytes() as u64
+    }
+
+    /// Groups and rows kept by all operators.
+    #[must_use]
+    pub fn groups(&self) -> usize {
+        self.nodes.groups()
+    }
+
+    /// Whether nothing can come any more: a LIMIT is reached, or every source has ended.
+    #[must_use]
+    pub fn is_finished(&self) -> bool {
+        let ended = self.clock.sources.iter().all(|source| *source.ended.get());
+        self.nodes.is_finished() || (ended && (self.values.is_empty() || *self.clock.started.get()))
+    }
+
+    /// The watermark of a source.
+    #[must_use]
+    pub fn watermark(&self, input: SourceId) -> Watermark {
+        self.clock.sources.get(input.0).map_or(Watermark::NONE, |source| Watermark(*source.watermark.get()))
+    }
+}
+
+/// Leaves of a batch's time what lies ahead of a watermark that was moved by hand.
+fn catch_up(time: &TimeRuns, standing: Watermark, own: &mut TimeRuns) {
+    own.before = standing;
+    own.advances.clear();
+    own.advances.extend(time.advances.iter().filter(|&&(_, watermark)| watermark > standing));
+}
+
+impl Rejects {
+    /// Takes everything out and keeps the buffers.
+    pub fn clear(&mut self) {
+        self.failed.clear();
+        self.late.clear();
+    }
+}
+
+/// The row of a record in its batch.
+fn row_of(seqs: &[Seq], seq: Seq) -> Option<u32> {
+    let row = seqs.partition_point(|&other| other < seq);
+    seqs.get(row).filter(|&&found| found == seq).map(|_| row as u32)
+}
+
+impl Report {
+    /// Passes on what happened: each failing or late record once, in order of its row.
+    fn settle(&mut self, seqs: &[Seq], rejects: &mut Rejects, row_errors: &mut Vec<RecordError>) {
+        row_errors.extend(self.final_failures.drain(..).map(|(_, error)| error));
+        if !self.failures.is_empty() {
+            self.failures.sort_by_key(|&(seq, _)| seq);
+            self.failures.dedup_by_key(|failure| failure.0);
+            for (seq, error) in self.failures.drain(..) {
+                match row_of(seqs, seq) {
+                    Some(row) => rejects.failed.push(Reject { row, error }),
+                    None => row_errors.push(error),
+                }
+            }
+        }
+        if !self.late.is_empty() {
+            self.late.sort_by_key(|&(seq, _)| seq);
+            let rows = self.late.drain(..).filter_map(|(seq, by)| row_of(seqs, seq).map(|row| (row, by)));
+            rejects.late.extend(rows);
+        }
+    }
+}

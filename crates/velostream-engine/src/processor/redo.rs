@@ -1,0 +1,77 @@
+//! A batch again, record by record, after it failed as a whole.
+
+use super::nodes::{Nodes, Origin, Report};
+use crate::batch::{ChangeBatch, Seq};
+use crate::error::Result;
+use crate::state::State;
+use crate::time::{TimeRuns, Watermark};
+
+/// One record as a batch of its own; reused.
+#[derive(Default)]
+pub(super) struct RedoScratch {
+    step: ChangeBatch,
+    empty: ChangeBatch,
+    time: TimeRuns,
+}
+
+impl RedoScratch {
+    /// Runs every record under a savepoint of its own. One that fails is undone and only moves time.
+    pub fn run(
+        &mut self,
+        nodes: &mut Nodes,
+        origin: Origin,
+        changes: &ChangeBatch,
+        time: &TimeRuns,
+        out: &mut ChangeBatch,
+        report: &mut Report,
+    ) -> Result<()> {
+        self.step = ChangeBatch {
+            columns: changes.columns.iter().map(|column| crate::column::Column::new(column.data_type)).collect(),
+            ..ChangeBatch::default()
+        };
+        let (mut row, mut moved, mut standing) = (0, 0, time.before);
+        while row < changes.len() || moved < time.advances.len() {
+            let next_row = changes.seqs.get(row).copied();
+            let next_move = time.advances.get(moved).map(|&(seq, _)| seq);
+            let Some(seq) = next_row.into_iter().chain(next_move).min() else { break };
+            let from = row;
+            row += changes.seqs[row..].iter().take_while(|&&other| other == seq).count();
+            let advance = time.advances.get(moved).filter(|&&(at, _)| at == seq).copied();
+            moved += usize::from(advance.is_some());
+            self.step.clear();
+            self.step.extend_range(changes, from, row);
+            self.set_time(standing, advance);
+            self.run_step(nodes, origin, out, report)?;
+            standing = self.time.after();
+        }
+        Ok(())
+    }
+
+    fn set_time(&mut self, before: Watermark, advance: Option<(Seq, Watermark)>) {
+        self.time.before = before;
+        self.time.advances.clear();
+        self.time.advances.extend(advance);
+    }
+
+    fn run_step(
+        &mut self,
+        nodes: &mut Nodes,
+        origin: Origin,
+        out: &mut ChangeBatch,
+        report: &mut Report,
+    ) -> Result<()> {
+        let (from, before) = (out.len(), report.mark());
+        nodes.savepoint();
+        nodes.run(origin, &self.step, &self.time, out, report)?;
+        if report.failures.len() == before.failures {
+            nodes.commit();
+            return Ok(());
+        }
+        nodes.rollback();
+        out.truncate(from);
+        let failures = report.failures.split_off(before.failures);
+        report.truncate(before);
+        report.failures.extend(failures);
+        nodes.run(origin, &self.empty, &self.time, out, report)
+    }
+}
