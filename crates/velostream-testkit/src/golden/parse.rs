@@ -188,14 +188,11 @@ pub fn parse(text: &str) -> Result<GoldenFile, FormatError> {
         let is_statement = head.chars().all(|c| c.is_ascii_uppercase());
         let mut sql: Vec<&str> = if is_statement { vec![line] } else { Vec::new() };
         let mut last_line = number;
-        while takes_sql || is_statement {
-            match lines.peek() {
-                Some(&(at, next)) if continues(next, is_statement) => {
-                    sql.push(next);
-                    last_line = at;
-                    lines.next();
-                }
-                _ => break,
+        if takes_sql || is_statement {
+            while let Some(&(at, next)) = lines.peek().filter(|(_, next)| continues(next, is_statement)) {
+                sql.push(next);
+                last_line = at;
+                lines.next();
             }
         }
         let kind = directive(number, line, head, sql.join("\n"))?;
