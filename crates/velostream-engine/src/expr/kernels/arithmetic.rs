@@ -115,15 +115,19 @@ fn integers<T: Integer>(op: BinaryOp, data_type: DataType) -> Option<Kernel> {
     Some(kernel)
 }
 
-/// IEEE 754 arithmetic, save for division by zero, which fails. Infinities and NaN are values.
+/// IEEE 754 arithmetic, save that division by zero and overflow fail as PostgreSQL's do. Infinities and NaN
+/// that come in are values.
 fn doubles(op: BinaryOp) -> Option<Kernel> {
+    let overflow = |_, _| out_of_range(DataType::Double);
+    let quotient_error =
+        |_, divisor: f64| if divisor == 0.0 { zero_divisor() } else { out_of_range(DataType::Double) };
     let kernel = match op {
-        BinaryOp::Add => Kernel::binary(|a: f64, b: f64| a + b),
-        BinaryOp::Subtract => Kernel::binary(|a: f64, b: f64| a - b),
-        BinaryOp::Multiply => Kernel::binary(|a: f64, b: f64| a * b),
+        BinaryOp::Add => Kernel::try_binary(|a: f64, b: f64| in_range(a + b, a, b), overflow),
+        BinaryOp::Subtract => Kernel::try_binary(|a: f64, b: f64| in_range(a - b, a, b), overflow),
+        BinaryOp::Multiply => Kernel::try_binary(|a: f64, b: f64| in_range(a * b, a, b), overflow),
         BinaryOp::Divide => Kernel::try_binary(
-            |a: f64, b: f64| if b == 0.0 { None } else { Some(a / b) },
-            |_, _| zero_divisor(),
+            |a: f64, b: f64| if b == 0.0 { None } else { in_range(a / b, a, b) },
+            quotient_error,
         ),
         BinaryOp::Modulo => Kernel::try_binary(
             |a: f64, b: f64| if b == 0.0 { None } else { Some(a % b) },
@@ -132,6 +136,12 @@ fn doubles(op: BinaryOp) -> Option<Kernel> {
         _ => return None,
     };
     Some(kernel)
+}
+
+/// The result, unless it is infinite although neither operand is.
+fn in_range(result: f64, a: f64, b: f64) -> Option<f64> {
+    let overflowed = result.is_infinite() && a.is_finite() && b.is_finite();
+    if overflowed { None } else { Some(result) }
 }
 
 fn decimals(op: BinaryOp, scales: [u8; 2], precision: u8, scale: u8) -> Option<Kernel> {
