@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use velostream_engine::functions::registry::registry;
-use velostream_testkit::golden::{Failure, GoldenFile, check_texts, parse};
+use velostream_testkit::golden::{Failure, GoldenFile, check_texts, parse, rewrite, run};
 
 /// The files of `__test__/golden`, with their contents.
 fn files() -> Vec<(PathBuf, GoldenFile)> {
@@ -47,4 +47,20 @@ fn every_text_binds_or_is_refused_as_its_file_says() {
         failures.into_iter().map(move |failure| (path.clone(), failure))
     };
     require_none(files().into_iter().flat_map(check).collect());
+}
+
+#[test]
+fn every_scene_causes_what_its_file_says_in_every_configuration() {
+    let update = std::env::var_os("UPDATE_GOLDEN").is_some();
+    let mut differences = Vec::new();
+    for (path, file) in files() {
+        let (failures, found) = run(&file, registry());
+        if update {
+            let text = std::fs::read_to_string(&path).expect("a golden file is text");
+            std::fs::write(&path, rewrite(&text, &file, &found)).expect("a golden file can be written");
+        } else {
+            differences.extend(failures.into_iter().map(|failure| (path.clone(), failure)));
+        }
+    }
+    require_none(differences);
 }

@@ -1,0 +1,295 @@
+//! The scenarios as Rust sees them: row structs, how they become columns, and what the answer must be.
+
+use std::collections::HashMap;
+use std::hint::black_box;
+use velostream_engine::batch::{ChangeBatch, Op, Seq};
+use velostream_engine::column::{Column, Values};
+
+/// What a run has seen of its changes.
+#[derive(Debug, Default, Clone, Copy)]
+pub struct Tally {
+    pub changes: u64,
+    pub checksum: f64,
+}
+
+impl Tally {
+    fn add(&mut self, weight: f64) {
+        self.changes += 1;
+        self.checksum += weight;
+    }
+
+    /// Whether both have seen the same, but for the last digits of sums.
+    pub fn equals(&self, other: &Self) -> bool {
+        self.changes == other.changes && (self.checksum - other.checksum).abs() <= 1e-9 * other.checksum.abs()
+    }
+}
+
+/// A record of any scenario.
+pub enum Row {
+    Order { order_id: i64, customer_id: i32, order_date: &'static str, total_amount: f64 },
+    Trade { symbol: String, price: f64, quantity: i32 },
+    Timed { trader_id: String, symbol: String, price: f64, quantity: i32, trade_time_micros: i64 },
+}
+
+/// A scenario; see `benches/scenarios.ts` for the same in JavaScript.
+pub struct Scenario {
+    pub id: &'static str,
+    pub relation: &'static str,
+    pub definition: &'static str,
+    pub sql: &'static str,
+    pub row: fn(usize) -> Row,
+    /// Reads every changed row as a struct and tallies it.
+    pub take: fn(&ChangeBatch, &mut Tally),
+    pub expected: fn(usize) -> Tally,
+}
+
+const ORDERS: &str =
+    "CREATE STREAM orders (order_id BIGINT, customer_id INT, order_date STRING, total_amount DOUBLE)";
+const SELECTION: &str =
+    "SELECT order_id, customer_id, order_date, total_amount FROM orders WHERE total_amount > 100";
+const TIMED: &str = "CREATE STREAM market_data (trader_id STRING, symbol STRING, price DOUBLE, quantity INT, \
+    trade_time TIMESTAMP, WATERMARK FOR trade_time AS trade_time)";
+const MINUTE_MICROS: i64 = 60_000_000;
+
+macro_rules! windowed {
+    ($emit:literal) => {
+        concat!(
+            "SELECT trader_id, symbol, window_start, COUNT(*) AS trade_count, AVG(price) AS avg_price, ",
+            "SUM(quantity) AS total_quantity, SUM(price * quantity) AS total_value ",
+            "FROM market_data WINDOW TUMBLING (trade_time, INTERVAL '1' MINUTE) GROUP BY trader_id, symbol EMIT ",
+            $emit
+        )
+    };
+}
+
+/// Every scenario of this build.
+pub fn all() -> Vec<Scenario> {
+    let selection = |id, row, expected| Scenario {
+        id,
+        relation: "orders",
+        definition: ORDERS,
+        sql: SELECTION,
+        row,
+        take: take_orders,
+        expected,
+    };
+    let windowed = |id, sql, expected| Scenario {
+        id,
+        relation: "market_data",
+        definition: TIMED,
+        sql,
+        row: timed,
+        take: take_windows,
+        expected,
+    };
+    vec![
+        selection(
+            "s0",
+            |i| order(i, 150.0 + (i % 100) as f64),
+            |n| expected_orders(n, |i| 150.0 + (i % 100) as f64),
+        ),
+        selection("s0-half", |i| order(i, (i % 200) as f64), |n| expected_orders(n, |i| (i % 200) as f64)),
+        Scenario {
+            id: "s0b",
+            relation: "orders",
+            definition: ORDERS,
+            sql: "SELECT customer_id, COUNT(*) AS n, SUM(total_amount) AS total FROM orders \
+                GROUP BY customer_id EMIT CHANGES",
+            row: |i| order(i, 150.0 + (i % 100) as f64),
+            take: take_customers,
+            expected: expected_customers,
+        },
+        Scenario {
+            id: "s2",
+            relation: "market_data",
+            definition: "CREATE STREAM market_data (symbol STRING, price DOUBLE, quantity INT)",
+            sql: "SELECT symbol, COUNT(*) AS trade_count, AVG(price) AS avg_price, MIN(price) AS min_price, \
+                MAX(price) AS max_price, SUM(quantity) AS total_quantity FROM market_data \
+                GROUP BY symbol EMIT CHANGES",
+            row: |i| Row::Trade {
+                symbol: format!("SYM{}", i % 200),
+                price: (100 + i % 100) as f64,
+                quantity: (i % 1000) as i32,
+            },
+            take: take_symbols,
+            expected: expected_symbols,
+        },
+        windowed("s3a", windowed!("FINAL"), |n| expected_windows(n, true)),
+        windowed("s3b", windowed!("CHANGES"), |n| expected_windows(n, false)),
+    ]
+}
+
+fn order(i: usize, total_amount: f64) -> Row {
+    Row::Order { order_id: i as i64, customer_id: (i % 1000) as i32, order_date: "2024-01-15", total_amount }
+}
+
+fn timed(i: usize) -> Row {
+    Row::Timed {
+        trader_id: format!("T{}", i % 53),
+        symbol: format!("SYM{}", i % 97),
+        price: (100 + i % 50) as f64,
+        quantity: (i % 1000) as i32,
+        trade_time_micros: (1_000_000 + i as i64 * 10) * 1000,
+    }
+}
+
+impl Row {
+    /// Appends the row to its source's columns.
+    pub fn push(&self, to: &mut ChangeBatch) {
+        let columns = &mut to.columns;
+        match self {
+            Self::Order { order_id, customer_id, order_date, total_amount } => {
+                push_i64(&mut columns[0], *order_id);
+                push_i32(&mut columns[1], *customer_id);
+                push_text(&mut columns[2], order_date);
+                push_f64(&mut columns[3], *total_amount);
+            }
+            Self::Trade { symbol, price, quantity } => {
+                push_text(&mut columns[0], symbol);
+                push_f64(&mut columns[1], *price);
+                push_i32(&mut columns[2], *quantity);
+            }
+            Self::Timed { trader_id, symbol, price, quantity, trade_time_micros } => {
+                push_text(&mut columns[0], trader_id);
+                push_text(&mut columns[1], symbol);
+                push_f64(&mut columns[2], *price);
+                push_i32(&mut columns[3], *quantity);
+                push_i64(&mut columns[4], *trade_time_micros);
+            }
+        }
+        to.push_mark(Op::Insert, Seq(0), 0);
+    }
+}
+
+macro_rules! push {
+    ($name:ident, $variant:ident, $value:ty) => {
+        fn $name(column: &mut Column, value: $value) {
+            let Values::$variant(values) = &mut column.values else { unreachable!("the schema says so") };
+            let row = values.len();
+            values.push(value);
+            column.validity.push(row, true);
+        }
+    };
+}
+push!(push_i32, I32, i32);
+push!(push_i64, I64, i64);
+push!(push_f64, F64, f64);
+
+fn push_text(column: &mut Column, value: &str) {
+    let Values::Text(values) = &mut column.values else { unreachable!("the schema says so") };
+    let row = values.len();
+    values.push(value.as_bytes());
+    column.validity.push(row, true);
+}
+
+macro_rules! get {
+    ($name:ident, $variant:ident, $value:ty) => {
+        fn $name(column: &Column) -> &[$value] {
+            let Values::$variant(values) = &column.values else { unreachable!("the schema says so") };
+            values
+        }
+    };
+}
+get!(i32s, I32, i32);
+get!(i64s, I64, i64);
+get!(f64s, F64, f64);
+
+fn text(column: &Column, row: usize) -> &[u8] {
+    let Values::Text(values) = &column.values else { unreachable!("the schema says so") };
+    values.get(row)
+}
+
+/// Rows that are additions; the old halves of updates are not changes of their own.
+fn shown(out: &ChangeBatch) -> impl Iterator<Item = usize> {
+    out.ops.iter().enumerate().filter(|(_, op)| op.is_addition()).map(|(row, _)| row)
+}
+
+fn take_orders(out: &ChangeBatch, tally: &mut Tally) {
+    let [ids, customers, dates, totals] = out.columns.as_slice() else { unreachable!("four columns") };
+    let (ids, customers, totals) = (i64s(ids), i32s(customers), f64s(totals));
+    for row in shown(out) {
+        black_box((ids[row], customers[row], text(dates, row)));
+        tally.add(totals[row]);
+    }
+}
+
+fn take_customers(out: &ChangeBatch, tally: &mut Tally) {
+    let [customers, counts, totals] = out.columns.as_slice() else { unreachable!("three columns") };
+    let (customers, counts, totals) = (i32s(customers), i64s(counts), f64s(totals));
+    for row in shown(out) {
+        black_box(customers[row]);
+        tally.add(counts[row] as f64 + totals[row]);
+    }
+}
+
+fn take_symbols(out: &ChangeBatch, tally: &mut Tally) {
+    let [symbols, counts, means, least, most, quantities] = out.columns.as_slice() else {
+        unreachable!("six columns")
+    };
+    let (counts, quantities) = (i64s(counts), i64s(quantities));
+    let (means, least, most) = (f64s(means), f64s(least), f64s(most));
+    for row in shown(out) {
+        black_box((text(symbols, row), means[row], least[row], most[row]));
+        tally.add((counts[row] + quantities[row]) as f64);
+    }
+}
+
+fn take_windows(out: &ChangeBatch, tally: &mut Tally) {
+    let [traders, symbols, starts, counts, means, quantities, values] = out.columns.as_slice() else {
+        unreachable!("seven columns")
+    };
+    let (starts, counts, quantities) = (i64s(starts), i64s(counts), i64s(quantities));
+    let (means, values) = (f64s(means), f64s(values));
+    for row in shown(out) {
+        black_box((text(traders, row), text(symbols, row), starts[row], means[row], quantities[row]));
+        tally.add(counts[row] as f64 + values[row]);
+    }
+}
+
+fn expected_orders(records: usize, amount: fn(usize) -> f64) -> Tally {
+    let mut tally = Tally::default();
+    (0..records).map(amount).filter(|amount| *amount > 100.0).for_each(|amount| tally.add(amount));
+    tally
+}
+
+fn expected_customers(records: usize) -> Tally {
+    let mut tally = Tally::default();
+    let mut groups = vec![(0.0, 0.0); 1000];
+    for i in 0..records {
+        let (count, total) = &mut groups[i % 1000];
+        *count += 1.0;
+        *total += 150.0 + (i % 100) as f64;
+        tally.add(*count + *total);
+    }
+    tally
+}
+
+fn expected_symbols(records: usize) -> Tally {
+    let mut tally = Tally::default();
+    let mut groups = vec![(0.0, 0.0); 200];
+    for i in 0..records {
+        let (count, quantity) = &mut groups[i % 200];
+        *count += 1.0;
+        *quantity += (i % 1000) as f64;
+        tally.add(*count + *quantity);
+    }
+    tally
+}
+
+fn expected_windows(records: usize, is_final: bool) -> Tally {
+    let mut tally = Tally::default();
+    let mut groups: HashMap<(usize, usize, i64), (f64, f64)> = HashMap::new();
+    for i in 0..records {
+        let start = (1_000_000 + i as i64 * 10) * 1000 / MINUTE_MICROS;
+        let (count, value) = groups.entry((i % 53, i % 97, start)).or_default();
+        *count += 1.0;
+        *value += ((100 + i % 50) * (i % 1000)) as f64;
+        if !is_final {
+            tally.add(*count + *value);
+        }
+    }
+    if is_final {
+        groups.values().for_each(|(count, value)| tally.add(count + value));
+    }
+    tally
+}
