@@ -2,14 +2,27 @@
 
 use ethnum::I256;
 
+/// The powers of ten up to the 38th, the largest that 127 bits hold.
+const POWERS: [i128; 39] = {
+    let mut powers = [1; 39];
+    let mut exponent = 1;
+    while exponent < powers.len() {
+        powers[exponent] = powers[exponent - 1] * 10;
+        exponent += 1;
+    }
+    powers
+};
+
 /// 10 to the power of `exponent`, which is at most 38.
 #[must_use]
+#[inline]
 pub fn power_of_ten(exponent: u8) -> i128 {
-    10i128.pow(u32::from(exponent))
+    POWERS[usize::from(exponent)]
 }
 
 /// Whether the digits fit `precision` digits.
 #[must_use]
+#[inline]
 pub fn fits(digits: i128, precision: u8) -> bool {
     digits.unsigned_abs() < power_of_ten(precision).unsigned_abs()
 }

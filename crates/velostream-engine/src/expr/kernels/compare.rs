@@ -96,8 +96,8 @@ fn natives<T: Ordered>(op: BinaryOp) -> Option<Kernel> {
 
 fn texts(op: BinaryOp) -> Option<Kernel> {
     let kernel = match op {
-        BinaryOp::Equal => text_rows(|a, b, row| a.equals(row, b, row)),
-        BinaryOp::NotEqual => text_rows(|a, b, row| !a.equals(row, b, row)),
+        BinaryOp::Equal => equal_texts(0),
+        BinaryOp::NotEqual => equal_texts(1),
         BinaryOp::Less => text_rows(|a, b, row| a.get(row) < b.get(row)),
         BinaryOp::LessOrEqual => text_rows(|a, b, row| a.get(row).cmp(b.get(row)) != Ordering::Greater),
         BinaryOp::Greater => text_rows(|a, b, row| a.get(row) > b.get(row)),
@@ -105,6 +105,19 @@ fn texts(op: BinaryOp) -> Option<Kernel> {
         _ => return None,
     };
     Some(kernel)
+}
+
+/// 1 for equal texts, or for different ones if `negated` is 1.
+fn equal_texts(negated: u8) -> Kernel {
+    Kernel::strict(move |args, out| {
+        let (a, b) = (args.text(0), args.text(1));
+        let views = a.views()[..args.rows].iter().zip(&b.views()[..args.rows]).enumerate();
+        let equal = views.map(|(row, (x, y))| {
+            let same = if x.is_inline() { x == y } else { a.equals(row, b, row) };
+            u8::from(same) ^ negated
+        });
+        u8::fill(out, equal);
+    })
 }
 
 fn text_rows(test: impl Fn(&TextColumn, &TextColumn, usize) -> bool + Send + 'static) -> Kernel {

@@ -17,6 +17,24 @@ fn within_limit(bytes: usize) -> Result<(), RecordError> {
     if bytes > TEXT_BYTES_MAX { Err(RecordError::new("text would be longer than 16 MiB")) } else { Ok(()) }
 }
 
+fn upper(text: &str, out: &mut String) {
+    if text.is_ascii() {
+        out.push_str(text);
+        out.make_ascii_uppercase();
+    } else {
+        out.extend(text.chars().flat_map(char::to_uppercase));
+    }
+}
+
+fn lower(text: &str, out: &mut String) {
+    if text.is_ascii() {
+        out.push_str(text);
+        out.make_ascii_lowercase();
+    } else {
+        out.extend(text.chars().flat_map(char::to_lowercase));
+    }
+}
+
 fn initcap(text: &str, out: &mut String) {
     let mut inside = false;
     for character in text.chars() {
@@ -96,13 +114,15 @@ fn join(first: usize, separator: bool) -> Kernel {
 scalar_functions! { "Text";
     /// In capital letters.
     UPPER UCASE {
-        [(text: Text) => Text(out) { out.extend(text.chars().flat_map(char::to_uppercase)) }]
+        [(text: Text) => Text(out) { upper(text, out) }]
+        ("abc") => "ABC";
         ("straße") => "STRASSE";
         (Null) => Null;
     }
     /// In small letters.
     LOWER LCASE {
-        [(text: Text) => Text(out) { out.extend(text.chars().flat_map(char::to_lowercase)) }]
+        [(text: Text) => Text(out) { lower(text, out) }]
+        ("ABC") => "abc";
         ("ÀB") => "àb";
     }
     /// The first letter of each word a capital one, the others small.

@@ -58,6 +58,25 @@ fn unit(name: &str) -> Result<Unit, RecordError> {
     Ok(unit)
 }
 
+/// The unit named last; rows mostly share one.
+#[derive(Default)]
+struct Units {
+    known: Option<(String, Unit)>,
+}
+
+impl Units {
+    fn get(&mut self, name: &str) -> Result<Unit, RecordError> {
+        if let Some((known, unit)) = &self.known
+            && known == name
+        {
+            return Ok(*unit);
+        }
+        let unit = unit(name)?;
+        self.known = Some((name.to_owned(), unit));
+        Ok(unit)
+    }
+}
+
 fn unknown_unit(name: &str) -> RecordError {
     RecordError::new(format!("unit of time \"{name}\" is not known"))
 }
@@ -187,7 +206,7 @@ fn clock(time: i64) -> i64 {
 scalar_functions! { "Time";
     /// The start of the `unit` (`microsecond` to `millennium`; a week begins on Monday) that holds the time.
     DATE_TRUNC {
-        [(unit: Text, time: Timestamp) => Timestamp or error { truncate(time, self::unit(unit)?) }]
+        [(unit: Text, time: Timestamp) with units: Units => Timestamp or error { truncate(time, units.get(unit)?) }]
         ("hour", timestamp("2001-01-14 21:55:12")) => timestamp("2001-01-14 21:00:00");
         ("week", timestamp("2001-01-14 21:55:12")) => timestamp("2001-01-08");
         ("quarter", timestamp("2001-05-14")) => timestamp("2001-04-01");
@@ -260,22 +279,22 @@ scalar_functions! { "Time";
     }
     /// The time `count` units later. A month later is the same day of the month, or its last.
     DATEADD DATE_ADD TIMESTAMPADD {
-        [(unit: Text, count: BigInt, time: Timestamp) => Timestamp or error { add(time, count, self::unit(unit)?) }]
+        [(unit: Text, count: BigInt, time: Timestamp) with units: Units => Timestamp or error { add(time, count, units.get(unit)?) }]
         ("day", 2, timestamp("2001-01-14 21:55:12")) => timestamp("2001-01-16 21:55:12");
         ("month", 1, timestamp("2001-01-31")) => timestamp("2001-02-28");
         ("hour", -1, date("2001-01-01")) => timestamp("2000-12-31 23:00");
     }
     /// The time `count` units earlier.
     DATESUB DATE_SUB TIMESTAMPSUB {
-        [(unit: Text, count: BigInt, time: Timestamp) => Timestamp or error {
-            add(time, count.checked_neg().ok_or_else(out_of_range)?, self::unit(unit)?)
+        [(unit: Text, count: BigInt, time: Timestamp) with units: Units => Timestamp or error {
+            add(time, count.checked_neg().ok_or_else(out_of_range)?, units.get(unit)?)
         }]
         ("month", 1, timestamp("2001-03-31")) => timestamp("2001-02-28");
     }
     /// How many boundaries of `unit` lie between `start` and `end`; negative if `end` is earlier.
     DATEDIFF DATE_DIFF {
-        [(unit: Text, start: Timestamp, end: Timestamp) => BigInt or error {
-            let unit = self::unit(unit)?;
+        [(unit: Text, start: Timestamp, end: Timestamp) with units: Units => BigInt or error {
+            let unit = units.get(unit)?;
             Ok(ordinal(end, unit) - ordinal(start, unit))
         }]
         ("day", timestamp("2001-01-14 23:59"), timestamp("2001-01-15 00:01")) => crate::functions::example::big(1);
@@ -283,7 +302,7 @@ scalar_functions! { "Time";
     }
     /// How many whole units lie between `start` and `end`; negative if `end` is earlier.
     TIMESTAMPDIFF {
-        [(unit: Text, start: Timestamp, end: Timestamp) => BigInt or error { whole_units(start, end, self::unit(unit)?) }]
+        [(unit: Text, start: Timestamp, end: Timestamp) with units: Units => BigInt or error { whole_units(start, end, units.get(unit)?) }]
         ("day", timestamp("2001-01-14 23:59"), timestamp("2001-01-15 00:01")) => crate::functions::example::big(0);
         ("month", date("2001-01-31"), date("2001-02-28")) => crate::functions::example::big(1);
         ("month", date("2001-01-15"), date("2001-02-14")) => crate::functions::example::big(0);
