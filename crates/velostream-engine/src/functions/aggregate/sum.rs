@@ -139,11 +139,8 @@ impl DoubleSum {
         }
         let value = if count < 0 { -value } else { value };
         let sum = self.sum + value;
-        self.compensation += if self.sum.abs() >= value.abs() {
-            (self.sum - sum) + value
-        } else {
-            (value - sum) + self.sum
-        };
+        self.compensation +=
+            if self.sum.abs() >= value.abs() { (self.sum - sum) + value } else { (value - sum) + self.sum };
         self.sum = sum;
         sum.is_finite()
     }

@@ -129,8 +129,7 @@ impl Aggregate {
                 self.errors.iter().any(|&(failed, _)| input.seqs[failed as usize] == seq)
             };
             rows.retain(|row| !failing(row));
-            ctx.failures
-                .extend(self.errors.drain(..).map(|(row, error)| (input.seqs[row as usize], error)));
+            ctx.failures.extend(self.errors.drain(..).map(|(row, error)| (input.seqs[row as usize], error)));
         }
     }
 

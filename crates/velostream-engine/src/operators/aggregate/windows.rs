@@ -91,8 +91,12 @@ fn take_failing_steps(
         let seq = input.seqs[row as usize];
         ctx.failures.iter().any(|&(failed, _)| failed == seq)
     };
-    let kept: Vec<(u32, i64)> =
-        rows.iter().zip(starts.iter()).map(|(&row, &start)| (row, start)).filter(|&(row, _)| !fails(row)).collect();
+    let kept: Vec<(u32, i64)> = rows
+        .iter()
+        .zip(starts.iter())
+        .map(|(&row, &start)| (row, start))
+        .filter(|&(row, _)| !fails(row))
+        .collect();
     (*rows, *starts) = kept.into_iter().unzip();
 }
 

@@ -1,0 +1,4 @@
+//! Tests of the query processor.
+
+mod basics;
+mod harness;
