@@ -101,10 +101,10 @@ fn take_failing_steps(
 }
 
 /// Reports rows as late.
-pub(super) fn report_late(input: &ChangeBatch, rows: &[u32], standing: Watermark, ctx: &mut Context<'_>) {
+pub(super) fn report_late(input: &ChangeBatch, rows: &[u32], ctx: &mut Context<'_>) {
     for &row in rows {
-        let row = row as usize;
-        ctx.late.push((input.seqs[row], standing.0.saturating_sub(input.event_times[row])));
+        let (seq, time) = (input.seqs[row as usize], input.event_times[row as usize]);
+        ctx.late.push((seq, ctx.time.standing_at(seq).0.saturating_sub(time)));
     }
 }
 

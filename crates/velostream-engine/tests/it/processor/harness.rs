@@ -15,7 +15,7 @@ use velostream_engine::state::SliceReader;
 use velostream_engine::time::Watermark;
 use velostream_sql::bind::{BindOptions, Params, bind_script};
 use velostream_sql::catalog::{Catalog, Relation, RelationId};
-use velostream_sql::plan::{Literal, LogicalPlan};
+use velostream_sql::plan::Literal;
 use velostream_sql::statement::{CreateSource, SourceOptions, Statement};
 use velostream_sql::types::{DataType, Field};
 
@@ -69,7 +69,6 @@ impl Catalog for Relations {
 /// A source and a query over it.
 pub struct Query {
     pub source: CreateSource,
-    pub logical: LogicalPlan,
     pub plan: PhysicalPlan,
 }
 
@@ -83,7 +82,7 @@ pub fn query_with(create: &str, select: &str, options: PlanOptions) -> Query {
     let Some(Statement::Query(query)) = statements.pop() else { panic!("no query: {text}") };
     let Statement::CreateSource(source) = statements.remove(0) else { panic!("no source: {text}") };
     let plan = PhysicalPlan::build(&query.plan, options).unwrap_or_else(|error| panic!("{text}\n{error}"));
-    Query { source, logical: query.plan, plan }
+    Query { source, plan }
 }
 
 /// The same with default options.
