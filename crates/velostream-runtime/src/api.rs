@@ -188,7 +188,7 @@ pub struct LateRecord {
     pub schema: Arc<Schema>,
     /// One row.
     pub row: ChangeBatch,
-    /// How far its window was past, milliseconds.
+    /// How far the watermark was past it, milliseconds.
     pub late_by_ms: f64,
 }
 

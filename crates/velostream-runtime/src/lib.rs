@@ -5,16 +5,27 @@
 //! SQL rules: those live in `velostream-sql` and `velostream-engine`.
 
 mod api;
+mod catalog;
+mod dead_letter;
 mod engine;
 mod error;
 pub mod ingest;
+mod kernel;
+mod metrics;
+mod partition;
+mod pipeline;
 mod processor;
+mod shared;
+pub mod sink;
+mod source;
+mod wake;
 
 pub use api::*;
-pub use engine::{Engine, Params};
+pub use engine::Engine;
 pub use error::Error;
 pub use processor::Processor;
 pub use velostream_engine::batch::{ChangeBatch, Op, Seq};
+pub use velostream_sql::bind::Params;
 pub use velostream_sql::catalog::RelationId;
 pub use velostream_sql::diagnostic::{Diagnostic, ErrorCode};
 pub use velostream_sql::plan::Literal;

@@ -1,23 +1,58 @@
 //! [`Processor`]: one query, synchronously, with state of its own.
 
 use crate::api::RelationInfo;
+use crate::engine::info;
 use crate::error::{Error, Result};
+use crate::ingest::rows;
+use crate::kernel::{Kernel, KernelOptions};
+use crate::source::door::{Door, Refused};
+use crate::source::file::compile_format;
 use std::sync::Arc;
-use velostream_engine::batch::ChangeBatch;
+use velostream_engine::batch::{ChangeBatch, Op, Seq};
+use velostream_engine::column::Column;
+use velostream_engine::error::Rejects;
+use velostream_engine::time::Watermark;
+use velostream_engine::value::TimestampFormat;
 use velostream_sql::diagnostic::ErrorCode;
+use velostream_sql::plan::LogicalPlan;
+use velostream_sql::statement::CreateSource;
 use velostream_sql::types::Schema;
 
-/// A query that answers each call with its changes.
+/// What a rollback of the door puts back, and the number that was next.
+type Mark = ((Watermark, u64), Seq);
+
+/// A query that answers each call with its changes. Nothing of a call that fails remains.
 pub struct Processor {
     sources: Vec<RelationInfo>,
-    schema: Arc<Schema>,
-}
-
-fn not_yet<T>() -> Result<T> {
-    Err(Error::new(ErrorCode::Unsupported, "this call is not supported yet"))
+    door: Option<Door>,
+    timestamp_format: Option<TimestampFormat>,
+    kernel: Kernel,
+    next: Seq,
+    /// From `begin` on, what a rollback goes back to; also whether the input had ended.
+    begun: Option<(Mark, bool)>,
+    ended: bool,
+    rejects: Rejects,
 }
 
 impl Processor {
+    pub(crate) fn new(
+        plan: &LogicalPlan,
+        create: Option<&CreateSource>,
+        options: &KernelOptions,
+    ) -> Result<Self> {
+        let format = create.and_then(|create| create.options.get("timestamp_format"));
+        Ok(Self {
+            sources: create.map(|create| info(&create.relation)).into_iter().collect(),
+            door: create.map(Door::new).transpose()?,
+            timestamp_format: format.map(compile_format).transpose()?,
+            kernel: Kernel::new(plan, options)?,
+            next: Seq(1),
+            begun: None,
+            ended: false,
+            rejects: Rejects::default(),
+        })
+    }
+
     /// The relations to be fed, in the order of their positions.
     #[must_use]
     pub fn sources(&self) -> &[RelationInfo] {
@@ -27,54 +62,162 @@ impl Processor {
     /// Columns, key, and whether rows are updated.
     #[must_use]
     pub fn schema(&self) -> &Arc<Schema> {
-        &self.schema
+        self.kernel.schema()
+    }
+
+    /// Bytes of state.
+    #[must_use]
+    pub fn state_bytes(&self) -> usize {
+        self.kernel.state_bytes() + self.door.as_ref().map_or(0, Door::table_bytes)
     }
 
     /// Applies a row block of source number `source` and appends the changes. Atomic: an error carries the
     /// record's index and undoes the whole call.
     pub fn process_rows(
         &mut self,
-        _source: usize,
-        _block: &[u8],
-        _now_ms: i64,
-        _out: &mut ChangeBatch,
+        source: usize,
+        block: &[u8],
+        now_ms: i64,
+        out: &mut ChangeBatch,
     ) -> Result<()> {
-        not_yet()
+        self.block(source, block, Op::Insert, now_ms, out)
     }
 
     /// Deletes rows by key from a source table.
     pub fn delete_rows(
         &mut self,
-        _source: usize,
-        _block: &[u8],
-        _now_ms: i64,
-        _out: &mut ChangeBatch,
+        source: usize,
+        block: &[u8],
+        now_ms: i64,
+        out: &mut ChangeBatch,
     ) -> Result<()> {
-        not_yet()
+        let keyed = self.sources.get(source).is_some_and(|s| s.is_table && !s.schema.primary_key.is_empty());
+        if !keyed {
+            let message = "only rows of a table with a primary key can be deleted";
+            return Err(Error::new(ErrorCode::Unsupported, message));
+        }
+        self.block(source, block, Op::Delete, now_ms, out)
     }
 
-    /// Starts what `rollback` takes back.
+    fn block(
+        &mut self,
+        source: usize,
+        block: &[u8],
+        op: Op,
+        now_ms: i64,
+        out: &mut ChangeBatch,
+    ) -> Result<()> {
+        self.open()?;
+        let (Some(info), Some(door)) = (self.sources.get(source), &self.door) else {
+            return Err(Error::new(ErrorCode::Argument, "the processor has no such source"));
+        };
+        let mut columns = door.empty().columns;
+        let keys = (op == Op::Delete).then_some(info.schema.primary_key.as_slice());
+        let format = self.timestamp_format.as_ref();
+        rows::decode(block, &info.schema.fields, format, keys, &mut columns)
+            .map_err(|error| Error { relation: Some(info.name.clone()), ..error })?;
+        self.apply(columns, op, now_ms, out)
+    }
+
+    fn open(&self) -> Result<()> {
+        if self.ended { Err(Error::new(ErrorCode::State, "the processor's input has ended")) } else { Ok(()) }
+    }
+
+    /// Applies decoded rows, or nothing of them.
+    fn apply(&mut self, columns: Vec<Column>, op: Op, now_ms: i64, out: &mut ChangeBatch) -> Result<()> {
+        let before = out.len();
+        let mark = self.savepoint();
+        match self.try_apply(columns, op, now_ms, out) {
+            Ok(()) => {
+                self.kernel.commit();
+                self.door.iter_mut().for_each(Door::commit);
+                Ok(())
+            }
+            Err(error) => {
+                out.truncate(before);
+                self.kernel.rollback();
+                self.rollback_door(mark);
+                Err(error)
+            }
+        }
+    }
+
+    fn savepoint(&mut self) -> Mark {
+        self.kernel.savepoint();
+        (self.door.as_mut().map_or((Watermark::NONE, 0), Door::savepoint), self.next)
+    }
+
+    fn rollback_door(&mut self, (door, next): Mark) {
+        self.door.iter_mut().for_each(|own| own.rollback(door));
+        self.next = next;
+    }
+
+    fn try_apply(&mut self, columns: Vec<Column>, op: Op, now_ms: i64, out: &mut ChangeBatch) -> Result<()> {
+        let Some(door) = &mut self.door else { return Ok(()) };
+        let name = Arc::clone(&door.relation.name);
+        let (envelope, refused) = door.admit(columns, op, &mut self.next, now_ms);
+        if let Some(Refused { row, error, .. }) = refused.into_iter().next() {
+            return Err(Error::from(error).at_record(&name, row));
+        }
+        let Some(envelope) = envelope else { return Ok(()) };
+        self.rejects.failed.clear();
+        self.rejects.late.clear();
+        self.kernel.process(&envelope.batch, out, &mut self.rejects)?;
+        match self.rejects.failed.first() {
+            None => Ok(()),
+            Some(reject) => {
+                let first = envelope.first_seq.unwrap_or_default();
+                let index = envelope.batch.changes.seqs[reject.row as usize].0 - first.0;
+                Err(Error::from(reject.error.clone()).at_record(&name, index as u32))
+            }
+        }
+    }
+
+    /// From here on `rollback` takes back every record since the last `commit`. Begun already, it does nothing.
     pub fn begin(&mut self) -> Result<()> {
-        not_yet()
+        if self.begun.is_none() {
+            let ended = self.ended;
+            self.begun = Some((self.savepoint(), ended));
+        }
+        Ok(())
     }
 
-    /// Keeps what came since `begin`.
+    fn take_begun(&mut self, call: &str) -> Result<(Mark, bool)> {
+        let begun = self.begun.take();
+        begun.ok_or_else(|| Error::new(ErrorCode::State, format!("{call} without begin")))
+    }
+
+    /// Keeps everything so far; `rollback` goes back to here.
     pub fn commit(&mut self) -> Result<()> {
-        not_yet()
+        self.take_begun("commit")?;
+        self.kernel.commit();
+        self.door.iter_mut().for_each(Door::commit);
+        self.begin()
     }
 
-    /// Takes back what came since `begin`.
+    /// Goes back to the last `commit`, or to `begin`, in every operator, time and end of input included.
     pub fn rollback(&mut self) -> Result<()> {
-        not_yet()
+        let (mark, ended) = self.take_begun("rollback")?;
+        self.kernel.rollback();
+        self.rollback_door(mark);
+        self.ended = ended;
+        self.begin()
     }
 
     /// Moves the watermark of every source.
-    pub fn advance_time(&mut self, _micros: i64, _out: &mut ChangeBatch) -> Result<()> {
-        not_yet()
+    pub fn advance_time(&mut self, micros: i64, out: &mut ChangeBatch) -> Result<()> {
+        self.open()?;
+        let Some(door) = &mut self.door else { return Ok(()) };
+        let Some(envelope) = door.advance(&mut self.next, Watermark(micros), 0) else { return Ok(()) };
+        self.rejects = Rejects::default();
+        self.kernel.process(&envelope.batch, out, &mut self.rejects)
     }
 
     /// Ends every source.
-    pub fn end(&mut self, _out: &mut ChangeBatch) -> Result<()> {
-        not_yet()
+    pub fn end(&mut self, out: &mut ChangeBatch) -> Result<()> {
+        if std::mem::replace(&mut self.ended, true) {
+            return Ok(());
+        }
+        self.kernel.end(out)
     }
 }

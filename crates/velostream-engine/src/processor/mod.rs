@@ -69,8 +69,10 @@ impl QueryProcessor {
         let output_types = plan.output_types();
         let schema = &plan.schema;
         let key = schema.has_key().then(|| schema.primary_key.clone());
-        let progress =
-            || Progress { watermark: StateCell::new(Watermark::NONE.0), ended: StateCell::new(false) };
+        let progress = || Progress {
+            watermark: StateCell::new(Watermark::NONE.0),
+            ended: StateCell::new(false),
+        };
         Ok(Self {
             nodes: Nodes::new(plan)?,
             net: plan.updating.then(|| Net::new(&output_types, key, plan.options.before)),
@@ -194,7 +196,8 @@ impl QueryProcessor {
         for index in 0..self.values.len() {
             let (rows, types) = &self.values[index];
             let constants = nodes::constant_rows(rows, types, &mut self.row_errors)?;
-            let time = TimeRuns { before: Watermark::NONE, advances: vec![(Seq(0), Watermark::END)] };
+            let time =
+                TimeRuns { before: Watermark::NONE, advances: vec![(Seq(0), Watermark::END)] };
             self.run_batch(Origin::Values(index), &constants, &time, out)?;
         }
         self.report.settle(&[], &mut Rejects::default(), &mut self.row_errors);
@@ -271,9 +274,22 @@ impl QueryProcessor {
         }
     }
 
-    fn savepoint(&mut self) {
+    /// Opens a savepoint inside whatever is open: for a call that is to happen whole or not at all.
+    pub fn savepoint(&mut self) {
         self.nodes.savepoint();
         self.clock.savepoint();
+    }
+
+    /// Keeps what was done since the innermost savepoint.
+    pub fn commit_savepoint(&mut self) {
+        self.nodes.commit();
+        self.clock.commit();
+    }
+
+    /// Takes back what was done since the innermost savepoint, moves of time included.
+    pub fn rollback_savepoint(&mut self) {
+        self.nodes.rollback();
+        self.clock.rollback();
     }
 
     /// Rows of the answer that could not be computed when time made them final, in order. They belong to no

@@ -3,5 +3,4 @@
 
 mod expr;
 mod functions;
-mod processor;
 mod source;

@@ -8,6 +8,7 @@ pub mod csv;
 pub mod infer;
 pub mod json;
 mod json_scan;
+pub mod rows;
 
 pub use convert::SourceFormat;
 

@@ -1,3 +1,9 @@
-//! The runtime's integration tests.
+//! Tests of the runtime through its public calls, each under 0 and 1 partitions.
 
-mod ingest;
+mod blocks;
+mod engine;
+mod files;
+mod harness;
+mod limits;
+mod processor;
+mod snapshots;

@@ -1,7 +1,0 @@
-//! Tests of the query processor.
-
-mod aggregates;
-mod basics;
-mod harness;
-mod properties;
-mod reference;

@@ -1,0 +1,195 @@
+//! The relations that exist, as the binder and the engine see them.
+
+use crate::error::{Error, Result};
+use crate::ingest::Decoded;
+use crate::ingest::json::JsonDecoder;
+use crate::source::door::Door;
+use crate::source::file::FileSource;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use velostream_engine::value::TimestampFormat;
+use velostream_sql::catalog::{Catalog as Names, Relation, RelationId, RelationKind};
+use velostream_sql::diagnostic::ErrorCode;
+use velostream_sql::plan::LogicalPlan;
+use velostream_sql::statement::{CreateSource, SourceOptions};
+use velostream_sql::types::{Field, Schema};
+
+/// A running query.
+pub type PipelineId = u64;
+
+/// A source: declared, or a file named in FROM.
+pub struct Source {
+    /// Its declaration.
+    pub create: CreateSource,
+    /// Time and, of a table, rows; unused where a file is read, since each reader has a door of its own.
+    pub door: Door,
+    /// The file that it is read from.
+    pub file: Option<FileSource>,
+    /// Pipelines that get its batches.
+    pub readers: Vec<PipelineId>,
+    /// How its TIMESTAMP texts are written.
+    pub timestamp_format: Option<TimestampFormat>,
+    /// Reads JSON bytes; keeps what a chunk leaves unfinished.
+    pub json: Option<JsonDecoder>,
+    /// Reused.
+    pub decoded: Decoded,
+    /// Its input was declared ended.
+    pub ended: bool,
+}
+
+/// What maintains a derived relation.
+pub struct Derived {
+    /// Its query.
+    pub plan: LogicalPlan,
+    /// The pipeline; `None` for a stream over a finite file, which each reader computes for itself.
+    pub pipeline: Option<PipelineId>,
+}
+
+/// What stands behind a name.
+pub enum What {
+    /// Records come in.
+    Source(Box<Source>),
+    /// A query maintains it.
+    Derived(Derived),
+    /// A text.
+    View,
+}
+
+/// A relation.
+pub struct Entry {
+    /// As the binder sees it.
+    pub relation: Arc<Relation>,
+    /// What stands behind it.
+    pub what: What,
+    /// Relations that its text names.
+    pub reads: Vec<RelationId>,
+}
+
+/// All relations of an engine.
+#[derive(Default)]
+pub struct Catalog {
+    entries: BTreeMap<RelationId, Entry>,
+    next: u32,
+    /// Files named in FROM, by path; their ids count down from the largest.
+    files: RefCell<HashMap<String, (Arc<Relation>, FileSource)>>,
+    /// What was inferred for sources declared without columns, until they are created.
+    inferred: RefCell<Vec<(SourceOptions, FileSource)>>,
+}
+
+impl Catalog {
+    /// A relation by its number.
+    pub fn get(&self, id: RelationId) -> Option<&Entry> {
+        self.entries.get(&id)
+    }
+
+    /// A source by its number.
+    pub fn source(&self, id: RelationId) -> Option<&Source> {
+        match &self.get(id)?.what {
+            What::Source(source) => Some(source),
+            _ => None,
+        }
+    }
+
+    /// A source by its number.
+    pub fn source_mut(&mut self, id: RelationId) -> Option<&mut Source> {
+        match &mut self.entries.get_mut(&id)?.what {
+            What::Source(source) => Some(source),
+            _ => None,
+        }
+    }
+
+    /// All relations in order of their creation.
+    pub fn entries(&self) -> impl Iterator<Item = &Entry> {
+        self.entries.values()
+    }
+
+    /// Adds a relation.
+    pub fn add(&mut self, entry: Entry) {
+        self.next = self.next.max(entry.relation.id.0 + 1);
+        self.entries.insert(entry.relation.id, entry);
+    }
+
+    /// Takes a relation out.
+    pub fn remove(&mut self, id: RelationId) -> Option<Entry> {
+        self.entries.remove(&id)
+    }
+
+    /// The relations whose text names this one.
+    pub fn readers_of(&self, id: RelationId) -> impl Iterator<Item = &Entry> {
+        self.entries.values().filter(move |entry| entry.reads.contains(&id))
+    }
+
+    /// A declared relation by name.
+    pub fn named(&self, name: &str) -> Result<&Entry> {
+        let found = self.entries.values().find(|entry| entry.relation.name.eq_ignore_ascii_case(name));
+        found.ok_or_else(|| Error::new(ErrorCode::UnknownName, format!("no relation \"{name}\"")))
+    }
+
+    /// The file behind a relation, and its declaration, whether declared or named in FROM.
+    pub fn file_of(&self, id: RelationId) -> Option<(CreateSource, FileSource)> {
+        if let Some(source) = self.source(id) {
+            return source.file.clone().map(|file| (source.create.clone(), file));
+        }
+        let files = self.files.borrow();
+        let (relation, file) = files.values().find(|(relation, _)| relation.id == id)?;
+        let create = CreateSource {
+            relation: Arc::clone(relation),
+            replaces: None,
+            checks: Vec::new(),
+            bound_micros: 0,
+            options: SourceOptions::default(),
+        };
+        Some((create, file.clone()))
+    }
+
+    /// What was inferred while a source was bound.
+    pub fn take_inferred(&self, options: &SourceOptions) -> Option<FileSource> {
+        let mut inferred = self.inferred.borrow_mut();
+        let at = inferred.iter().position(|(known, _)| known == options)?;
+        Some(inferred.swap_remove(at).1)
+    }
+}
+
+impl Names for Catalog {
+    fn relation(&self, name: &str) -> Option<Arc<Relation>> {
+        self.named(name).ok().map(|entry| Arc::clone(&entry.relation))
+    }
+
+    fn relation_names(&self) -> Vec<Arc<str>> {
+        self.entries.values().map(|entry| Arc::clone(&entry.relation.name)).collect()
+    }
+
+    fn file(&self, path: &str) -> std::result::Result<Arc<Relation>, String> {
+        let mut options = SourceOptions::default();
+        options.0.insert("path".to_owned(), path.to_owned());
+        let mut file = FileSource::new(&options)?;
+        let fields = file.infer()?;
+        let mut files = self.files.borrow_mut();
+        let known = files.get(path).map(|(relation, _)| relation.id);
+        let id = known.unwrap_or(RelationId(u32::MAX - files.len() as u32));
+        let relation = Arc::new(Relation {
+            id,
+            name: path.into(),
+            kind: RelationKind::Stream,
+            schema: Arc::new(Schema::append_only(fields)),
+            definition: None,
+            checks: Vec::new(),
+            is_source: true,
+            event_time: None,
+        });
+        files.insert(path.to_owned(), (Arc::clone(&relation), file));
+        Ok(relation)
+    }
+
+    fn infer(&self, options: &SourceOptions) -> std::result::Result<Vec<Field>, String> {
+        let mut file = FileSource::new(options)?;
+        let fields = file.infer()?;
+        self.inferred.borrow_mut().push((options.clone(), file));
+        Ok(fields)
+    }
+
+    fn next_relation_id(&self) -> RelationId {
+        RelationId(self.next)
+    }
+}

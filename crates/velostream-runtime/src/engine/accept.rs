@@ -1,0 +1,259 @@
+//! What comes in: rows, JSON bytes, keys to delete, time and ends.
+
+use super::Engine;
+use crate::api::Admission;
+use crate::catalog::Source;
+use crate::error::{Error, Result};
+use crate::ingest::json::JsonDecoder;
+use crate::ingest::{Decoded, SourceFormat, rows};
+use crate::partition::mailbox::{Envelope, Event};
+use crate::pipeline::Purpose;
+use std::sync::atomic::Ordering;
+use velostream_engine::batch::{ChangeBatch, Op, Seq};
+use velostream_engine::column::Column;
+use velostream_engine::time::Watermark;
+use velostream_sql::catalog::RelationId;
+use velostream_sql::diagnostic::ErrorCode;
+
+impl Engine {
+    /// Accepts a row block. `Full` means that nothing was taken; an error, which names row and column, too.
+    pub fn insert_rows(&mut self, relation: RelationId, block: &[u8], now_ms: i64) -> Result<Admission> {
+        self.block(relation, block, Op::Insert, now_ms)
+    }
+
+    /// Deletes the rows with the keys of a row block from a source table; only key columns count.
+    pub fn delete_rows(&mut self, relation: RelationId, block: &[u8], now_ms: i64) -> Result<Admission> {
+        let source = self.open_source(relation)?;
+        if source.door.table.is_none() {
+            let message =
+                format!("{} is a stream: its records cannot be deleted", source.create.relation.name);
+            return Err(Error::new(ErrorCode::Unsupported, message));
+        }
+        if source.create.relation.schema.primary_key.is_empty() {
+            let message = format!("{} has no primary key: use DELETE", source.create.relation.name);
+            return Err(Error::new(ErrorCode::Unsupported, message));
+        }
+        self.block(relation, block, Op::Delete, now_ms)
+    }
+
+    fn block(&mut self, relation: RelationId, block: &[u8], op: Op, now_ms: i64) -> Result<Admission> {
+        self.now_ms = now_ms;
+        self.open_source(relation)?;
+        if !self.has_room(relation) {
+            return Ok(Admission::Full);
+        }
+        self.table_has_memory(relation)?;
+        let source = self.open_source(relation)?;
+        let schema = &source.create.relation.schema;
+        let mut taken = source.door.empty();
+        let keys = (op == Op::Delete).then_some(schema.primary_key.as_slice());
+        let format = source.timestamp_format.as_ref();
+        rows::decode(block, &schema.fields, format, keys, &mut taken.columns)
+            .map_err(|error| Error { relation: Some(source.create.relation.name.to_string()), ..error })?;
+        self.accept(relation, taken.columns, op, now_ms);
+        self.pump(now_ms);
+        Ok(Admission::Accepted)
+    }
+
+    /// Accepts JSON bytes: NDJSON, concatenated objects or one array. Chunks may end anywhere unless `end`.
+    pub fn insert_json(
+        &mut self,
+        relation: RelationId,
+        bytes: &[u8],
+        end: bool,
+        now_ms: i64,
+    ) -> Result<Admission> {
+        self.now_ms = now_ms;
+        self.open_source(relation)?;
+        if !self.has_room(relation) {
+            return Ok(Admission::Full);
+        }
+        self.table_has_memory(relation)?;
+        self.take_json(relation, bytes, end, now_ms);
+        self.pump(now_ms);
+        Ok(Admission::Accepted)
+    }
+
+    fn take_json(&mut self, relation: RelationId, bytes: &[u8], end: bool, now_ms: i64) {
+        let Some(source) = self.catalog.source_mut(relation) else { return };
+        let fields = &source.create.relation.schema.fields;
+        let decoder = source.json.get_or_insert_with(|| {
+            let timestamp_format = source.timestamp_format.clone();
+            JsonDecoder::new(SourceFormat { fields: fields.clone(), timestamp_format, json_text: false })
+        });
+        decoder.push(bytes, end, &mut source.decoded);
+        let taken = take_rows(&mut source.decoded, source.door.empty());
+        let letters: Vec<_> =
+            source.decoded.bad.drain(..).map(|bad| source.door.bad_letter(&bad, None, now_ms)).collect();
+        if !letters.is_empty() {
+            self.shared.dead_letters.add(letters);
+            self.shared.wake.wake();
+        }
+        self.accept(relation, taken, Op::Insert, now_ms);
+    }
+
+    /// A source that takes records.
+    pub(super) fn open_source(&mut self, relation: RelationId) -> Result<&mut Source> {
+        self.open()?;
+        let Some(source) = self.catalog.source_mut(relation) else {
+            return Err(Error::new(
+                ErrorCode::UnknownName,
+                "the relation does not exist, or takes no records",
+            ));
+        };
+        let name = &source.create.relation.name;
+        if source.file.is_some() {
+            let message = format!("{name} is read from a file and takes no records");
+            return Err(Error::new(ErrorCode::Unsupported, message));
+        }
+        if source.ended {
+            return Err(Error::new(ErrorCode::State, format!("the input of {name} has ended")));
+        }
+        Ok(source)
+    }
+
+    /// Whether every mailbox that rows of a relation would go to has room, INSERT SELECTs followed.
+    pub(super) fn has_room(&self, relation: RelationId) -> bool {
+        let Some(source) = self.catalog.source(relation) else { return true };
+        source.readers.iter().filter_map(|reader| self.pipelines.get(reader)).all(|pipeline| {
+            pipeline.mailbox.has_room()
+                && match pipeline.purpose {
+                    Purpose::Feed(target) => self.has_room(target),
+                    _ => true,
+                }
+        })
+    }
+
+    /// A table whose rows are past the memory limit takes no more.
+    fn table_has_memory(&mut self, relation: RelationId) -> Result<()> {
+        let source = self.open_source(relation)?;
+        let name = source.create.relation.name.to_string();
+        let is_table = source.door.table.is_some();
+        let (held, limit) = (self.shared.state_bytes.load(Ordering::Relaxed), self.shared.memory_limit);
+        if !is_table || held <= limit {
+            return Ok(());
+        }
+        let message =
+            format!("the state of {held} bytes is past the limit of {limit} bytes: {name} takes no rows");
+        Err(Error::new(ErrorCode::Limit, message))
+    }
+
+    /// Takes decoded rows in: refused ones become dead letters, the others get numbers and go to the readers.
+    pub(super) fn accept(&mut self, relation: RelationId, columns: Vec<Column>, op: Op, now_ms: i64) {
+        let Some(source) = self.catalog.source_mut(relation) else { return };
+        let held = source.door.table_bytes();
+        let mut next = Seq(self.next_seq);
+        let (envelope, refused) = source.door.admit(columns, op, &mut next, now_ms);
+        self.next_seq = next.0;
+        if !refused.is_empty() {
+            let door = &source.door;
+            let letters: Vec<_> = refused.into_iter().map(|one| door.letter(one, None, now_ms)).collect();
+            self.shared.dead_letters.add(letters);
+            self.shared.wake.wake();
+        }
+        let holds = source.door.table_bytes();
+        self.count_table(held, holds);
+        if let Some(envelope) = envelope {
+            self.send(relation, envelope);
+        }
+    }
+
+    /// Notes that a source table has grown or shrunk.
+    pub(super) fn count_table(&mut self, held: usize, holds: usize) {
+        let (held, holds) = (held as u64, holds as u64);
+        self.table_bytes = self.table_bytes + holds - held;
+        if holds >= held {
+            self.shared.state_bytes.fetch_add(holds - held, Ordering::Relaxed);
+        } else {
+            self.shared.state_bytes.fetch_sub(held - holds, Ordering::Relaxed);
+        }
+    }
+
+    /// Puts a batch in the mailbox of every reader of a source.
+    pub(super) fn send(&mut self, relation: RelationId, envelope: Envelope) {
+        let Some(source) = self.catalog.source(relation) else { return };
+        let mut readers = source.readers.iter().filter_map(|reader| self.pipelines.get(reader));
+        let Some(last) = readers.next_back() else { return };
+        for reader in readers {
+            drop(reader.mailbox.push(Event::Batch(Box::new(envelope.clone()))));
+        }
+        drop(last.mailbox.push(Event::Batch(Box::new(envelope))));
+    }
+
+    /// The relations that a call for one or for all means.
+    fn sources(&mut self, relation: Option<RelationId>) -> Result<Vec<RelationId>> {
+        if let Some(relation) = relation {
+            self.open_source(relation)?;
+            return Ok(vec![relation]);
+        }
+        self.open()?;
+        let ids: Vec<_> = self.catalog.entries().map(|entry| entry.relation.id).collect();
+        Ok(ids
+            .into_iter()
+            .filter(|&id| self.catalog.source(id).is_some_and(|s| s.file.is_none() && !s.ended))
+            .collect())
+    }
+
+    /// Moves the watermark of one relation or of all; backwards does nothing.
+    pub fn advance_time(
+        &mut self,
+        relation: Option<RelationId>,
+        micros: i64,
+        now_ms: i64,
+    ) -> Result<Admission> {
+        let sources = self.sources(relation)?;
+        if !sources.iter().all(|&source| self.has_room(source)) {
+            return Ok(Admission::Full);
+        }
+        for id in sources {
+            let mut next = Seq(self.next_seq);
+            let source = self.catalog.source_mut(id);
+            let moved = source.and_then(|source| source.door.advance(&mut next, Watermark(micros), now_ms));
+            self.next_seq = next.0;
+            if let Some(envelope) = moved {
+                self.send(id, envelope);
+            }
+            self.pump(now_ms);
+        }
+        Ok(Admission::Accepted)
+    }
+
+    /// Declares end of input on one relation or on all: what is open becomes final.
+    pub fn end(&mut self, relation: Option<RelationId>) -> Result<Admission> {
+        let now_ms = self.now_ms;
+        let mut left = self.sources(relation)?;
+        // What is fed by an INSERT SELECT ends after what that reads.
+        while !left.is_empty() {
+            let fed_later = |id: RelationId, left: &[RelationId]| {
+                self.pipelines.values().any(|pipeline| {
+                    pipeline.purpose == Purpose::Feed(id)
+                        && pipeline.input.is_some_and(|input| left.contains(&input))
+                })
+            };
+            let at = left.iter().position(|&id| !fed_later(id, &left)).unwrap_or(0);
+            self.end_source(left.remove(at), now_ms);
+        }
+        Ok(Admission::Accepted)
+    }
+
+    fn end_source(&mut self, id: RelationId, now_ms: i64) {
+        // The rest of a JSON text that was never finished is a bad record.
+        if self.catalog.source(id).is_some_and(|source| source.json.is_some()) {
+            self.take_json(id, b"", true, now_ms);
+        }
+        let Some(source) = self.catalog.source_mut(id) else { return };
+        source.ended = true;
+        for reader in std::mem::take(&mut source.readers) {
+            if let Some(pipeline) = self.pipelines.get(&reader) {
+                drop(pipeline.mailbox.push(Event::End));
+            }
+        }
+        self.pump(now_ms);
+    }
+}
+
+/// The decoded rows by value; `decoded` gets fresh columns.
+fn take_rows(decoded: &mut Decoded, fresh: ChangeBatch) -> Vec<Column> {
+    decoded.rows = 0;
+    std::mem::replace(&mut decoded.columns, fresh.columns)
+}

@@ -1,0 +1,227 @@
+//! Queries and what is known of them, relations, processors, metrics, closing.
+
+use super::Engine;
+use super::pipelines::Start;
+use crate::api::*;
+use crate::catalog::What;
+use crate::error::{Error, Result};
+use crate::kernel;
+use crate::pipeline::{Pipeline, Purpose};
+use crate::processor::Processor;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use velostream_engine::batch::ChangeBatch;
+use velostream_engine::time::Watermark;
+use velostream_sql::bind::{BindOptions, Params, bind_query};
+use velostream_sql::catalog::Relation;
+use velostream_sql::diagnostic::ErrorCode;
+use velostream_sql::plan::LogicalPlan;
+use velostream_sql::statement::BoundQuery;
+
+impl Engine {
+    fn bind_one(&self, sql: &str, params: &Params, options: &BindOptions) -> Result<BoundQuery> {
+        let functions = velostream_engine::functions::registry::registry();
+        bind_query(sql, &self.catalog, functions, params, options)
+            .map_err(|diagnostics| Error::of_text(diagnostics, sql))
+    }
+
+    /// Starts a continuous query.
+    pub fn query(
+        &mut self,
+        sql: &str,
+        params: &Params,
+        options: &QueryOptions,
+        now_ms: i64,
+    ) -> Result<QueryId> {
+        self.open()?;
+        self.now_ms = now_ms;
+        let query = self.bind_one(sql, params, &BindOptions::default())?;
+        let start = Start {
+            plan: &query.plan,
+            sql: sql.into(),
+            reads: query.reads.clone(),
+            purpose: Purpose::Query,
+            keeps_rows: false,
+            options,
+            now_ms,
+        };
+        self.start(start).map(QueryId)
+    }
+
+    fn open_query(&self, query: QueryId) -> Result<&Pipeline> {
+        let pipeline = self.pipelines.get(&query.0).filter(|pipeline| pipeline.purpose == Purpose::Query);
+        pipeline.ok_or_else(|| Error::new(ErrorCode::Closed, "the query is closed"))
+    }
+
+    /// What is known of a query that is not closed.
+    pub fn query_info(&self, query: QueryId) -> Result<QueryInfo> {
+        let pipeline = self.open_query(query)?;
+        let schema = Arc::clone(&pipeline.schema);
+        Ok(QueryInfo { id: pipeline.name.clone(), sql: pipeline.sql.to_string(), schema })
+    }
+
+    /// Appends up to `max_rows` changes of a query to `out`, and one more rather than cut an update in two. An
+    /// error is the query's failure, told once.
+    pub fn pull(&mut self, query: QueryId, max_rows: usize, out: &mut ChangeBatch) -> Result<Pull> {
+        let output = self.open_query(query)?.output.clone();
+        let output = output.ok_or_else(|| Error::new(ErrorCode::Internal, "a query without output"))?;
+        let found = output.pull(max_rows, out)?;
+        if self.runs_inline() {
+            self.pump(self.now_ms);
+            if found == Pull::Empty {
+                return output.pull(max_rows, out);
+            }
+        }
+        Ok(found)
+    }
+
+    fn runs_inline(&self) -> bool {
+        self.pipelines.values().any(|pipeline| pipeline.inline.is_some())
+    }
+
+    /// Says whether somebody reads the query's changes.
+    pub fn query_has_reader(&mut self, _query: QueryId, _reading: bool) {}
+
+    /// Ends a query and forgets it.
+    pub fn close_query(&mut self, query: QueryId) {
+        if self.open_query(query).is_ok() {
+            self.remove(query.0);
+            self.pump(self.now_ms);
+        }
+    }
+
+    /// Takes a query off its input: what is in its output can still be pulled, then it ends.
+    pub(super) fn detach(&mut self, id: crate::catalog::PipelineId) {
+        let Some(pipeline) = self.pipelines.get(&id) else { return };
+        pipeline.mailbox.close();
+        if let Some(output) = &pipeline.output {
+            output.end();
+        }
+        pipeline.finished.store(true, Ordering::Release);
+        if let Some(source) = pipeline.input.and_then(|input| self.catalog.source_mut(input)) {
+            source.readers.retain(|&reader| reader != id);
+        }
+    }
+
+    /// A relation by name, without regard to case.
+    pub fn relation(&self, name: &str) -> Result<RelationInfo> {
+        self.open()?;
+        Ok(info(&self.catalog.named(name)?.relation))
+    }
+
+    /// The plan of a query.
+    pub fn explain(&self, sql: &str) -> Result<String> {
+        let query = self.bind_one(sql, &Params::default(), &BindOptions::default())?;
+        Ok(velostream_sql::explain::explain(&query.plan).join("\n"))
+    }
+
+    /// A synchronous processor over this catalogue's definitions, with state of its own that starts empty.
+    pub fn processor(&self, sql: &str, params: &Params, options: &QueryOptions) -> Result<Processor> {
+        self.open()?;
+        if options.on_error.as_deref() == Some("null") {
+            return Err(Error::new(ErrorCode::Unsupported, "on_error = 'null' is not supported yet"));
+        }
+        let expand = BindOptions { expand: true, ..BindOptions::default() };
+        let query = self.bind_one(sql, params, &expand)?;
+        let create = match kernel::source_of(&query.plan) {
+            None => None,
+            Some(relation) => match self.catalog.file_of(relation.id) {
+                Some((create, _)) => Some(create),
+                None => self.catalog.source(relation.id).map(|source| source.create.clone()),
+            },
+        };
+        Processor::new(&query.plan, create.as_ref(), &self.kernel_options(options.before))
+    }
+
+    /// A plan over declared sources alone.
+    pub(super) fn down_to_sources(&self, plan: &LogicalPlan) -> LogicalPlan {
+        kernel::with_source(plan, &|relation| match &self.catalog.get(relation.0.id)?.what {
+            What::Derived(derived) => Some(self.down_to_sources(&derived.plan)),
+            _ => None,
+        })
+    }
+
+    /// Counters.
+    #[must_use]
+    pub fn metrics(&self) -> EngineMetrics {
+        let queries = self.pipelines.values().filter(|pipeline| pipeline.purpose != Purpose::Ask);
+        let (dead_letters_total, dead_letters_dropped) = self.shared.dead_letters.counts();
+        EngineMetrics {
+            queries: queries.map(query_metrics).collect(),
+            relations: self.catalog.entries().filter_map(|entry| self.relation_metrics(entry)).collect(),
+            state_bytes: self.shared.state_bytes.load(Ordering::Relaxed),
+            dead_letters_total,
+            dead_letters_dropped,
+        }
+    }
+
+    fn relation_metrics(&self, entry: &crate::catalog::Entry) -> Option<RelationMetrics> {
+        let name = entry.relation.name.to_string();
+        match &entry.what {
+            What::Source(source) => {
+                let watermark = source.door.watermark();
+                let known = watermark != Watermark::NONE && watermark != Watermark::END;
+                let watermark_micros = known.then_some(watermark.0);
+                Some(RelationMetrics { name, records_in: source.door.offset, watermark_micros })
+            }
+            What::Derived(derived) => {
+                let pipeline = self.pipelines.get(&derived.pipeline?)?;
+                let records_in = pipeline.metrics.changes_out.load(Ordering::Relaxed);
+                Some(RelationMetrics { name, records_in, watermark_micros: pipeline.metrics.watermark() })
+            }
+            What::View => None,
+        }
+    }
+
+    /// Dead letters kept, oldest first.
+    #[must_use]
+    pub fn dead_letters(&self) -> Vec<DeadLetter> {
+        self.shared.dead_letters.all()
+    }
+
+    /// Dead letters since the last call.
+    pub fn take_new_dead_letters(&mut self) -> Vec<DeadLetter> {
+        self.shared.dead_letters.take_new()
+    }
+
+    /// Late records since the last call.
+    pub fn take_late(&mut self) -> Vec<LateRecord> {
+        self.shared.dead_letters.take_late()
+    }
+
+    /// Takes notice of a wake: the next change wakes again. Does what runs on the calling thread.
+    pub fn woken(&mut self) {
+        self.shared.wake.clear();
+        self.pump(self.now_ms);
+    }
+
+    /// Ends all queries and joins their threads. Idempotent.
+    pub fn close(&mut self) {
+        self.closed = true;
+        self.pipelines.values().for_each(Pipeline::stop);
+        self.pipelines.clear();
+        self.shared.wake.wake();
+    }
+}
+
+/// What callers see of a relation.
+pub(crate) fn info(relation: &Relation) -> RelationInfo {
+    RelationInfo {
+        id: relation.id,
+        name: relation.name.to_string(),
+        schema: Arc::clone(&relation.schema),
+        is_source: relation.is_source,
+        is_table: kernel::is_table(relation),
+        event_time: relation.event_time,
+    }
+}
+
+fn query_metrics(pipeline: &Pipeline) -> QueryMetrics {
+    QueryMetrics {
+        id: pipeline.name.clone(),
+        sql: pipeline.sql.to_string(),
+        watermark_micros: pipeline.metrics.watermark(),
+        output_rows: pipeline.output.as_ref().map_or(0, |output| output.rows() as u64),
+        partitions: vec![pipeline.metrics.snapshot(0, pipeline.mailbox.depth())],
+    }
+}

@@ -1,0 +1,278 @@
+//! Starting, pumping and ending queries.
+
+use super::{Engine, FILE_NUMBERS};
+use crate::api::{OnError, QueryOptions};
+use crate::catalog::{PipelineId, What};
+use crate::error::{Error, Result};
+use crate::kernel::{self, Kernel};
+use crate::metrics::PartitionMetrics;
+use crate::partition::mailbox::{Capacity, Event, Mailbox};
+use crate::partition::merge::merge;
+use crate::partition::receiver::{PartitionReceiver, ReceiverSetup};
+use crate::pipeline::{Pipeline, Purpose};
+use crate::sink::memory::OutputQueue;
+use crate::source::door::Door;
+use crate::source::file::{self, ReaderSetup};
+use crate::source::table::TableStore;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use velostream_engine::batch::{ChangeBatch, Op};
+use velostream_sql::catalog::{Relation, RelationId};
+use velostream_sql::diagnostic::ErrorCode;
+use velostream_sql::plan::{LogicalPlan, RelationRef};
+
+/// A query to be started.
+pub(super) struct Start<'a> {
+    pub plan: &'a LogicalPlan,
+    pub sql: Arc<str>,
+    pub reads: Vec<RelationId>,
+    pub purpose: Purpose,
+    /// Whether it maintains a table, whose rows it keeps.
+    pub keeps_rows: bool,
+    pub options: &'a QueryOptions,
+    pub now_ms: i64,
+}
+
+impl Engine {
+    /// The plan over what its source really is: derived streams over files are computed by each reader.
+    pub(super) fn expanded(&self, plan: &LogicalPlan) -> LogicalPlan {
+        let definition = |relation: &RelationRef| match &self.catalog.get(relation.0.id)?.what {
+            What::Derived(derived) if derived.pipeline.is_none() => Some(self.expanded(&derived.plan)),
+            _ => None,
+        };
+        kernel::with_source(plan, &definition)
+    }
+
+    /// Whether a plan's rows come, at the far end, from a file, so that they end by themselves.
+    pub(super) fn is_finite(&self, plan: &LogicalPlan) -> bool {
+        let Some(relation) = kernel::source_of(plan) else { return true };
+        if self.catalog.file_of(relation.id).is_some() {
+            return true;
+        }
+        match self.catalog.get(relation.id).map(|entry| &entry.what) {
+            Some(What::Derived(derived)) => self.is_finite(&derived.plan),
+            _ => false,
+        }
+    }
+
+    /// Starts a query; nothing is left behind when it cannot be.
+    pub(super) fn start(&mut self, start: Start<'_>) -> Result<PipelineId> {
+        let on_error = on_error(start.options.on_error.as_deref())?;
+        let name = self.free_name(start.options.name.as_deref())?;
+        let plan = self.expanded(start.plan);
+        let before = start.options.before || matches!(start.purpose, Purpose::Derived(_));
+        let kernel = Kernel::new(&plan, &self.kernel_options(before))?;
+        let input = kernel::source_of(&plan).map(Arc::clone);
+        let wake = self.shared.wake.clone();
+        let capacity = Capacity { batches: self.options.mailbox_batches, bytes: self.options.mailbox_bytes };
+        let mailbox = Arc::new(Mailbox::new(capacity, wake.clone()));
+        let output = match start.purpose {
+            Purpose::Derived(_) => None,
+            Purpose::Feed(_) => Some(Arc::new(OutputQueue::new(usize::MAX, usize::MAX, wake))),
+            Purpose::Query | Purpose::Ask => {
+                Some(Arc::new(OutputQueue::new(self.options.output_rows, self.options.output_bytes, wake)))
+            }
+        };
+        let schema = Arc::clone(kernel.schema());
+        let serves = matches!(start.purpose, Purpose::Derived(_));
+        let pipeline = Pipeline {
+            id: self.next_pipeline,
+            name: name.clone(),
+            sql: Arc::clone(&start.sql),
+            purpose: start.purpose,
+            input: input.as_ref().map(|relation| relation.id),
+            reads: start.reads,
+            schema: Arc::clone(&schema),
+            mailbox: Arc::clone(&mailbox),
+            output: output.clone(),
+            metrics: Arc::new(PartitionMetrics::default()),
+            finished: Arc::new(AtomicBool::new(false)),
+            finite: self.is_finite(&plan),
+            inline: None,
+            thread: None,
+            reader: None,
+        };
+        let receiver = PartitionReceiver::new(ReceiverSetup {
+            partition: 0,
+            query: name,
+            input: input.clone(),
+            kernel,
+            mailbox,
+            output,
+            table: start.keeps_rows.then(|| TableStore::new(&schema)),
+            serves,
+            on_error,
+            shared: Arc::clone(&self.shared),
+            metrics: Arc::clone(&pipeline.metrics),
+            finished: Arc::clone(&pipeline.finished),
+        });
+        self.launch(pipeline, receiver, input, start.now_ms)
+    }
+
+    /// A name for a query: the one asked for, or one that is free.
+    fn free_name(&self, wanted: Option<&str>) -> Result<String> {
+        let Some(wanted) = wanted else { return Ok(format!("query_{}", self.next_pipeline)) };
+        if self.pipelines.values().any(|pipeline| pipeline.name == wanted) {
+            return Err(Error::new(ErrorCode::Exists, format!("a query named {wanted} is running")));
+        }
+        Ok(wanted.to_owned())
+    }
+
+    /// Connects a pipeline to its input and lets its receiver run.
+    fn launch(
+        &mut self,
+        mut pipeline: Pipeline,
+        receiver: PartitionReceiver,
+        input: Option<Arc<Relation>>,
+        now_ms: i64,
+    ) -> Result<PipelineId> {
+        let id = pipeline.id;
+        let inline = self.options.partitions == 0 || matches!(pipeline.purpose, Purpose::Feed(_));
+        if inline && pipeline.finite {
+            pipeline.mailbox.wake_caller();
+        }
+        match &input {
+            None => drop(pipeline.mailbox.push(Event::End)),
+            Some(relation) => self.connect(&mut pipeline, relation.id, now_ms)?,
+        }
+        if inline {
+            pipeline.inline = Some(Box::new(receiver));
+        } else {
+            let thread = std::thread::Builder::new().name(format!("velostream-{}", pipeline.name));
+            let started = thread.spawn(move || receiver.run());
+            pipeline.thread = Some(started.map_err(|error| {
+                Error::new(ErrorCode::Limit, format!("no thread can be started: {error}"))
+            })?);
+        }
+        self.next_pipeline += 1;
+        self.pipelines.insert(id, pipeline);
+        self.pump(now_ms);
+        Ok(id)
+    }
+
+    /// Lets the input flow into a pipeline's mailbox, the current rows of a table first.
+    fn connect(&mut self, pipeline: &mut Pipeline, input: RelationId, now_ms: i64) -> Result<()> {
+        if let Some((create, file)) = self.catalog.file_of(input) {
+            let setup = ReaderSetup {
+                door: Door::new(&create)?,
+                mailbox: Arc::clone(&pipeline.mailbox),
+                shared: Arc::clone(&self.shared),
+                query: pipeline.name.clone(),
+                next: self.take_numbers(FILE_NUMBERS),
+                now_ms,
+            };
+            let is_stdin = file.is_stdin();
+            let reader = file::spawn(file, setup)?;
+            pipeline.reader = (!is_stdin).then_some(reader);
+            return Ok(());
+        }
+        let last = self.last_number();
+        if let Some(source) = self.catalog.source_mut(input) {
+            if let Some(rows) = source.door.snapshot(last, now_ms) {
+                drop(pipeline.mailbox.push(Event::Batch(Box::new(rows))));
+            }
+            if source.ended {
+                drop(pipeline.mailbox.push(Event::End));
+            } else {
+                source.readers.push(pipeline.id);
+            }
+            return Ok(());
+        }
+        let upstream = self.pipeline_of(input)?;
+        drop(upstream.mailbox.push(Event::Subscribe(Arc::clone(&pipeline.mailbox))));
+        Ok(())
+    }
+
+    /// The pipeline that maintains a derived relation.
+    pub(super) fn pipeline_of(&self, relation: RelationId) -> Result<&Pipeline> {
+        let entry = self.catalog.get(relation);
+        let id = entry.and_then(|entry| match &entry.what {
+            What::Derived(derived) => derived.pipeline,
+            _ => None,
+        });
+        let pipeline = id.and_then(|id| self.pipelines.get(&id));
+        pipeline.ok_or_else(|| Error::new(ErrorCode::State, "the relation's query has been terminated"))
+    }
+
+    /// Runs what runs on the calling thread until nothing is left to do or there is no room.
+    pub(super) fn pump(&mut self, now_ms: i64) {
+        loop {
+            let mut worked = false;
+            let feeds_have_room = self.targets_with_room();
+            for pipeline in self.pipelines.values_mut() {
+                if let Purpose::Feed(target) = pipeline.purpose
+                    && !feeds_have_room.contains(&target)
+                {
+                    continue;
+                }
+                if let Some(receiver) = &mut pipeline.inline {
+                    worked |= receiver.pump();
+                }
+            }
+            worked |= self.drain_feeds(now_ms);
+            if !worked {
+                return;
+            }
+        }
+    }
+
+    /// The relations fed by INSERT SELECT that take rows now.
+    fn targets_with_room(&self) -> BTreeSet<RelationId> {
+        let targets = self.pipelines.values().filter_map(|pipeline| match pipeline.purpose {
+            Purpose::Feed(target) => Some(target),
+            _ => None,
+        });
+        targets.filter(|&target| self.has_room(target)).collect()
+    }
+
+    /// Lets the rows of INSERT SELECTs enter their targets: of one target in the order of the records that
+    /// caused them.
+    fn drain_feeds(&mut self, now_ms: i64) -> bool {
+        let mut rows: std::collections::BTreeMap<RelationId, Vec<ChangeBatch>> = Default::default();
+        for pipeline in self.pipelines.values() {
+            let (Purpose::Feed(target), Some(output)) = (pipeline.purpose, &pipeline.output) else {
+                continue;
+            };
+            let mut changes = ChangeBatch::default();
+            while matches!(output.pull(usize::MAX, &mut changes), Ok(crate::api::Pull::Rows)) {}
+            if !changes.is_empty() {
+                rows.entry(target).or_default().push(changes);
+            }
+        }
+        let worked = !rows.is_empty();
+        for (target, parts) in rows {
+            let merged = merge(&parts);
+            self.accept(target, merged.columns, Op::Insert, now_ms);
+        }
+        worked
+    }
+
+    /// Ends a query and waits for its threads.
+    pub(super) fn remove(&mut self, id: PipelineId) {
+        let Some(pipeline) = self.pipelines.remove(&id) else { return };
+        if let Some(source) = pipeline.input.and_then(|input| self.catalog.source_mut(input)) {
+            source.readers.retain(|&reader| reader != id);
+        }
+        drop(pipeline);
+        self.shared.wake.wake();
+    }
+
+    /// Whether a pipeline has given out all of its input.
+    pub(super) fn is_finished(&self, id: PipelineId) -> bool {
+        self.pipelines.get(&id).is_none_or(|pipeline| pipeline.finished.load(Ordering::Acquire))
+    }
+}
+
+/// The policy of an option's text.
+fn on_error(text: Option<&str>) -> Result<OnError> {
+    match text.unwrap_or("dead_letter").to_ascii_lowercase().as_str() {
+        "dead_letter" => Ok(OnError::DeadLetter),
+        "stop" => Ok(OnError::Stop),
+        "null" => Err(Error::new(ErrorCode::Unsupported, "on_error = 'null' is not supported yet")),
+        other => {
+            let message = format!("on_error is 'dead_letter' or 'stop', not '{other}'");
+            Err(Error::new(ErrorCode::Argument, message))
+        }
+    }
+}

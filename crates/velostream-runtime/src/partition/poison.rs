@@ -1,0 +1,20 @@
+//! What is left of a panic: its message, as the INTERNAL error that ends a query.
+
+use crate::error::Error;
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use velostream_sql::diagnostic::ErrorCode;
+
+/// Runs `body`; a panic in it becomes an error. What `body` worked on must not be used afterwards.
+pub fn guarded<T>(body: impl FnOnce() -> T) -> Result<T, Error> {
+    catch_unwind(AssertUnwindSafe(body)).map_err(|panic| {
+        let reason = reason(panic.as_ref());
+        Error::new(ErrorCode::Internal, format!("the query failed by a fault of the engine: {reason}"))
+            .with_hint("please report it with the query")
+    })
+}
+
+fn reason(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "no reason given".to_owned())
+}

@@ -1,0 +1,219 @@
+//! Where records become numbered batches: the engine's gate, then, of a table, its rows.
+
+use super::table::TableStore;
+use crate::api::{DeadLetter, DeadRecord};
+use crate::error::Result;
+use crate::ingest::BadRecord;
+use crate::kernel::is_table;
+use crate::partition::mailbox::Envelope;
+use std::sync::Arc;
+use std::time::Instant;
+use velostream_engine::batch::{Batch, ChangeBatch, Op, Seq};
+use velostream_engine::column::Column;
+use velostream_engine::error::RecordError;
+use velostream_engine::source::{SourceGate, SourceSpec};
+use velostream_engine::time::{TimeRuns, Watermark};
+use velostream_sql::catalog::Relation;
+use velostream_sql::diagnostic::ErrorCode;
+use velostream_sql::statement::CreateSource;
+
+/// One source with its time and, if it is a table, its rows.
+pub struct Door {
+    /// The relation.
+    pub relation: Arc<Relation>,
+    /// The rows of a table.
+    pub table: Option<TableStore>,
+    /// Records that have passed.
+    pub offset: u64,
+    spec: SourceSpec,
+    gate: SourceGate,
+}
+
+impl Door {
+    /// The door of a declared source, before its first record.
+    pub fn new(create: &CreateSource) -> Result<Self> {
+        let relation = Arc::clone(&create.relation);
+        let spec = SourceSpec {
+            schema: Arc::clone(&relation.schema),
+            checks: create.checks.clone(),
+            event_time: relation.event_time,
+            bound_micros: create.bound_micros,
+        };
+        Ok(Self {
+            gate: SourceGate::new(spec.clone())?,
+            spec,
+            table: is_table(&relation).then(|| TableStore::new(&relation.schema)),
+            relation,
+            offset: 0,
+        })
+    }
+
+    /// The watermark after all records so far.
+    pub fn watermark(&self) -> Watermark {
+        self.gate.watermark()
+    }
+
+    /// Bytes of the table's rows.
+    pub fn table_bytes(&self) -> usize {
+        self.table.as_ref().map_or(0, TableStore::bytes)
+    }
+
+    /// From here on `rollback` takes back; gives what it needs for that.
+    pub fn savepoint(&mut self) -> (Watermark, u64) {
+        self.table.iter_mut().for_each(TableStore::savepoint);
+        (self.gate.watermark(), self.offset)
+    }
+
+    /// Keeps what was done since the savepoint.
+    pub fn commit(&mut self) {
+        self.table.iter_mut().for_each(TableStore::commit);
+    }
+
+    /// Takes back what was done since the savepoint.
+    pub fn rollback(&mut self, (watermark, offset): (Watermark, u64)) {
+        self.table.iter_mut().for_each(TableStore::rollback);
+        self.gate.set_watermark(watermark);
+        self.offset = offset;
+    }
+
+    /// An empty batch of the relation's columns.
+    pub fn empty(&self) -> ChangeBatch {
+        let fields = &self.relation.schema.fields;
+        ChangeBatch::new(&fields.iter().map(|field| field.data_type).collect::<Vec<_>>())
+    }
+
+    /// Lets rows in, of which `columns` has the values: they get numbers from `next` on and move time, and a
+    /// table takes them as replacements or, with `Op::Delete`, as tombstones. Gives what happened, if anything
+    /// did, and the rows that were refused.
+    pub fn admit(
+        &mut self,
+        columns: Vec<Column>,
+        op: Op,
+        next: &mut Seq,
+        now_ms: i64,
+    ) -> (Option<Envelope>, Vec<Refused>) {
+        let mut raw = raw_rows(columns, op, now_ms);
+        let first = *next;
+        let mut batch = Batch { changes: self.empty(), ..Batch::default() };
+        let mut rejects = Vec::new();
+        self.gate.admit(&mut raw, next, &mut batch, &mut rejects);
+        let offset = self.offset;
+        let refused = rejects.into_iter().map(|reject| Refused {
+            offset: offset + u64::from(reject.row),
+            record: single(&raw.columns, reject.row as usize),
+            row: reject.row,
+            error: reject.error,
+        });
+        let refused = refused.collect();
+        if next.0 == first.0 {
+            return (None, refused);
+        }
+        self.offset += next.0 - first.0;
+        if let Some(table) = &mut self.table {
+            let mut changes = table.empty();
+            table.apply(&batch.changes, &mut changes);
+            batch.changes = changes;
+        }
+        let accepted = Instant::now();
+        (Some(Envelope { batch, offset, first_seq: Some(first), at_ms: now_ms, accepted }), refused)
+    }
+
+    /// The first of these new rows that the declaration forbids; they move nothing.
+    pub fn first_violation(&self, rows: &ChangeBatch) -> Result<Option<(u32, RecordError)>> {
+        let spec = SourceSpec { event_time: None, ..self.spec.clone() };
+        let mut rejects = Vec::new();
+        let mut batch = Batch { changes: self.empty(), ..Batch::default() };
+        SourceGate::new(spec)?.admit(&mut rows.clone(), &mut Seq(0), &mut batch, &mut rejects);
+        Ok(rejects.into_iter().next().map(|reject| (reject.row, reject.error)))
+    }
+
+    /// No move of time.
+    fn standing(&self) -> TimeRuns {
+        TimeRuns { before: self.gate.watermark(), advances: Vec::new() }
+    }
+
+    /// Changes that are one step at `seq`, as of an UPDATE; rows move no time.
+    pub fn step(&mut self, changes: ChangeBatch, now_ms: i64) -> Envelope {
+        let batch = Batch { changes, time: self.standing() };
+        self.offset += 1;
+        Envelope { batch, offset: self.offset - 1, first_seq: None, at_ms: now_ms, accepted: Instant::now() }
+    }
+
+    /// A move of time by hand; `None` when it does not move.
+    pub fn advance(&mut self, next: &mut Seq, to: Watermark, now_ms: i64) -> Option<Envelope> {
+        let time = self.gate.advance(to, next)?;
+        let batch = Batch { changes: self.empty(), time };
+        let accepted = Instant::now();
+        Some(Envelope { batch, offset: self.offset, first_seq: None, at_ms: now_ms, accepted })
+    }
+
+    /// The rows of the table as the first step of a query.
+    pub fn snapshot(&self, seq: Seq, now_ms: i64) -> Option<Envelope> {
+        let changes = self.table.as_ref()?.rows(seq);
+        let batch = Batch { changes, time: self.standing() };
+        Some(Envelope { batch, offset: 0, first_seq: None, at_ms: now_ms, accepted: Instant::now() })
+    }
+
+    /// The letter of a refused row.
+    pub fn letter(&self, refused: Refused, query: Option<&str>, at_ms: i64) -> DeadLetter {
+        DeadLetter {
+            relation: self.relation.name.to_string(),
+            query: query.map(str::to_owned),
+            partition: 0,
+            offset: refused.offset,
+            code: refused.error.code,
+            message: refused.error.message.into_owned(),
+            record: DeadRecord::Row(Arc::clone(&self.relation.schema), refused.record),
+            at_ms,
+        }
+    }
+
+    /// The letter of bytes that could not be read.
+    pub fn bad_letter(&self, bad: &BadRecord, query: Option<&str>, at_ms: i64) -> DeadLetter {
+        DeadLetter {
+            relation: self.relation.name.to_string(),
+            query: query.map(str::to_owned),
+            partition: 0,
+            offset: self.offset + bad.row as u64,
+            code: ErrorCode::Record,
+            message: format!("{} (record at byte {})", bad.message, bad.position),
+            record: DeadRecord::Bytes(bad.bytes.clone()),
+            at_ms,
+        }
+    }
+}
+
+/// A row that did not pass the gate.
+pub struct Refused {
+    /// Its place in the rows given.
+    pub row: u32,
+    /// The number within the relation that it would have got.
+    pub offset: u64,
+    /// Its content: one row.
+    pub record: ChangeBatch,
+    /// Why.
+    pub error: RecordError,
+}
+
+/// Rows as the gate takes them, with the time of their arrival.
+pub fn raw_rows(columns: Vec<Column>, op: Op, now_ms: i64) -> ChangeBatch {
+    let count = columns.first().map_or(0, Column::len);
+    ChangeBatch {
+        columns,
+        ops: vec![op; count],
+        seqs: vec![Seq(0); count],
+        event_times: vec![now_ms.saturating_mul(1000); count],
+    }
+}
+
+/// A batch of one row.
+pub fn single(columns: &[Column], row: usize) -> ChangeBatch {
+    let mut batch = ChangeBatch::default();
+    for column in columns {
+        let mut one = Column::new(column.data_type);
+        one.push_from(column, row);
+        batch.columns.push(one);
+    }
+    batch.push_mark(Op::Insert, Seq(0), 0);
+    batch
+}

@@ -1,0 +1,5 @@
+//! Sources: the door where records get their time, the rows of source tables, and files.
+
+pub mod door;
+pub mod file;
+pub mod table;

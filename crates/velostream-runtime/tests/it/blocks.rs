@@ -1,0 +1,177 @@
+//! Row blocks in, change blocks out.
+
+use crate::harness::each;
+use velostream_runtime::sink::rows::encode;
+use velostream_runtime::{Admission, ChangeBatch, ErrorCode, Pull};
+
+/// A value as the JavaScript side writes it.
+#[derive(Clone)]
+pub enum Cell {
+    Null,
+    Number(f64),
+    Integer(i64),
+    Text(&'static str),
+    Boolean(bool),
+    Bytes(&'static [u8]),
+}
+
+/// Lays a block out as the layout says: columns of cells, all of one length.
+pub fn block(columns: &[Vec<Cell>]) -> Vec<u8> {
+    let rows = columns.first().map_or(0, Vec::len);
+    let mut heap = Vec::new();
+    let mut body = Vec::new();
+    for column in columns {
+        let mut slots = Vec::new();
+        let mut tags = Vec::new();
+        for cell in column {
+            let mut reference = |bytes: &[u8]| {
+                let offset = heap.len() as u32;
+                heap.extend_from_slice(bytes);
+                [offset.to_le_bytes(), (bytes.len() as u32).to_le_bytes()].concat()
+            };
+            let (tag, slot) = match cell {
+                Cell::Null => (0, vec![0; 8]),
+                Cell::Number(value) => (1, value.to_le_bytes().to_vec()),
+                Cell::Integer(value) => (2, value.to_le_bytes().to_vec()),
+                Cell::Text(value) => (3, reference(value.as_bytes())),
+                Cell::Boolean(value) => (4, vec![u8::from(*value), 0, 0, 0, 0, 0, 0, 0]),
+                Cell::Bytes(value) => (5, reference(value)),
+            };
+            tags.push(tag);
+            slots.extend(slot);
+        }
+        tags.resize(rows.next_multiple_of(8), 0);
+        body.extend(tags);
+        body.extend(slots);
+    }
+    let header = [rows as u32, 16 + body.len() as u32, heap.len() as u32, 0];
+    let mut block: Vec<u8> = header.iter().flat_map(|field| field.to_le_bytes()).collect();
+    block.extend(body);
+    block.extend(heap);
+    block
+}
+
+const EVERYTHING: &str = "CREATE STREAM s (i INT, b BIGINT, d DOUBLE, m DECIMAL(10, 2), t STRING, y BYTES, \
+                          f BOOLEAN, dt DATE, tm TIME, ts TIMESTAMP)";
+
+fn row(cells: [Cell; 10]) -> Vec<u8> {
+    block(&cells.map(|cell| vec![cell]))
+}
+
+#[test]
+fn every_type_crosses() {
+    each(|t| {
+        t.exec(EVERYTHING);
+        let query = t.query("SELECT * FROM s");
+        let id = t.engine.relation("s").expect("it exists").id;
+        use Cell::{Boolean, Bytes, Integer, Null, Number, Text};
+        let first = row([
+            Number(-5.0),
+            Integer(i64::MAX),
+            Number(0.5),
+            Text("12.345"),
+            Text("naïve text that is long"),
+            Bytes(&[1, 2]),
+            Boolean(true),
+            Text("2024-02-29"),
+            Text("01:02:03"),
+            Number(1.5),
+        ]);
+        let second = row([
+            Null,
+            Number(7.0),
+            Integer(3),
+            Integer(4),
+            Text(""),
+            Null,
+            Null,
+            Number(86_400_000.0),
+            Null,
+            Text("1970-01-01T00:00:01Z"),
+        ]);
+        for block in [first, second] {
+            assert_eq!(t.engine.insert_rows(id, &block, 0).expect("it fits"), Admission::Accepted);
+        }
+        assert_eq!(
+            t.changes(query),
+            [
+                "+ -5 9223372036854775807 0.5 1235 naïve text that is long [1, 2] true 19782 3723000000 1500",
+                "+ NULL 7 3 400  NULL NULL 1 NULL 1000000"
+            ]
+        );
+    });
+}
+
+#[test]
+fn a_row_that_does_not_fit_is_named_and_nothing_is_taken() {
+    each(|t| {
+        t.exec("CREATE STREAM s (a INT NOT NULL, b BIGINT)");
+        let query = t.query("SELECT * FROM s");
+        let id = t.engine.relation("s").expect("it exists").id;
+        let good = (Cell::Number(1.0), Cell::Number(1.0));
+        let bad = [
+            (Cell::Number(0.5), Cell::Null, "a", ErrorCode::Type),
+            (Cell::Number(3e9), Cell::Null, "a", ErrorCode::Type),
+            (Cell::Text("1"), Cell::Null, "a", ErrorCode::Type),
+            (Cell::Null, Cell::Null, "a", ErrorCode::Constraint),
+            (Cell::Number(1.0), Cell::Number(9_007_199_254_740_992.0), "b", ErrorCode::Type),
+            (Cell::Number(1.0), Cell::Boolean(true), "b", ErrorCode::Type),
+        ];
+        for (a, b, field, code) in bad {
+            let rows = block(&[vec![good.0.clone(), a], vec![good.1.clone(), b]]);
+            let error = t.engine.insert_rows(id, &rows, 0).expect_err("it does not fit");
+            assert_eq!((error.index, error.field.as_deref(), error.code), (Some(1), Some(field), code));
+            assert_eq!(error.relation.as_deref(), Some("s"));
+        }
+        assert_eq!(t.changes(query), Vec::<String>::new());
+    });
+}
+
+#[test]
+fn a_damaged_block_is_an_error() {
+    each(|t| {
+        t.exec("CREATE STREAM s (a STRING)");
+        let id = t.engine.relation("s").expect("it exists").id;
+        let whole = block(&[vec![Cell::Text("some text that is long enough")]]);
+        for length in 0..whole.len() {
+            assert!(t.engine.insert_rows(id, &whole[..length], 0).is_err(), "cut at {length}");
+        }
+    });
+}
+
+#[test]
+fn keys_are_deleted() {
+    each(|t| {
+        t.exec("CREATE TABLE k (a INT PRIMARY KEY, b STRING); INSERT INTO k VALUES (1, 'x'), (2, 'y')");
+        let query = t.query("SELECT a, b FROM k");
+        let id = t.engine.relation("k").expect("it exists").id;
+        let keys = block(&[vec![Cell::Number(1.0), Cell::Number(9.0)], vec![Cell::Null, Cell::Null]]);
+        t.engine.delete_rows(id, &keys, 0).expect("it has a key");
+        assert_eq!(t.changes(query), ["+ 1 x", "+ 2 y", "- 1 x"]);
+    });
+}
+
+#[test]
+fn changes_leave_in_their_layout() {
+    each(|t| {
+        t.exec("CREATE STREAM s (a INT, t STRING, ts TIMESTAMP)");
+        let query = t.query("SELECT a, t, ts FROM s");
+        t.insert("s", r#"{"a":7,"t":"hello","ts":1500} {"t":"ö"}"#);
+        t.flush();
+        let mut out = ChangeBatch::default();
+        assert_eq!(t.engine.pull(query, 10, &mut out).expect("running"), Pull::Rows);
+        let mut bytes = Vec::new();
+        encode(&out, 0, out.len(), &mut bytes);
+        let word = |at: usize| u32::from_le_bytes(bytes[at..at + 4].try_into().expect("four bytes"));
+        assert_eq!((word(0), word(8), word(12)), (2, 7, 0));
+        assert_eq!(&bytes[16..24], [0; 8]);
+        // a: a mask, then two 32-bit integers.
+        assert_eq!((bytes[24], &bytes[32..34], word(40)), (1, &[1, 0][..], 7));
+        // t: no mask, then where each text ends.
+        assert_eq!((bytes[48], word(56), word(60)), (0, 5, 7));
+        // ts: a mask, then milliseconds.
+        let millis = f64::from_le_bytes(bytes[80..88].try_into().expect("eight bytes"));
+        assert_eq!((bytes[64], millis), (1, 1500.0));
+        assert_eq!(&bytes[word(4) as usize..], "helloö".as_bytes());
+    });
+}

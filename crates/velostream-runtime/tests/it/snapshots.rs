@@ -1,0 +1,42 @@
+//! Answers given once.
+
+use crate::harness::each;
+use velostream_runtime::ErrorCode;
+
+#[test]
+fn constants_and_descriptions() {
+    each(|t| {
+        assert_eq!(t.all("SELECT 1 + 2 AS three, 'x' AS x"), ["3 x"]);
+        t.exec("CREATE TABLE k (a INT PRIMARY KEY, b STRING)");
+        assert_eq!(t.all("DESCRIBE k"), ["a INT false true", "b STRING true false"]);
+        assert_eq!(t.all("SHOW TABLES"), ["k TABLE NULL"]);
+        assert!(!t.all("EXPLAIN SELECT a FROM k").is_empty());
+        t.exec("CREATE TABLE d AS SELECT b, COUNT(*) AS n FROM k GROUP BY b");
+        assert_eq!(t.all("SHOW QUERIES")[0], "d running SELECT b, COUNT(*) AS n FROM k GROUP BY b");
+        assert_eq!(t.try_all("DROP TABLE d").expect_err("no rows").code, ErrorCode::Argument);
+    });
+}
+
+#[test]
+fn tables_answer_after_everything_accepted() {
+    each(|t| {
+        t.exec("CREATE STREAM s (k STRING, x INT)");
+        t.exec("CREATE TABLE sums AS SELECT k, SUM(x) AS total FROM s GROUP BY k");
+        assert_eq!(t.all("SELECT COUNT(*) AS n FROM sums"), ["0"]);
+        for x in 0..50 {
+            t.insert("s", &format!("{{\"k\":\"k{}\",\"x\":{x}}}", x % 3));
+        }
+        assert_eq!(t.all("SELECT k, total FROM sums"), ["k0 408", "k1 425", "k2 392"]);
+        assert_eq!(t.all("SELECT SUM(total) AS t FROM sums WHERE k <> 'k1'"), ["800"]);
+        assert_eq!(t.all("SELECT k FROM sums LIMIT 2"), ["k0", "k1"]);
+        assert_eq!(t.try_all("SELECT x FROM s").expect_err("a stream").code, ErrorCode::Unsupported);
+    });
+}
+
+#[test]
+fn a_failing_record_fails_the_answer() {
+    each(|t| {
+        t.exec("CREATE TABLE k (a INT PRIMARY KEY); INSERT INTO k VALUES (1), (0)");
+        assert_eq!(t.try_all("SELECT 1 / a AS q FROM k").expect_err("by zero").code, ErrorCode::Record);
+    });
+}
