@@ -114,7 +114,14 @@ impl Builder {
 
     fn push(&mut self, operator: OperatorPlan, schema: &Schema, input: Built, line: String) -> Built {
         let (delay, on_record) = (input.delay, input.on_record);
-        self.nodes.push(NodePlan { operator, input: input.output, types: types(schema), delay, on_record, line });
+        self.nodes.push(NodePlan {
+            operator,
+            input: input.output,
+            types: types(schema),
+            delay,
+            on_record,
+            line,
+        });
         Built { output: Input::Node(self.nodes.len() - 1), ..input }
     }
 
@@ -196,13 +203,8 @@ impl Builder {
             });
             self.sources.len() - 1
         });
-        let built = Built {
-            output: Input::Source(index),
-            updating,
-            has_state: false,
-            on_record: true,
-            delay: 0,
-        };
+        let built =
+            Built { output: Input::Source(index), updating, has_state: false, on_record: true, delay: 0 };
         if !keeps {
             return built;
         }

@@ -3,9 +3,9 @@
 mod build;
 mod explain;
 
+use crate::error::Result;
 use crate::operators::aggregate::AggregateSpec;
 use crate::operators::table::Show;
-use crate::error::Result;
 use std::sync::Arc;
 use velostream_sql::catalog::{Relation, RelationId};
 use velostream_sql::plan::{Expr, LogicalPlan};
@@ -151,9 +151,7 @@ impl PhysicalPlan {
     /// Whether the plan uses event time: it has windows.
     #[must_use]
     pub fn uses_time(&self) -> bool {
-        let windowed = |node: &NodePlan| {
-            matches!(&node.operator, OperatorPlan::Aggregate(spec) if spec.window.is_some())
-        };
+        let windowed = |node: &NodePlan| matches!(&node.operator, OperatorPlan::Aggregate(spec) if spec.window.is_some());
         self.nodes.iter().any(windowed)
     }
 

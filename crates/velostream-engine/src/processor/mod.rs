@@ -69,10 +69,8 @@ impl QueryProcessor {
         let output_types = plan.output_types();
         let schema = &plan.schema;
         let key = schema.has_key().then(|| schema.primary_key.clone());
-        let progress = || Progress {
-            watermark: StateCell::new(Watermark::NONE.0),
-            ended: StateCell::new(false),
-        };
+        let progress =
+            || Progress { watermark: StateCell::new(Watermark::NONE.0), ended: StateCell::new(false) };
         Ok(Self {
             nodes: Nodes::new(plan)?,
             net: plan.updating.then(|| Net::new(&output_types, key, plan.options.before)),
@@ -196,8 +194,7 @@ impl QueryProcessor {
         for index in 0..self.values.len() {
             let (rows, types) = &self.values[index];
             let constants = nodes::constant_rows(rows, types, &mut self.row_errors)?;
-            let time =
-                TimeRuns { before: Watermark::NONE, advances: vec![(Seq(0), Watermark::END)] };
+            let time = TimeRuns { before: Watermark::NONE, advances: vec![(Seq(0), Watermark::END)] };
             self.run_batch(Origin::Values(index), &constants, &time, out)?;
         }
         self.report.settle(&[], &mut Rejects::default(), &mut self.row_errors);

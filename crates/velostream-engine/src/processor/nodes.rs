@@ -101,7 +101,11 @@ impl Nodes {
             let (before, rest) = self.buffers.split_at_mut(index);
             let input = match node.input {
                 Input::Source(source) if origin == Origin::Source(source) => {
-                    if changes.is_empty() { &self.nothing[source] } else { changes }
+                    if changes.is_empty() {
+                        &self.nothing[source]
+                    } else {
+                        changes
+                    }
                 }
                 Input::Values(values) if origin == Origin::Values(values) => changes,
                 Input::Source(_) | Input::Values(_) => continue,
@@ -117,8 +121,7 @@ impl Nodes {
             if index != last {
                 output.clear();
             }
-            let failures =
-                if node.on_record { &mut report.failures } else { &mut report.final_failures };
+            let failures = if node.on_record { &mut report.failures } else { &mut report.final_failures };
             let mut context = Context { time, failures, late: &mut report.late };
             node.operator.process(input, output, &mut context)?;
         }

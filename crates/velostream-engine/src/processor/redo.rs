@@ -26,7 +26,11 @@ impl RedoScratch {
         report: &mut Report,
     ) -> Result<()> {
         self.step = ChangeBatch {
-            columns: changes.columns.iter().map(|column| crate::column::Column::new(column.data_type)).collect(),
+            columns: changes
+                .columns
+                .iter()
+                .map(|column| crate::column::Column::new(column.data_type))
+                .collect(),
             ..ChangeBatch::default()
         };
         let (mut row, mut moved, mut standing) = (0, 0, time.before);

@@ -147,7 +147,9 @@ impl KeyTable {
         }
         self.probe(keys, hashes, rows, groups, fresh, |stored, row, group| {
             let columns = stored.columns().iter().enumerate();
-            columns.into_iter().all(|(index, stored)| values_equal(keys.key(index), row, stored, group as usize))
+            columns
+                .into_iter()
+                .all(|(index, stored)| values_equal(keys.key(index), row, stored, group as usize))
         });
     }
 
@@ -164,9 +166,9 @@ impl KeyTable {
         fresh.reserve(rows.len());
         for (&row, &hash) in rows.iter().zip(hashes) {
             let row = row as usize;
-            let found = self.table.find(hash, |&group| {
-                self.hashes[group as usize] == hash && same(&self.rows, row, group)
-            });
+            let found = self
+                .table
+                .find(hash, |&group| self.hashes[group as usize] == hash && same(&self.rows, row, group));
             match found {
                 Some(&group) => {
                     groups.push(group);
@@ -185,7 +187,9 @@ impl KeyTable {
     pub fn find(&self, keys: &impl KeySource, hash: u64, row: usize) -> Option<GroupId> {
         let same = |group: GroupId| {
             let columns = self.rows.columns().iter().enumerate();
-            columns.into_iter().all(|(index, stored)| values_equal(keys.key(index), row, stored, group as usize))
+            columns
+                .into_iter()
+                .all(|(index, stored)| values_equal(keys.key(index), row, stored, group as usize))
         };
         self.table.find(hash, |&group| self.hashes[group as usize] == hash && same(group)).copied()
     }

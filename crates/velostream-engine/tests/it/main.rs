@@ -3,4 +3,5 @@
 
 mod expr;
 mod functions;
+mod processor;
 mod source;

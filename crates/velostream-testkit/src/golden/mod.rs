@@ -12,10 +12,11 @@ mod texts;
 mod value;
 
 pub use catalog::{GoldenCatalog, is_table, sources_of};
+pub use door::{CoreDoor, DoorError};
 pub use parse::{
     Expectation, Expected, FormatError, GoldenFile, Item, ItemKind, Word, is_data_statement, parse,
 };
 pub use rewrite::rewrite;
-pub use run::{BATCH_SIZES, Found, run};
+pub use run::{BATCH_SIZES, Configuration, Found, Outcome, run};
 pub use texts::{Failure, check_texts, columns_of, key_of};
 pub use value::{ValueError, literal, same, show};

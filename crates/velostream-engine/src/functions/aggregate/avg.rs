@@ -2,7 +2,7 @@
 
 use super::Aggregate;
 use super::cells::{Cells, Input, Kernel};
-use super::sum::{DECIMAL_MAX, DECIMAL_SAFE, DigitSum, DoubleSum};
+use super::sum::{DECIMAL_MAX, DECIMAL_SAFE, DigitSum, DoubleSum, IntegerSum};
 use std::marker::PhantomData;
 use velostream_sql::types::DataType;
 
@@ -11,23 +11,23 @@ pub(super) struct AvgInteger<T>(PhantomData<T>);
 
 impl<T: Input + Into<i64> + Send> Kernel for AvgInteger<T> {
     type Input = T;
-    type Cell = DigitSum;
+    type Cell = IntegerSum;
     type Output = f64;
 
     #[inline]
-    fn add(cell: &mut DigitSum, value: T) -> bool {
-        *cell = DigitSum { sum: cell.sum + i128::from(value.into()), count: cell.count + 1 };
+    fn add(cell: &mut IntegerSum, value: T) -> bool {
+        cell.add(value.into(), 1);
         true
     }
 
     #[inline]
-    fn retract(cell: &mut DigitSum, value: T) -> bool {
-        *cell = DigitSum { sum: cell.sum - i128::from(value.into()), count: cell.count - 1 };
+    fn retract(cell: &mut IntegerSum, value: T) -> bool {
+        cell.retract(value.into());
         true
     }
 
     #[inline]
-    fn result(&self, cell: &DigitSum) -> Option<f64> {
+    fn result(&self, cell: &IntegerSum) -> Option<f64> {
         (cell.count != 0).then(|| cell.sum as f64 / cell.count as f64)
     }
 }
@@ -61,15 +61,17 @@ impl Kernel for AvgDecimal {
     }
 
     fn magnitude(cell: &DigitSum) -> f64 {
-        cell.sum.unsigned_abs() as f64
+        cell.magnitude()
     }
 
     fn add(cell: &mut DigitSum, value: i128) -> bool {
-        cell.add(value, 1)
+        cell.add(value, 1);
+        true
     }
 
     fn retract(cell: &mut DigitSum, value: i128) -> bool {
-        cell.add(-value, -1)
+        cell.add(-value, -1);
+        true
     }
 
     fn result(&self, cell: &DigitSum) -> Option<i128> {
@@ -77,7 +79,7 @@ impl Kernel for AvgDecimal {
     }
 
     fn verify(&self, cell: &DigitSum) -> bool {
-        cell.count == 0 || mean(cell.sum, cell.count, self.shift).is_some()
+        cell.fits() && (cell.count == 0 || mean(cell.sum, cell.count, self.shift).is_some())
     }
 }
 

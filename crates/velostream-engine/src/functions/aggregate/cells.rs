@@ -48,7 +48,7 @@ pub trait Input: Copy {
     /// The argument's values.
     type View<'a>: Copy;
     /// The values of the argument.
-    fn view<'a>(values: Option<&'a Column>) -> Self::View<'a>;
+    fn view(values: Option<&Column>) -> Self::View<'_>;
     /// The value of one row.
     fn get(view: Self::View<'_>, row: usize) -> Self;
     /// At least the sum of the values' magnitudes over these rows.
@@ -58,7 +58,7 @@ pub trait Input: Copy {
 impl Input for () {
     type View<'a> = ();
 
-    fn view<'a>(_values: Option<&'a Column>) {}
+    fn view(_values: Option<&Column>) {}
 
     #[inline]
     fn get((): (), _row: usize) {}
@@ -73,7 +73,7 @@ macro_rules! input {
         $(impl Input for $type {
             type View<'a> = &'a [$type];
 
-            fn view<'a>(values: Option<&'a Column>) -> &'a [$type] {
+            fn view(values: Option<&Column>) -> &[$type] {
                 <$type>::values(values.expect("the aggregate has an argument"))
             }
 

@@ -62,8 +62,8 @@ impl CallRows<'_> {
 ///
 /// # Contract
 /// * *Exact.* After any additions and retractions the result is that of the rows that remain.
-/// * *Overflow.* While `is_safe` says true for what is given, nothing overflows. Otherwise the caller has a
-///   savepoint open, and rolls back where `add`, `retract` or `verify` say false.
+/// * *Overflow.* While `is_safe` says true for what is given, every result can be represented. Otherwise the
+///   caller has a savepoint open, and rolls back where `add` or `retract` say false, or `verify` after the step.
 pub trait Aggregate: State + Send {
     /// Makes room for groups up to this number; new ones have no rows.
     fn grow(&mut self, groups: usize);
@@ -75,12 +75,12 @@ pub trait Aggregate: State + Send {
     fn is_safe(&mut self, _input: &CallRows<'_>) -> bool {
         true
     }
-    /// Adds rows; false where a sum overflows.
+    /// Adds rows; false where a sum is lost for good.
     #[must_use]
     fn add(&mut self, input: &CallRows<'_>) -> bool;
     /// Adds rows that are safe, and appends to `out` for each row the result after it.
     fn add_running(&mut self, input: &CallRows<'_>, out: &mut Column);
-    /// Takes rows back; false where a sum overflows.
+    /// Takes rows back; false where a sum is lost for good.
     #[must_use]
     fn retract(&mut self, input: &CallRows<'_>) -> bool;
     /// Whether the results of these groups can be represented.

@@ -14,13 +14,62 @@ pub(super) const DECIMAL_SAFE: f64 = 9.9e37;
 /// Below the largest double by more than rounding adds.
 const DOUBLE_SAFE: f64 = 1.0e308;
 
-/// A sum of integers and how many they are.
+/// An exact sum and how many values it is of. Within a step it may pass the range of 128 bits and come back.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct DigitSum {
+    pub(super) sum: i128,
+    pub(super) count: i64,
+    /// How often the sum has passed the range upwards; 0 wherever the result can be represented.
+    carry: i32,
+}
+storable_cell!(DigitSum { sum: i128, count: i64, carry: i32 });
+
+impl DigitSum {
+    /// Adds `value`, which counts as `count` values.
+    #[inline]
+    pub(super) fn add(&mut self, value: i128, count: i64) {
+        let (sum, overflow) = self.sum.overflowing_add(value);
+        self.sum = sum;
+        self.count += count;
+        if overflow {
+            self.carry += if value > 0 { 1 } else { -1 };
+        }
+    }
+
+    /// Whether the sum has at most 38 digits.
+    pub(super) fn fits(&self) -> bool {
+        self.carry == 0 && self.sum.unsigned_abs() <= DECIMAL_MAX.unsigned_abs()
+    }
+
+    /// The magnitude of the sum.
+    pub(super) fn magnitude(&self) -> f64 {
+        self.sum.unsigned_abs() as f64
+    }
+}
+
+/// An exact sum of integers and how many they are.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct IntegerSum {
-    sum: i64,
-    count: i64,
+    pub(super) sum: i128,
+    pub(super) count: i64,
 }
-storable_cell!(IntegerSum { sum: i64, count: i64 });
+storable_cell!(IntegerSum { sum: i128, count: i64 });
+
+impl IntegerSum {
+    /// Adds `value`, which counts as `count` values. 128 bits hold any sum of 64-bit values.
+    #[inline]
+    pub(super) fn add(&mut self, value: i64, count: i64) {
+        self.sum += i128::from(value);
+        self.count += count;
+    }
+
+    /// Takes `value` back.
+    #[inline]
+    pub(super) fn retract(&mut self, value: i64) {
+        self.sum -= i128::from(value);
+        self.count -= 1;
+    }
+}
 
 /// SUM of INT or BIGINT.
 pub(super) struct SumInteger<T>(PhantomData<T>);
@@ -40,38 +89,23 @@ impl<T: Input + Into<i64> + Send> Kernel for SumInteger<T> {
 
     #[inline]
     fn add(cell: &mut IntegerSum, value: T) -> bool {
-        let (sum, overflow) = cell.sum.overflowing_add(value.into());
-        *cell = IntegerSum { sum, count: cell.count + 1 };
-        !overflow
+        cell.add(value.into(), 1);
+        true
     }
 
     #[inline]
     fn retract(cell: &mut IntegerSum, value: T) -> bool {
-        let (sum, overflow) = cell.sum.overflowing_sub(value.into());
-        *cell = IntegerSum { sum, count: cell.count - 1 };
-        !overflow
+        cell.retract(value.into());
+        true
     }
 
     #[inline]
     fn result(&self, cell: &IntegerSum) -> Option<i64> {
-        (cell.count != 0).then_some(cell.sum)
+        (cell.count != 0).then_some(cell.sum as i64)
     }
-}
 
-/// A sum of digits and how many values they are.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct DigitSum {
-    pub(super) sum: i128,
-    pub(super) count: i64,
-}
-storable_cell!(DigitSum { sum: i128, count: i64 });
-
-impl DigitSum {
-    #[inline]
-    pub(super) fn add(&mut self, value: i128, count: i64) -> bool {
-        let (sum, overflow) = self.sum.overflowing_add(value);
-        *self = Self { sum, count: self.count + count };
-        !overflow && sum.unsigned_abs() <= DECIMAL_MAX.unsigned_abs()
+    fn verify(&self, cell: &IntegerSum) -> bool {
+        i64::try_from(cell.sum).is_ok()
     }
 }
 
@@ -88,19 +122,27 @@ impl Kernel for SumDecimal {
     }
 
     fn magnitude(cell: &DigitSum) -> f64 {
-        cell.sum.unsigned_abs() as f64
+        cell.magnitude()
     }
 
+    #[inline]
     fn add(cell: &mut DigitSum, value: i128) -> bool {
-        cell.add(value, 1)
+        cell.add(value, 1);
+        true
     }
 
     fn retract(cell: &mut DigitSum, value: i128) -> bool {
-        cell.add(-value, -1)
+        cell.add(-value, -1);
+        true
     }
 
+    #[inline]
     fn result(&self, cell: &DigitSum) -> Option<i128> {
         (cell.count != 0).then_some(cell.sum)
+    }
+
+    fn verify(&self, cell: &DigitSum) -> bool {
+        cell.fits()
     }
 }
 
@@ -139,11 +181,8 @@ impl DoubleSum {
         }
         let value = if count < 0 { -value } else { value };
         let sum = self.sum + value;
-        self.compensation += if self.sum.abs() >= value.abs() {
-            (self.sum - sum) + value
-        } else {
-            (value - sum) + self.sum
-        };
+        self.compensation +=
+            if self.sum.abs() >= value.abs() { (self.sum - sum) + value } else { (value - sum) + self.sum };
         self.sum = sum;
         sum.is_finite()
     }

@@ -129,8 +129,7 @@ impl Aggregate {
                 self.errors.iter().any(|&(failed, _)| input.seqs[failed as usize] == seq)
             };
             rows.retain(|row| !failing(row));
-            ctx.failures
-                .extend(self.errors.drain(..).map(|(row, error)| (input.seqs[row as usize], error)));
+            ctx.failures.extend(self.errors.drain(..).map(|(row, error)| (input.seqs[row as usize], error)));
         }
     }
 
@@ -163,7 +162,7 @@ impl Aggregate {
             };
             let window = self.spec.window.as_ref();
             if window.is_some_and(|window| window.closes_at(start) <= standing.0) {
-                windows::report_late(input, &self.scratch.rows[at..next], standing, ctx);
+                windows::report_late(input, &self.scratch.rows[at..next], ctx);
             } else {
                 self.apply_run(input, (at, next), start, standing, out, ctx);
             }

@@ -108,7 +108,7 @@ impl Steps<'_> {
         let (row, hash) = (scratch.rows[at], scratch.hashes[at]);
         let start = scratch.starts.get(at).copied().unwrap_or(0);
         if self.spec.window.as_ref().is_some_and(|window| window.closes_at(start) <= standing.0) {
-            windows::report_late(self.given.input, &[row], standing, ctx);
+            windows::report_late(self.given.input, &[row], ctx);
             return Ok(());
         }
         let adds = self.given.input.ops[row as usize].is_addition();

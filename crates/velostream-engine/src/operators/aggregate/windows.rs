@@ -91,16 +91,20 @@ fn take_failing_steps(
         let seq = input.seqs[row as usize];
         ctx.failures.iter().any(|&(failed, _)| failed == seq)
     };
-    let kept: Vec<(u32, i64)> =
-        rows.iter().zip(starts.iter()).map(|(&row, &start)| (row, start)).filter(|&(row, _)| !fails(row)).collect();
+    let kept: Vec<(u32, i64)> = rows
+        .iter()
+        .zip(starts.iter())
+        .map(|(&row, &start)| (row, start))
+        .filter(|&(row, _)| !fails(row))
+        .collect();
     (*rows, *starts) = kept.into_iter().unzip();
 }
 
 /// Reports rows as late.
-pub(super) fn report_late(input: &ChangeBatch, rows: &[u32], standing: Watermark, ctx: &mut Context<'_>) {
+pub(super) fn report_late(input: &ChangeBatch, rows: &[u32], ctx: &mut Context<'_>) {
     for &row in rows {
-        let row = row as usize;
-        ctx.late.push((input.seqs[row], standing.0.saturating_sub(input.event_times[row])));
+        let (seq, time) = (input.seqs[row as usize], input.event_times[row as usize]);
+        ctx.late.push((seq, ctx.time.standing_at(seq).0.saturating_sub(time)));
     }
 }
 

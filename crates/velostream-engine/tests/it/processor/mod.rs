@@ -1,0 +1,7 @@
+//! Tests of the query processor.
+
+mod aggregates;
+mod basics;
+mod harness;
+mod properties;
+mod reference;
