@@ -1,4 +1,18 @@
 //! The addon: conversion, guards and handles between JavaScript and `velostream-runtime`. Knows no SQL.
+//!
+//! Rows cross as blocks in memory that the facade owns and reuses (`src/marshal/layout.ts`): a call reads a
+//! row block, or writes a change block, in one `Uint8Array`. Where a change block does not fit, the call
+//! returns the bytes it needs, keeps the changes, and `reread` gives them into a larger array.
+//!
+//! Invariants: every export contains panics; no JavaScript value outlives the call it came with; the one
+//! function kept, the waker, is weak and carries nothing.
+
+mod convert;
+mod engine;
+mod error;
+mod held;
+mod metrics;
+mod processor;
 
 use napi_derive::napi;
 

@@ -1,0 +1,300 @@
+/**
+ * Change blocks into changes.
+ *
+ * Rows are object literals with the columns in their order, made by code generated per result; where code
+ * generation is forbidden, closures give the same. No value refers to the block's memory, and decoding runs no
+ * code but its own, so the memory is free again when it returns.
+ */
+
+import type { Change, Column, ColumnBatch, OpenOptions, Row } from '../types.js'
+import { canGenerate } from './encoder.js'
+import { asciiFlag, headerBytes, ops, padded, typeName, type Memory, type TypeName } from './layout.js'
+
+/** How values appear in JavaScript. */
+export type ValueOptions = Pick<OpenOptions, 'timestamps' | 'bigints' | 'decimals'>
+
+/** Texts below this length are cut from one decoded heap: a longer slice would keep the heap alive. */
+const sliceMax = 13
+
+/** Where one column's parts are in the block in hand. */
+class ColumnView {
+  nulls = 0
+  /** The values, in units of their size. */
+  at = 0
+  /** Where the next text begins in the heap. */
+  next = 0
+}
+
+/** The block in hand and the texts of its heap. */
+class BlockView {
+  rows = 0
+  heapAt = 0
+  ascii = false
+  /** The whole heap as text, where its values are short. */
+  text: string | undefined
+
+  constructor(readonly memory: Memory) {}
+
+  /** Finds every column's parts. */
+  open(columns: ColumnView[], sizes: number[], texts: number): void {
+    const { u8, u32 } = this.memory
+    const rows = u32[0] ?? 0
+    const heapLength = u32[2] ?? 0
+    this.rows = rows
+    this.heapAt = u32[1] ?? 0
+    this.ascii = ((u32[3] ?? 0) & asciiFlag) !== 0
+    const short = this.ascii && texts > 0 && heapLength < sliceMax * texts * rows
+    this.text = short ? u8.latin1Slice(this.heapAt, this.heapAt + heapLength) : undefined
+    let at = headerBytes + padded(rows)
+    for (let position = 0; position < columns.length; position += 1) {
+      const column = columns[position] as ColumnView
+      const size = sizes[position] as number
+      const hasNulls = u8[at] === 1
+      column.next = u32[(at >>> 2) + 1] as number
+      at += 8
+      column.nulls = hasNulls ? at : 0
+      if (hasNulls) at += padded(rows)
+      column.at = at / size
+      at += padded(rows * size)
+    }
+  }
+}
+
+/** The text from `start` to `end` of the heap. */
+function textOf(view: BlockView, start: number, end: number): string {
+  if (view.text !== undefined && end - start < sliceMax) return view.text.slice(start, end)
+  const { u8 } = view.memory
+  const at = view.heapAt
+  return view.ascii ? u8.latin1Slice(at + start, at + end) : u8.utf8Slice(at + start, at + end)
+}
+
+function nextText(view: BlockView, column: ColumnView, row: number): string {
+  const start = column.next
+  const end = view.memory.u32[column.at + row] as number
+  column.next = end
+  return textOf(view, start, end)
+}
+
+function nextBytes(view: BlockView, column: ColumnView, row: number): Uint8Array {
+  const start = column.next
+  const end = view.memory.u32[column.at + row] as number
+  column.next = end
+  return new Uint8Array(view.memory.u8.subarray(view.heapAt + start, view.heapAt + end))
+}
+
+/** 2^21: a 64-bit integer is safe while its upper half is within. */
+const safeHigh = 2097152
+
+function bigintAuto(view: BlockView, column: ColumnView, row: number): number | bigint {
+  const at = (column.at + row) * 2
+  const high = view.memory.i32[at + 1] as number
+  const low = view.memory.u32[at] as number
+  if (high >= -safeHigh && high < safeHigh && !(high === -safeHigh && low === 0)) return high * 4294967296 + low
+  return view.memory.i64[column.at + row] as bigint
+}
+
+type Read = (view: BlockView, column: ColumnView, row: number) => unknown
+
+function reader(type: TypeName, options: ValueOptions): Read {
+  switch (type) {
+    case 'BOOLEAN':
+      return (view, column, row) => view.memory.u8[column.at + row] === 1
+    case 'INT':
+      return (view, column, row) => view.memory.i32[column.at + row]
+    case 'DOUBLE':
+      return (view, column, row) => view.memory.f64[column.at + row]
+    case 'BIGINT':
+      if (options.bigints === 'bigint') return (view, column, row) => view.memory.i64[column.at + row]
+      if (options.bigints === 'string') return (view, column, row) => String(view.memory.i64[column.at + row])
+      return bigintAuto
+    case 'TIMESTAMP':
+      if (options.timestamps === 'number') return (view, column, row) => view.memory.f64[column.at + row]
+      return (view, column, row) => new Date(view.memory.f64[column.at + row] as number)
+    case 'DECIMAL':
+      if (options.decimals === 'number') return (view, column, row) => Number(nextText(view, column, row))
+      return nextText
+    case 'BYTES':
+      return nextBytes
+    case 'STRING':
+    case 'DATE':
+    case 'TIME':
+      return nextText
+  }
+}
+
+const sizes: Record<TypeName, number> = {
+  BOOLEAN: 1,
+  INT: 4,
+  BIGINT: 8,
+  DOUBLE: 8,
+  TIMESTAMP: 8,
+  DECIMAL: 4,
+  STRING: 4,
+  BYTES: 4,
+  DATE: 4,
+  TIME: 4,
+}
+
+/** What the generated code reads by itself; the others call their reader. */
+function inlineRead(type: TypeName, options: ValueOptions, position: number): string {
+  if (type === 'DOUBLE' || (type === 'TIMESTAMP' && options.timestamps === 'number')) return `f64[a${position} + i]`
+  if (type === 'INT') return `i32[a${position} + i]`
+  if (type === 'BOOLEAN') return `u8[a${position} + i] === 1`
+  return `read${position}(view, c${position}, i)`
+}
+
+/** Makes row `row` of the block in hand an object; rows are asked for in their order, each once. */
+type MakeRow = (view: BlockView, columns: ColumnView[], row: number) => Row
+
+function generateMany(columns: Column[], reads: Read[], options: ValueOptions): MakeRows {
+  const each = (line: (position: number) => string) => columns.map((_, position) => line(position)).join('\n')
+  const members = columns.map(({ name, type }, position) => {
+    // Only a computed key makes a plain property of `__proto__`.
+    const key = name === '__proto__' ? '["__proto__"]' : JSON.stringify(name)
+    const value = inlineRead(typeName(type), options, position)
+    return `${key}: n${position} !== 0 && u8[n${position} + i] === 1 ? null : ${value}`
+  })
+  const body = `'use strict'; return function decodeRows(view, columns, out) {
+    const { u8, i32, f64 } = view.memory
+    ${each((p) => `const c${p} = columns[${p}], n${p} = c${p}.nulls, a${p} = c${p}.at`)}
+    for (let i = 0, rows = view.rows; i < rows; i++) {
+      add(u8[${headerBytes} + i], { ${members.join(', ')} }, out)
+    }
+  }`
+  const make = new Function('add', ...columns.map((_, position) => `read${position}`), body)
+  return (add) => make(add, ...reads) as ReturnType<MakeRows>
+}
+
+type Add<C> = (op: number, row: Row, out: C[]) => void
+type MakeRows = <C>(add: Add<C>) => (view: BlockView, columns: ColumnView[], out: C[]) => void
+
+function closureMany(columns: Column[], reads: Read[]): MakeRows {
+  const makeRow: MakeRow = (view, views, row) => {
+    const made: Row = {}
+    for (const [position, { name }] of columns.entries()) {
+      const column = views[position] as ColumnView
+      const isNull = column.nulls !== 0 && view.memory.u8[column.nulls + row] === 1
+      const value = isNull ? null : reads[position]?.(view, column, row)
+      if (name === '__proto__') {
+        Object.defineProperty(made, name, { value, enumerable: true, configurable: true, writable: true })
+      } else made[name] = value
+    }
+    return made
+  }
+  return (add) => (view, views, out) => {
+    for (let row = 0; row < view.rows; row += 1) {
+      add(view.memory.u8[headerBytes + row] as number, makeRow(view, views, row), out)
+    }
+  }
+}
+
+/** Appends the change that `row` is, or keeps it for the update that follows. */
+function changeAdder(): Add<Change<Row>> {
+  let before: Row | undefined
+  return (op, row, out) => {
+    if (op === ops.insert) out.push({ op: 'insert', row })
+    else if (op === ops.delete) out.push({ op: 'delete', row })
+    else if (op === ops.before) before = row
+    else if (before === undefined) out.push({ op: 'update', row })
+    else {
+      out.push({ op: 'update', row, before })
+      before = undefined
+    }
+  }
+}
+
+/** Without `before`, an update's old row is passed over. */
+function netAdder(): Add<Change<Row>> {
+  return (op, row, out) => {
+    if (op === ops.insert) out.push({ op: 'insert', row })
+    else if (op === ops.after) out.push({ op: 'update', row })
+    else if (op === ops.delete) out.push({ op: 'delete', row })
+  }
+}
+
+export interface Decoder {
+  /** The changes of the block in `memory`. */
+  changes(memory: Memory): Change<Row>[]
+  /** Its rows, whatever their ops. */
+  rows(memory: Memory): Row[]
+  /** Its columns. */
+  columns(memory: Memory): ColumnBatch
+}
+
+export interface DecoderOptions extends ValueOptions {
+  before?: boolean | undefined
+  /** Whether the code is generated; both ways give the same. */
+  generated?: boolean
+}
+
+export function createDecoder(columns: Column[], options: DecoderOptions = {}): Decoder {
+  const names = columns.map(({ type }) => typeName(type))
+  const reads = names.map((name) => reader(name, options))
+  const columnSizes = names.map((name) => sizes[name])
+  const views = columns.map(() => new ColumnView())
+  const texts = columnSizes.filter((size) => size === 4).length - names.filter((name) => name === 'INT').length
+  const generated = options.generated ?? canGenerate
+  const many = generated ? generateMany(columns, reads, options) : closureMany(columns, reads)
+  const decodeChanges = many(options.before ? changeAdder() : netAdder())
+  const decodeRows = many<Row>((_, row, out) => void out.push(row))
+  let view: BlockView | undefined
+
+  const open = (memory: Memory): BlockView => {
+    if (view?.memory !== memory) view = new BlockView(memory)
+    view.open(views, columnSizes, texts)
+    return view
+  }
+  return {
+    changes(memory) {
+      const out: Change<Row>[] = []
+      decodeChanges(open(memory), views, out)
+      return out
+    },
+    rows(memory) {
+      const out: Row[] = []
+      decodeRows(open(memory), views, out)
+      return out
+    },
+    columns(memory) {
+      return columnBatch(open(memory), columns, views, reads)
+    },
+  }
+}
+
+function columnBatch(view: BlockView, columns: Column[], views: ColumnView[], reads: Read[]): ColumnBatch {
+  const { memory, rows } = view
+  const batch: ColumnBatch = {
+    length: rows,
+    ops: new Uint8Array(memory.u8.subarray(headerBytes, headerBytes + rows)),
+    columns: Object.create(null) as ColumnBatch['columns'],
+    nulls: Object.create(null) as ColumnBatch['nulls'],
+  }
+  for (const [position, { name, type }] of columns.entries()) {
+    const column = views[position] as ColumnView
+    const { nulls } = column
+    batch.nulls[name] = nulls === 0 ? undefined : new Uint8Array(memory.u8.subarray(nulls, nulls + rows))
+    batch.columns[name] =
+      typedColumn(typeName(type), memory, column.at, rows) ??
+      Array.from({ length: rows }, (_, row) =>
+        nulls !== 0 && memory.u8[nulls + row] === 1 ? null : reads[position]?.(view, column, row),
+      )
+  }
+  return batch
+}
+
+/** A copy of the values, for types that have a typed array. */
+function typedColumn(type: TypeName, memory: Memory, at: number, rows: number): ArrayLike<unknown> | undefined {
+  switch (type) {
+    case 'BOOLEAN':
+      return new Uint8Array(memory.u8.subarray(at, at + rows))
+    case 'INT':
+      return memory.i32.slice(at, at + rows)
+    case 'BIGINT':
+      return memory.i64.slice(at, at + rows)
+    case 'DOUBLE':
+    case 'TIMESTAMP':
+      return memory.f64.slice(at, at + rows)
+    default:
+      return undefined
+  }
+}

@@ -1,0 +1,137 @@
+/**
+ * How rows cross between JavaScript and the engine: blocks in one reused memory, little-endian.
+ *
+ * A row block goes in (`encoder.ts` writes it, `velostream-runtime` reads it):
+ *
+ *     u32 rows, u32 heap offset, u32 heap length, u32 reserved
+ *     per column: a tag byte per row, padded to 8; then a slot of 8 bytes per row
+ *     heap: the text and bytes of the slots
+ *
+ * A slot holds, by its tag: 1 a double, 2 a signed 64-bit integer, 3 text and 5 bytes as (u32 offset in the
+ * heap, u32 length), 4 a boolean in its first byte; 0 is NULL. Padding is not read.
+ *
+ * A change block comes out (`velostream-runtime` writes it, `decoder.ts` reads it):
+ *
+ *     u32 rows, u32 heap offset, u32 heap length, u32 flags (1: the heap is ASCII)
+ *     an op byte per row, padded to 8: 0 insert, 1 delete, 2 before an update, 3 after it
+ *     per column: u8 has nulls, u32 at +4 where its stretch of the heap begins (from the heap's offset);
+ *       where it has nulls a byte per row (1 is NULL), padded to 8; then its values, padded to 8:
+ *       BOOLEAN u8, INT i32, DOUBLE f64, BIGINT i64, TIMESTAMP f64 epoch milliseconds,
+ *       the others, as text or bytes, u32 ends of the values in the heap (from the heap's offset)
+ */
+
+export const headerBytes = 16
+export const tags = { null: 0, number: 1, bigint: 2, text: 3, boolean: 4, bytes: 5 } as const
+export const ops = { insert: 0, delete: 1, before: 2, after: 3 } as const
+export const asciiFlag = 1
+
+/** What of a SQL type matters here: its name without precision. */
+export type TypeName =
+  | 'BOOLEAN'
+  | 'INT'
+  | 'BIGINT'
+  | 'DOUBLE'
+  | 'DECIMAL'
+  | 'STRING'
+  | 'BYTES'
+  | 'DATE'
+  | 'TIME'
+  | 'TIMESTAMP'
+
+export function typeName(type: string): TypeName {
+  const open = type.indexOf('(')
+  return (open < 0 ? type : type.slice(0, open)) as TypeName
+}
+
+/** `bytes` rounded up to a multiple of 8. */
+export function padded(bytes: number): number {
+  return (bytes + 7) & ~7
+}
+
+const initialBytes = 16 * 1024
+
+/** Memory that blocks are laid in: one buffer, seen as every type, that only grows. */
+export class Memory {
+  u8!: Buffer
+  i32!: Int32Array
+  u32!: Uint32Array
+  f64!: Float64Array
+  i64!: BigInt64Array
+  capacity = 0
+
+  constructor(bytes = initialBytes) {
+    this.#view(new ArrayBuffer(padded(bytes)))
+  }
+
+  /** Makes room for `bytes` in all and keeps what is there. */
+  reserve(bytes: number): void {
+    if (bytes <= this.capacity) return
+    const old = this.u8
+    this.#view(new ArrayBuffer(padded(Math.max(bytes, this.capacity * 2))))
+    this.u8.set(old)
+  }
+
+  #view(buffer: ArrayBuffer): void {
+    this.u8 = Buffer.from(buffer)
+    this.i32 = new Int32Array(buffer)
+    this.u32 = new Uint32Array(buffer)
+    this.f64 = new Float64Array(buffer)
+    this.i64 = new BigInt64Array(buffer)
+    this.capacity = buffer.byteLength
+  }
+}
+
+/** A row block under construction. */
+export class RowBlock extends Memory {
+  /** Whether rows of a call are being written, so that a getter's own call needs another block. */
+  busy = false
+  /** Whether a value was written whose text only the engine can judge. */
+  uncertain = false
+  /** Bytes, and slots of 8 bytes, from one column's tags to the next one's. */
+  stride = 0
+  slotStride = 0
+  /** The first column's slots, counted in slots. */
+  firstSlot = 0
+  heapStart = 0
+  /** Where the heap ends. */
+  heap = 0
+  #columns = 0
+  #laidFor = 0
+
+  /** Lays the block out for `rows` rows of `columns` columns. */
+  start(rows: number, columns: number): void {
+    const tagBytes = padded(rows)
+    this.stride = tagBytes + rows * 8
+    this.slotStride = this.stride >>> 3
+    this.firstSlot = (headerBytes + tagBytes) >>> 3
+    this.heapStart = headerBytes + columns * this.stride
+    this.heap = this.heapStart
+    this.uncertain = false
+    this.#columns = columns
+    this.#laidFor = rows
+    this.reserve(this.heapStart)
+  }
+
+  /** Writes the header for the first `rows` rows, moving columns together where fewer came; the block's length. */
+  finish(rows: number): number {
+    if (rows < this.#laidFor) this.#compact(rows)
+    const { u32 } = this
+    u32[0] = rows
+    u32[1] = this.heapStart
+    u32[2] = this.heap - this.heapStart
+    u32[3] = 0
+    return this.heap
+  }
+
+  #compact(rows: number): void {
+    const tagBytes = padded(rows)
+    const stride = tagBytes + rows * 8
+    const slotsAt = padded(this.#laidFor)
+    for (let column = 0; column < this.#columns; column += 1) {
+      const from = headerBytes + column * this.stride
+      const to = headerBytes + column * stride
+      this.u8.copyWithin(to, from, from + rows)
+      this.u8.copyWithin(to + tagBytes, from + slotsAt, from + slotsAt + rows * 8)
+    }
+  }
+}
