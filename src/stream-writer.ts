@@ -185,5 +185,5 @@ function at(error: unknown, base: number): unknown {
   if (base === 0 || !(error instanceof VelostreamError) || error.index === undefined) return error
   const { code, message, relation, field, index } = error
   const details = { index: index + base, ...(relation && { relation }), ...(field && { field }) }
-  return new VelostreamError(code, message.replace(`row ${index}`, `row ${index + base}`), details)
+  return new VelostreamError(code, message, details)
 }

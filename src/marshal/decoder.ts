@@ -23,6 +23,12 @@ class ColumnView {
   at = 0
   /** Where the next text begins in the heap. */
   next = 0
+
+  constructor(
+    /** Bytes of a value, or of a text's end. */
+    readonly size: number,
+    readonly isText: boolean,
+  ) {}
 }
 
 /** The block in hand and the texts of its heap. */
@@ -36,7 +42,7 @@ class BlockView {
   constructor(readonly memory: Memory) {}
 
   /** Finds every column's parts. */
-  open(columns: ColumnView[], sizes: number[], texts: number): void {
+  open(columns: ColumnView[], texts: number): void {
     const { u8, u32 } = this.memory
     const rows = u32[0] ?? 0
     const heapLength = u32[2] ?? 0
@@ -46,16 +52,20 @@ class BlockView {
     const short = this.ascii && texts > 0 && heapLength < sliceMax * texts * rows
     this.text = short ? u8.latin1Slice(this.heapAt, this.heapAt + heapLength) : undefined
     let at = headerBytes + padded(rows)
+    let heapEnd = 0
     for (let position = 0; position < columns.length; position += 1) {
       const column = columns[position] as ColumnView
-      const size = sizes[position] as number
+      const { size } = column
       const hasNulls = u8[at] === 1
-      column.next = u32[(at >>> 2) + 1] as number
       at += 8
       column.nulls = hasNulls ? at : 0
       if (hasNulls) at += padded(rows)
       column.at = at / size
       at += padded(rows * size)
+      if (column.isText) {
+        column.next = heapEnd
+        heapEnd = u32[column.at + rows - 1] as number
+      }
     }
   }
 }
@@ -135,6 +145,9 @@ const sizes: Record<TypeName, number> = {
   TIME: 4,
 }
 
+/** Types whose values stand in the heap. */
+const textTypes = new Set<TypeName>(['DECIMAL', 'STRING', 'BYTES', 'DATE', 'TIME'])
+
 /** What the generated code reads by itself; the others call their reader. */
 function inlineRead(type: TypeName, options: ValueOptions, position: number): string {
   if (type === 'DOUBLE' || (type === 'TIMESTAMP' && options.timestamps === 'number')) return `f64[a${position} + i]`
@@ -152,7 +165,7 @@ function generateMany(columns: Column[], reads: Read[], options: ValueOptions): 
     // Only a computed key makes a plain property of `__proto__`.
     const key = name === '__proto__' ? '["__proto__"]' : JSON.stringify(name)
     const value = inlineRead(typeName(type), options, position)
-    return `${key}: n${position} !== 0 && u8[n${position} + i] === 1 ? null : ${value}`
+    return `${key}: n${position} !== 0 && u8[n${position} + i] === 0 ? null : ${value}`
   })
   const body = `'use strict'; return function decodeRows(view, columns, out) {
     const { u8, i32, f64 } = view.memory
@@ -173,7 +186,7 @@ function closureMany(columns: Column[], reads: Read[]): MakeRows {
     const made: Row = {}
     for (const [position, { name }] of columns.entries()) {
       const column = views[position] as ColumnView
-      const isNull = column.nulls !== 0 && view.memory.u8[column.nulls + row] === 1
+      const isNull = column.nulls !== 0 && view.memory.u8[column.nulls + row] === 0
       const value = isNull ? null : reads[position]?.(view, column, row)
       if (name === '__proto__') {
         Object.defineProperty(made, name, { value, enumerable: true, configurable: true, writable: true })
@@ -230,9 +243,8 @@ export interface DecoderOptions extends ValueOptions {
 export function createDecoder(columns: Column[], options: DecoderOptions = {}): Decoder {
   const names = columns.map(({ type }) => typeName(type))
   const reads = names.map((name) => reader(name, options))
-  const columnSizes = names.map((name) => sizes[name])
-  const views = columns.map(() => new ColumnView())
-  const texts = columnSizes.filter((size) => size === 4).length - names.filter((name) => name === 'INT').length
+  const views = names.map((name) => new ColumnView(sizes[name], textTypes.has(name)))
+  const texts = views.filter(({ isText }) => isText).length
   const generated = options.generated ?? canGenerate
   const many = generated ? generateMany(columns, reads, options) : closureMany(columns, reads)
   const decodeChanges = many(options.before ? changeAdder() : netAdder())
@@ -241,7 +253,7 @@ export function createDecoder(columns: Column[], options: DecoderOptions = {}): 
 
   const open = (memory: Memory): BlockView => {
     if (view?.memory !== memory) view = new BlockView(memory)
-    view.open(views, columnSizes, texts)
+    view.open(views, texts)
     return view
   }
   return {
@@ -272,11 +284,11 @@ function columnBatch(view: BlockView, columns: Column[], views: ColumnView[], re
   for (const [position, { name, type }] of columns.entries()) {
     const column = views[position] as ColumnView
     const { nulls } = column
-    batch.nulls[name] = nulls === 0 ? undefined : new Uint8Array(memory.u8.subarray(nulls, nulls + rows))
+    batch.nulls[name] = nulls === 0 ? undefined : Uint8Array.from(memory.u8.subarray(nulls, nulls + rows), (valid) => 1 - valid)
     batch.columns[name] =
       typedColumn(typeName(type), memory, column.at, rows) ??
       Array.from({ length: rows }, (_, row) =>
-        nulls !== 0 && memory.u8[nulls + row] === 1 ? null : reads[position]?.(view, column, row),
+        nulls !== 0 && memory.u8[nulls + row] === 0 ? null : reads[position]?.(view, column, row),
       )
   }
   return batch

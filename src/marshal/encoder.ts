@@ -11,7 +11,7 @@
  */
 
 import { types } from 'node:util'
-import { VelostreamError, type ErrorCode } from '../errors.js'
+import { VelostreamError } from '../errors.js'
 import type { Column } from '../types.js'
 import { headerBytes, tags, typeName, type RowBlock, type TypeName } from './layout.js'
 
@@ -20,11 +20,6 @@ const asciiLoopMax = 40
 
 /** Writes a value that is not NULL; says what is wrong with it, if anything. */
 type Put = (block: RowBlock, value: unknown, tag: number, slot: number) => Fault | undefined
-
-interface Fault {
-  code: ErrorCode
-  message: string
-}
 
 /** Writes `row` as row `index` of the block; `fresh` lays the block out for it alone. */
 export type EncodeRow = (row: object, block: RowBlock, index: number, fresh: boolean) => void
@@ -40,13 +35,20 @@ export interface Encoder {
   encodeRow(row: unknown, block: RowBlock, index: number): void
 }
 
-function record(message: string): Fault {
-  return { code: 'ERR_VELO_RECORD', message }
+/** A value as a message shows it. */
+function shown(value: unknown): string {
+  if (typeof value === 'number') return `the number ${value}`
+  if (typeof value === 'bigint') return `the integer ${value}`
+  if (types.isDate(value)) return 'an invalid Date'
+  if (typeof value === 'object') return `a value of type ${value?.constructor?.name ?? 'object'}`
+  return `a value of type ${typeof value}`
 }
 
-function wrongType(type: TypeName, value: unknown): Fault {
-  const given = typeof value === 'object' ? (value?.constructor?.name ?? 'object') : typeof value
-  return record(`${type} cannot take a value of type ${given}`)
+/** What is wrong with a value that a column cannot take. */
+type Fault = string
+
+function unfit(type: TypeName, value: unknown): Fault {
+  return `${type}, not ${shown(value)}`
 }
 
 function putNumber(block: RowBlock, value: number, tag: number, slot: number): undefined {
@@ -55,7 +57,7 @@ function putNumber(block: RowBlock, value: number, tag: number, slot: number): u
 }
 
 function putBigint(block: RowBlock, value: bigint, tag: number, slot: number, type: TypeName): Fault | undefined {
-  if (BigInt.asIntN(64, value) !== value) return record(`${value} is out of range of ${type}`)
+  if (BigInt.asIntN(64, value) !== value) return unfit(type, value)
   block.u8[tag] = tags.bigint
   block.i64[slot] = value
   return undefined
@@ -106,80 +108,77 @@ function millisOf(value: unknown): number | undefined {
   return types.isDate(value) ? Date.prototype.getTime.call(value) : undefined
 }
 
-const invalidDate = record('an invalid Date')
-
 const int32Max = 2 ** 31
 
 /** Per type: what it takes, what NULL checks have left. */
 const puts: Record<TypeName, Put> = {
   BOOLEAN(block, value, tag, slot) {
-    if (typeof value !== 'boolean') return wrongType('BOOLEAN', value)
+    if (typeof value !== 'boolean') return unfit('BOOLEAN', value)
     block.u8[tag] = tags.boolean
     block.u8[slot * 8] = value ? 1 : 0
     return undefined
   },
   INT(block, value, tag, slot) {
     if (typeof value === 'bigint') {
-      if (BigInt.asIntN(32, value) !== value) return record(`${value} is out of range of INT`)
+      if (BigInt.asIntN(32, value) !== value) return unfit('INT', value)
       return putBigint(block, value, tag, slot, 'INT')
     }
-    if (typeof value !== 'number') return wrongType('INT', value)
-    if (!Number.isInteger(value)) return record(`${value} is not an integer`)
-    if (value >= int32Max || value < -int32Max) return record(`${value} is out of range of INT`)
+    if (typeof value !== 'number') return unfit('INT', value)
+    if (!Number.isInteger(value) || value >= int32Max || value < -int32Max) return unfit('INT', value)
     return putNumber(block, value, tag, slot)
   },
   BIGINT(block, value, tag, slot) {
     if (typeof value === 'bigint') return putBigint(block, value, tag, slot, 'BIGINT')
-    if (typeof value !== 'number') return wrongType('BIGINT', value)
-    if (!Number.isInteger(value)) return record(`${value} is not an integer`)
-    if (!Number.isSafeInteger(value)) return record(`${value} is not a safe integer: give a bigint`)
+    if (typeof value !== 'number') return unfit('BIGINT', value)
+    if (!Number.isInteger(value)) return unfit('BIGINT', value)
+    if (!Number.isSafeInteger(value)) return `BIGINT, not ${shown(value)}, which is not safe: give a bigint`
     return putNumber(block, value, tag, slot)
   },
   DOUBLE(block, value, tag, slot) {
     if (typeof value === 'number') return putNumber(block, value, tag, slot)
     if (typeof value === 'bigint') return putNumber(block, Number(value), tag, slot)
-    return wrongType('DOUBLE', value)
+    return unfit('DOUBLE', value)
   },
   DECIMAL(block, value, tag, slot) {
     block.uncertain = true
     if (typeof value === 'string') return putText(block, value, tag, slot)
     if (typeof value === 'bigint') return putText(block, value.toString(), tag, slot)
-    if (typeof value !== 'number') return wrongType('DECIMAL', value)
-    if (!Number.isFinite(value)) return record(`${value} is no DECIMAL`)
+    if (typeof value !== 'number') return unfit('DECIMAL', value)
+    if (!Number.isFinite(value)) return unfit('DECIMAL', value)
     return putNumber(block, value, tag, slot)
   },
   STRING(block, value, tag, slot) {
-    if (typeof value !== 'string') return wrongType('STRING', value)
+    if (typeof value !== 'string') return unfit('STRING', value)
     return putText(block, value, tag, slot)
   },
   BYTES(block, value, tag, slot) {
-    if (!types.isUint8Array(value)) return wrongType('BYTES', value)
+    if (!types.isUint8Array(value)) return unfit('BYTES', value)
     return putBytes(block, value, tag, slot)
   },
   DATE(block, value, tag, slot) {
     if (typeof value === 'string') return putTextForEngine(block, value, tag, slot)
     const millis = millisOf(value)
-    if (millis === undefined) return wrongType('DATE', value)
-    if (Number.isNaN(millis)) return invalidDate
+    if (millis === undefined) return unfit('DATE', value)
+    if (Number.isNaN(millis)) return unfit('DATE', value)
     block.uncertain = true
     return putNumber(block, millis, tag, slot)
   },
   TIME(block, value, tag, slot) {
     if (typeof value === 'string') return putTextForEngine(block, value, tag, slot)
     const millis = millisOf(value)
-    if (millis === undefined) return wrongType('TIME', value)
-    if (Number.isNaN(millis)) return invalidDate
+    if (millis === undefined) return unfit('TIME', value)
+    if (Number.isNaN(millis)) return unfit('TIME', value)
     return putText(block, Date.prototype.toISOString.call(value).slice(-13, -1), tag, slot)
   },
   TIMESTAMP(block, value, tag, slot) {
     if (typeof value === 'number') {
-      if (!Number.isFinite(value)) return record(`${value} is no TIMESTAMP`)
+      if (!Number.isFinite(value)) return unfit('TIMESTAMP', value)
       return putNumber(block, value, tag, slot)
     }
     if (typeof value === 'string') return putTextForEngine(block, value, tag, slot)
     const millis = millisOf(value)
-    if (millis === undefined) return wrongType('TIMESTAMP', value)
-    if (Number.isNaN(millis)) return invalidDate
+    if (millis === undefined) return unfit('TIMESTAMP', value)
+    if (Number.isNaN(millis)) return unfit('TIMESTAMP', value)
     return putNumber(block, millis, tag, slot)
   },
 }
@@ -190,9 +189,10 @@ type Reject = (column: number, index: number, fault: Fault | undefined) => never
 function rejector(relation: string, columns: Column[]): Reject {
   return (column, index, fault) => {
     const field = columns[column]?.name ?? ''
-    const { code, message } = fault ?? { code: 'ERR_VELO_CONSTRAINT', message: 'NULL in a NOT NULL column' }
-    const place = `${relation}.${field}, row ${index}`
-    throw new VelostreamError(code, `${message} (${place})`, { index, relation, field })
+    const code = fault === undefined ? 'ERR_VELO_CONSTRAINT' : 'ERR_VELO_TYPE'
+    const message =
+      fault === undefined ? `${field} is missing and may not be NULL` : `${field} takes ${fault}`
+    throw new VelostreamError(code, message, { index, relation, field })
   }
 }
 
@@ -287,8 +287,7 @@ export function createEncoder(relation: string, columns: Column[], generated = c
   const encode = generated ? generate(columns, reject) : closures(columns, reject)
   const refuse = (row: unknown, index: number): never => {
     const given = row === null ? 'null' : Array.isArray(row) ? 'an array' : typeof row
-    const message = `a row must be an object, not ${given} (${relation}, row ${index})`
-    throw new VelostreamError('ERR_VELO_RECORD', message, { index, relation })
+    throw new VelostreamError('ERR_VELO_TYPE', `a row must be an object, not ${given}`, { index, relation })
   }
   const encodeRow = (row: unknown, block: RowBlock, index: number): void => {
     if (typeof row !== 'object' || row === null || Array.isArray(row)) refuse(row, index)

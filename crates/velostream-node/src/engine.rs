@@ -8,7 +8,7 @@ use crate::error::{closed, to_js};
 use crate::held::Held;
 use crate::metrics::{NativeDeadLetter, NativeLateRecord, NativeMetrics};
 use crate::processor::NativeProcessor;
-use napi::bindgen_prelude::Function;
+use napi::bindgen_prelude::{BufferSlice, Function};
 use napi::threadsafe_function::ThreadsafeFunctionCallMode;
 use napi_derive::napi;
 use std::collections::HashMap;
@@ -111,13 +111,13 @@ impl NativeEngine {
     /// Writes up to `max_rows` changes. Gives the length of the change block (more than `memory` has where
     /// `reread` is due), 0 for nothing now, -1 for nothing any more. Throws the query's failure, once.
     #[napi(catch_unwind)]
-    pub fn pull(&mut self, handle: f64, max_rows: u32, memory: &mut [u8]) -> napi::Result<f64> {
+    pub fn pull(&mut self, handle: f64, max_rows: u32, mut memory: BufferSlice<'_>) -> napi::Result<f64> {
         let query = QueryId(handle as u64);
         let Some(schema) = self.schemas.get(&query.0) else { return Ok(ENDED) };
         let changes = self.held.empty(schema);
         let engine = self.engine.as_mut().ok_or_else(|| closed("engine"))?;
         Ok(match engine.pull(query, max_rows as usize, changes).map_err(to_js)? {
-            Pull::Rows => self.held.write(memory),
+            Pull::Rows => self.held.close(&mut memory),
             Pull::Empty => EMPTY,
             Pull::Ended => ENDED,
         })
@@ -125,8 +125,8 @@ impl NativeEngine {
 
     /// Writes the changes of the last `pull`, or the rows of the last ticket, again.
     #[napi(catch_unwind)]
-    pub fn reread(&self, memory: &mut [u8]) -> f64 {
-        self.held.write(memory)
+    pub fn reread(&self, mut memory: BufferSlice<'_>) -> f64 {
+        self.held.write(&mut memory)
     }
 
     /// Says whether somebody reads a query's changes.
@@ -161,7 +161,7 @@ impl NativeEngine {
             Poll::Ready(outcome) => match outcome.map_err(to_js)? {
                 TicketValue::Done => Ok(Some(NativeOutcome { columns: None })),
                 TicketValue::Rows(schema, rows) => {
-                    self.held.put(&schema, rows);
+                    self.held.put(&rows);
                     Ok(Some(NativeOutcome { columns: Some(columns(&schema)) }))
                 }
             },

@@ -140,7 +140,7 @@ pub struct NativeDeadLetter {
 impl From<DeadLetter> for NativeDeadLetter {
     fn from(from: DeadLetter) -> Self {
         let (columns, bytes) = match from.record {
-            DeadRecord::Row(schema, row) => (columns(&schema), block_of(&row, &schema)),
+            DeadRecord::Row(schema, row) => (columns(&schema), block_of(&row)),
             DeadRecord::Bytes(bytes) => (Vec::new(), bytes),
         };
         Self {
@@ -171,7 +171,7 @@ impl From<LateRecord> for NativeLateRecord {
     fn from(from: LateRecord) -> Self {
         Self {
             columns: columns(&from.schema),
-            bytes: block_of(&from.row, &from.schema).into(),
+            bytes: block_of(&from.row).into(),
             relation: from.relation,
             query: from.query,
             late_by_ms: from.late_by_ms,

@@ -3,6 +3,7 @@
 use crate::convert::{NativeRelation, NativeResult, relation, result};
 use crate::error::{closed, to_js};
 use crate::held::Held;
+use napi::bindgen_prelude::BufferSlice;
 use napi_derive::napi;
 use std::sync::Arc;
 use velostream_runtime::{ChangeBatch, Error, Processor, Schema};
@@ -30,11 +31,11 @@ impl NativeProcessor {
     fn changes(
         &mut self,
         out: &mut [u8],
-        call: impl FnOnce(&mut Processor, &mut [u8], &mut ChangeBatch) -> Result<(), Error>,
+        call: impl FnOnce(&mut Processor, &[u8], &mut ChangeBatch) -> Result<(), Error>,
     ) -> napi::Result<f64> {
         let processor = self.processor.as_mut().ok_or_else(|| closed("processor"))?;
         call(processor, out, self.held.empty(&self.schema)).map_err(to_js)?;
-        Ok(self.held.write(out))
+        Ok(self.held.close(out))
     }
 }
 
@@ -55,36 +56,36 @@ impl NativeProcessor {
     /// Applies the row block in the first `length` bytes of `memory` and writes the changes over it. Gives
     /// the length of the change block: 0 for no changes, more than `memory` has where `reread` is due.
     #[napi(catch_unwind)]
-    pub fn process(&mut self, source: u32, memory: &mut [u8], length: u32, now_ms: f64) -> napi::Result<f64> {
-        self.changes(memory, |processor, memory, out| {
+    pub fn process(&mut self, source: u32, mut memory: BufferSlice<'_>, length: u32, now_ms: f64) -> napi::Result<f64> {
+        self.changes(&mut memory, |processor, memory, out| {
             processor.process_rows(source as usize, &memory[..length as usize], now_ms as i64, out)
         })
     }
 
     /// The same for tombstones: only key columns of the block count.
     #[napi(catch_unwind)]
-    pub fn delete(&mut self, source: u32, memory: &mut [u8], length: u32, now_ms: f64) -> napi::Result<f64> {
-        self.changes(memory, |processor, memory, out| {
+    pub fn delete(&mut self, source: u32, mut memory: BufferSlice<'_>, length: u32, now_ms: f64) -> napi::Result<f64> {
+        self.changes(&mut memory, |processor, memory, out| {
             processor.delete_rows(source as usize, &memory[..length as usize], now_ms as i64, out)
         })
     }
 
     /// Moves time to `millis` since the epoch.
     #[napi(catch_unwind)]
-    pub fn advance_time(&mut self, millis: f64, memory: &mut [u8]) -> napi::Result<f64> {
-        self.changes(memory, |processor, _, out| processor.advance_time((millis * 1e3).round() as i64, out))
+    pub fn advance_time(&mut self, millis: f64, mut memory: BufferSlice<'_>) -> napi::Result<f64> {
+        self.changes(&mut memory, |processor, _, out| processor.advance_time((millis * 1e3).round() as i64, out))
     }
 
     /// Ends the input.
     #[napi(catch_unwind)]
-    pub fn end(&mut self, memory: &mut [u8]) -> napi::Result<f64> {
-        self.changes(memory, |processor, _, out| processor.end(out))
+    pub fn end(&mut self, mut memory: BufferSlice<'_>) -> napi::Result<f64> {
+        self.changes(&mut memory, |processor, _, out| processor.end(out))
     }
 
     /// Writes the changes of the last call again.
     #[napi(catch_unwind)]
-    pub fn reread(&self, memory: &mut [u8]) -> f64 {
-        self.held.write(memory)
+    pub fn reread(&self, mut memory: BufferSlice<'_>) -> f64 {
+        self.held.write(&mut memory)
     }
 
     /// Starts what `rollback` takes back.
