@@ -23,9 +23,11 @@ const stallWarningMs = 1000
 export interface Deliverable {
   readonly id: string
   /** Whether somebody waits for its changes. */
-  readonly wanted: boolean
+  isWanted(): boolean
   /** Delivers what there is until `deadline`; true when there is more. */
   deliver(deadline: number): boolean
+  /** Resolves when listeners have had everything that is there now. */
+  drained(): Promise<void>
   /** Ends it with the engine; `reason` where it was an abort. */
   engineClosed(reason: unknown): void
 }
@@ -186,9 +188,15 @@ export class Engine {
     this.#queries.delete(query)
   }
 
-  /** Queries that somebody waits for. */
-  wantedQueries(): Deliverable[] {
-    return [...this.#queries].filter((query) => query.wanted)
+  /** Resolves when the listeners of all queries have had everything that is there now. */
+  async drained(): Promise<void> {
+    this.keepAlive.acquire()
+    try {
+      await Promise.all(Array.from(this.#queries, (query) => query.drained()))
+    } finally {
+      this.keepAlive.release()
+    }
+    if (!this.closed) this.emitEvents()
   }
 
   metrics(): EngineMetrics {
@@ -222,8 +230,8 @@ export class Engine {
   #deliverAll(): boolean {
     const deadline = performance.now() + this.maxBlockMs
     let more = false
-    for (const query of [...this.#queries]) {
-      if (query.wanted && query.deliver(deadline)) {
+    for (const query of Array.from(this.#queries)) {
+      if (query.isWanted() && query.deliver(deadline)) {
         more = true
         // Behind the others: a query that always has more must not keep them waiting.
         if (this.#queries.delete(query)) this.#queries.add(query)
@@ -318,7 +326,8 @@ export class Engine {
       return
     }
     if (blockedSince !== undefined && performance.now() - blockedSince < stallWarningMs / 2) return
-    const wanted = new Set(this.wantedQueries().map(({ id }) => id))
+    const wanted = new Set<string>()
+    for (const query of this.#queries) if (query.isWanted()) wanted.add(query.id)
     for (const { id, outputRows } of this.metrics().queries) {
       if (outputRows === 0 || wanted.has(id) || this.#warned.has(id)) continue
       this.#warned.add(id)
@@ -339,7 +348,7 @@ export class Engine {
     }
     this.closed = true
     clearInterval(this.#stallTimer)
-    for (const query of [...this.#queries]) query.engineClosed(reason)
+    for (const query of Array.from(this.#queries)) query.engineClosed(reason)
     this.#queries.clear()
     this.native.close()
     const error = reason ?? closedError('engine')

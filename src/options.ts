@@ -45,7 +45,8 @@ function oneOf<T>(value: unknown, name: string, allowed: readonly T[]): void {
 }
 
 function checkSignal(signal: unknown): void {
-  if (signal !== undefined && !(signal instanceof AbortSignal)) throw badArgument('signal must be an AbortSignal')
+  if (signal !== undefined && !(signal instanceof AbortSignal))
+    throw badArgument('signal must be an AbortSignal')
 }
 
 const uint32Max = 2 ** 32 - 1

@@ -173,7 +173,9 @@ export class QueryProcessor<T = Row> implements Disposable {
   #severalSources(): VelostreamError {
     const names = [...this.#sources.values()].map(({ encoder }) => encoder.relation)
     const message =
-      names.length === 0 ? 'the query reads no source' : `name the source of the record: ${names.join(' or ')}`
+      names.length === 0
+        ? 'the query reads no source'
+        : `name the source of the record: ${names.join(' or ')}`
     return badArgument(message)
   }
 

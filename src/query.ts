@@ -21,7 +21,7 @@ export type QueryEvents<T> = {
 }
 
 /** What a pull gives: decoded changes, nothing now, or nothing any more. */
-type Pulled<C> = C | 'empty' | 'ended'
+type Pulled<C> = { value: C } | 'empty' | 'ended'
 
 interface Reader {
   resolve: () => void
@@ -33,7 +33,10 @@ interface Reader {
  * `columnBatches()` or `toReadable()`, which are one reader, or listen to `change` or `batch`. Unread changes make
  * the engine wait.
  */
-export class Query<T = Row> extends EventEmitter<QueryEvents<T>> implements AsyncIterable<Change<T>>, AsyncDisposable {
+export class Query<T = Row>
+  extends EventEmitter<QueryEvents<T>>
+  implements AsyncIterable<Change<T>>, AsyncDisposable
+{
   readonly id: string
   /** Columns of the rows, in their order. */
   readonly columns: Column[]
@@ -72,8 +75,9 @@ export class Query<T = Row> extends EventEmitter<QueryEvents<T>> implements Asyn
     this.#signal = options.signal
     this.#deliverable = this.#asDeliverable()
     engine.addQuery(this.#deliverable)
-    super.on('newListener', (event: unknown) => this.#listenerAdded(event))
-    super.on('removeListener', (event: unknown) => this.#listenerRemoved(event))
+    // Through the base class, whose event map has these two.
+    EventEmitter.prototype.on.call(this, 'newListener', (event) => this.#listenerAdded(event))
+    EventEmitter.prototype.on.call(this, 'removeListener', (event) => this.#listenerRemoved(event))
     this.#signal?.addEventListener('abort', this.#abort, { once: true })
   }
 
@@ -127,29 +131,26 @@ export class Query<T = Row> extends EventEmitter<QueryEvents<T>> implements Asyn
   }
 
   /** A listener that gives a promise which rejects. */
-  [EventEmitter.captureRejectionSymbol](error: unknown): void {
+  override [EventEmitter.captureRejectionSymbol](error: Error, ..._event: unknown[]): void {
     this.#fail(listenerError(this.id, error))
   }
 
-  /** Resolves when listeners have had everything that is there now. */
-  drained(): Promise<void> {
+  #asDeliverable(): Deliverable {
+    return {
+      id: this.id,
+      isWanted: () => this.#state === 'open' && (this.#listeners > 0 || this.#waiting !== undefined),
+      deliver: (deadline) => this.#deliver(deadline),
+      drained: () => this.#whenDrained(),
+      engineClosed: (reason) => (reason === undefined ? this.#end() : this.#fail(reason)),
+    }
+  }
+
+  #whenDrained(): Promise<void> {
     if (this.#state !== 'open' || this.#listeners === 0) return Promise.resolve()
     return new Promise((resolve) => {
       this.#drained.push(resolve)
       this.#engine.scheduleTurn()
     })
-  }
-
-  #asDeliverable(): Deliverable {
-    const query = this
-    return {
-      id: this.id,
-      get wanted() {
-        return query.#state === 'open' && (query.#listeners > 0 || query.#waiting !== undefined)
-      },
-      deliver: (deadline) => this.#deliver(deadline),
-      engineClosed: (reason) => (reason === undefined ? this.#end() : this.#fail(reason)),
-    }
   }
 
   #listenerAdded(event: unknown): void {
@@ -186,13 +187,13 @@ export class Query<T = Row> extends EventEmitter<QueryEvents<T>> implements Asyn
     if (length === 0) return 'empty'
     if (length < 0) return 'ended'
     if (length > memory.capacity) this.#engine.reread(length)
-    return decode()
+    return { value: decode() }
   }
 
   // Reading
 
   /** What comes next, waiting for it; undefined at the end. */
-  async #read<C>(decode: () => C): Promise<C | undefined> {
+  async #read<C>(decode: () => C): Promise<{ value: C } | undefined> {
     await this.#giveWay()
     for (;;) {
       if (this.#failure !== undefined) throw this.#takeFailure()
@@ -235,20 +236,20 @@ export class Query<T = Row> extends EventEmitter<QueryEvents<T>> implements Asyn
   }
 
   #reading<C>(decode: () => C): AsyncIterableIterator<C> {
-    return this.#iterator(async () => {
-      const value = await this.#read(decode)
-      return value === undefined ? { done: true, value: undefined } : { done: false, value }
+    return this.#iterator(async (): Promise<IteratorResult<C>> => {
+      const next = await this.#read(decode)
+      return next === undefined ? { done: true, value: undefined } : { done: false, value: next.value }
     })
   }
 
   #flattened<C>(decode: () => C[]): AsyncIterableIterator<C> {
     let batch: C[] = []
     let position = 0
-    return this.#iterator(async () => {
+    return this.#iterator(async (): Promise<IteratorResult<C>> => {
       while (position === batch.length) {
         const next = await this.#read(decode)
         if (next === undefined) return { done: true, value: undefined }
-        batch = next
+        batch = next.value
         position = 0
       }
       if (this.#state === 'ended' && this.#engine.closed) return { done: true, value: undefined }
@@ -300,7 +301,7 @@ export class Query<T = Row> extends EventEmitter<QueryEvents<T>> implements Asyn
           this.#end()
           return false
         }
-        this.#emitBatch(pulled)
+        this.#emitBatch(pulled.value)
         if (performance.now() >= deadline) return this.#state === 'open'
       }
     } catch (error) {

@@ -28,8 +28,6 @@ export interface FunctionSignature {
   returns: string
 }
 
-const queries = new WeakMap<Velostream, Set<Query<never>>>()
-
 /**
  * Starts an engine in this process. Engines are independent of each other. An aborted `signal` closes the
  * engine and rejects what is pending with its reason.
@@ -50,7 +48,6 @@ export class Velostream implements AsyncDisposable {
   constructor(engine: Engine, signal: AbortSignal | undefined) {
     this.#engine = engine
     this.#signal = signal
-    queries.set(this, new Set())
     signal?.addEventListener('abort', this.#abort, { once: true })
   }
 
@@ -84,11 +81,7 @@ export class Velostream implements AsyncDisposable {
     const given = nativeParams(params)
     const native = nativeQueryOptions(options)
     const { handle, result } = guarded(() => engine.native.query(sql, given, native, engine.clock()))
-    const query = new Query<T>(engine, handle, result, options)
-    const open = queries.get(this) as Set<Query<never>>
-    open.add(query as never)
-    query.once('end', () => open.delete(query as never))
-    return query
+    return new Query<T>(engine, handle, result, options)
   }
 
   /**
@@ -139,7 +132,11 @@ export class Velostream implements AsyncDisposable {
    * Rows as JSON bytes: NDJSON, concatenated objects or one array; parsed outside JavaScript. Chunks may end
    * inside a record unless `end` is set.
    */
-  async insertJson(relation: string, bytes: Uint8Array | string, options: { end?: boolean } = {}): Promise<void> {
+  async insertJson(
+    relation: string,
+    bytes: Uint8Array | string,
+    options: { end?: boolean } = {},
+  ): Promise<void> {
     const engine = this.#engine
     engine.flushWriters()
     const { id } = engine.target(text(relation, 'relation'))
@@ -202,7 +199,7 @@ export class Velostream implements AsyncDisposable {
     const engine = this.#engine
     engine.checkOpen()
     await engine.ticket(() => engine.native.flush())
-    await this.#delivered()
+    await engine.drained()
   }
 
   /** Declares end of input on one relation, or on all: what is open becomes final and is delivered. */
@@ -212,7 +209,7 @@ export class Velostream implements AsyncDisposable {
     const id = relation === undefined ? undefined : engine.target(text(relation, 'relation')).id
     await engine.enter(() => engine.native.end(id))
     await engine.ticket(() => engine.native.flush())
-    await this.#delivered()
+    await engine.drained()
   }
 
   /** The plan of a query, as text. */
@@ -283,18 +280,6 @@ export class Velostream implements AsyncDisposable {
 
   readonly #abort = (): void => this.#engine.close(this.#signal?.reason)
 
-  /** Resolves when listeners have had everything that is there now. */
-  async #delivered(): Promise<void> {
-    const open = queries.get(this) ?? new Set()
-    this.#engine.keepAlive.acquire()
-    try {
-      await Promise.all([...open].map((query) => query.drained()))
-    } finally {
-      this.#engine.keepAlive.release()
-    }
-    if (!this.closed) this.#engine.emitEvents()
-  }
-
   #subscribe(): void {
     const { events } = this.#engine
     const emitting =
@@ -313,7 +298,8 @@ export class Velostream implements AsyncDisposable {
 
 function rowsOf<T extends object>(rows: T | Iterable<T>): readonly T[] {
   if (Array.isArray(rows)) return rows as T[]
-  if (typeof rows === 'object' && rows !== null && Symbol.iterator in rows) return Array.from(rows as Iterable<T>)
+  if (typeof rows === 'object' && rows !== null && Symbol.iterator in rows)
+    return Array.from(rows as Iterable<T>)
   return [rows as T]
 }
 

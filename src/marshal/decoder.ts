@@ -99,7 +99,8 @@ function bigintAuto(view: BlockView, column: ColumnView, row: number): number | 
   const at = (column.at + row) * 2
   const high = view.memory.i32[at + 1] as number
   const low = view.memory.u32[at] as number
-  if (high >= -safeHigh && high < safeHigh && !(high === -safeHigh && low === 0)) return high * 4294967296 + low
+  if (high >= -safeHigh && high < safeHigh && !(high === -safeHigh && low === 0))
+    return high * 4294967296 + low
   return view.memory.i64[column.at + row] as bigint
 }
 
@@ -150,7 +151,8 @@ const textTypes = new Set<TypeName>(['DECIMAL', 'STRING', 'BYTES', 'DATE', 'TIME
 
 /** What the generated code reads by itself; the others call their reader. */
 function inlineRead(type: TypeName, options: ValueOptions, position: number): string {
-  if (type === 'DOUBLE' || (type === 'TIMESTAMP' && options.timestamps === 'number')) return `f64[a${position} + i]`
+  if (type === 'DOUBLE' || (type === 'TIMESTAMP' && options.timestamps === 'number'))
+    return `f64[a${position} + i]`
   if (type === 'INT') return `i32[a${position} + i]`
   if (type === 'BOOLEAN') return `u8[a${position} + i] === 1`
   return `read${position}(view, c${position}, i)`
@@ -284,7 +286,8 @@ function columnBatch(view: BlockView, columns: Column[], views: ColumnView[], re
   for (const [position, { name, type }] of columns.entries()) {
     const column = views[position] as ColumnView
     const { nulls } = column
-    batch.nulls[name] = nulls === 0 ? undefined : Uint8Array.from(memory.u8.subarray(nulls, nulls + rows), (valid) => 1 - valid)
+    batch.nulls[name] =
+      nulls === 0 ? undefined : Uint8Array.from(memory.u8.subarray(nulls, nulls + rows), (valid) => 1 - valid)
     batch.columns[name] =
       typedColumn(typeName(type), memory, column.at, rows) ??
       Array.from({ length: rows }, (_, row) =>
@@ -295,7 +298,12 @@ function columnBatch(view: BlockView, columns: Column[], views: ColumnView[], re
 }
 
 /** A copy of the values, for types that have a typed array. */
-function typedColumn(type: TypeName, memory: Memory, at: number, rows: number): ArrayLike<unknown> | undefined {
+function typedColumn(
+  type: TypeName,
+  memory: Memory,
+  at: number,
+  rows: number,
+): ArrayLike<unknown> | undefined {
   switch (type) {
     case 'BOOLEAN':
       return new Uint8Array(memory.u8.subarray(at, at + rows))

@@ -56,7 +56,13 @@ function putNumber(block: RowBlock, value: number, tag: number, slot: number): u
   block.f64[slot] = value
 }
 
-function putBigint(block: RowBlock, value: bigint, tag: number, slot: number, type: TypeName): Fault | undefined {
+function putBigint(
+  block: RowBlock,
+  value: bigint,
+  tag: number,
+  slot: number,
+  type: TypeName,
+): Fault | undefined {
   if (BigInt.asIntN(64, value) !== value) return unfit(type, value)
   block.u8[tag] = tags.bigint
   block.i64[slot] = value

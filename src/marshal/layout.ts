@@ -27,16 +27,7 @@ export const asciiFlag = 1
 
 /** What of a SQL type matters here: its name without precision. */
 export type TypeName =
-  | 'BOOLEAN'
-  | 'INT'
-  | 'BIGINT'
-  | 'DOUBLE'
-  | 'DECIMAL'
-  | 'STRING'
-  | 'BYTES'
-  | 'DATE'
-  | 'TIME'
-  | 'TIMESTAMP'
+  'BOOLEAN' | 'INT' | 'BIGINT' | 'DOUBLE' | 'DECIMAL' | 'STRING' | 'BYTES' | 'DATE' | 'TIME' | 'TIMESTAMP'
 
 export function typeName(type: string): TypeName {
   const open = type.indexOf('(')
