@@ -91,11 +91,11 @@ export function nativeQueryOptions(options: QueryOptions): NativeQueryOptions {
   checkSignal(options.signal)
   const native: NativeQueryOptions = { before: options.before === true, orderByKey: options.order === 'key' }
   if (options.onError !== undefined) native.onError = options.onError
-  if (options.name !== undefined) native.name = text(options.name, 'name')
+  if (options.name !== undefined) native.name = requireText(options.name, 'name')
   return native
 }
 
-export function text(value: unknown, name: string): string {
+export function requireText(value: unknown, name: string): string {
   if (typeof value !== 'string') throw badArgument(`${name} must be a string, not ${typeof value}`)
   return value
 }

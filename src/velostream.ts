@@ -5,7 +5,7 @@ import type { Readable } from 'node:stream'
 import { Engine } from './engine.js'
 import { VelostreamError, badArgument, guarded } from './errors.js'
 import { insertFrom } from './insert-from.js'
-import { nativeParams, nativeQueryOptions, text, timeMillis } from './options.js'
+import { nativeParams, nativeQueryOptions, requireText, timeMillis } from './options.js'
 import { QueryProcessor, keyEncoder } from './processor.js'
 import { Query } from './query.js'
 import { StreamWriter } from './stream-writer.js'
@@ -60,7 +60,7 @@ export class Velostream implements AsyncDisposable {
   async exec(sql: string, params?: Params): Promise<void> {
     const engine = this.#engine
     engine.checkOpen()
-    text(sql, 'sql')
+    requireText(sql, 'sql')
     const given = nativeParams(params)
     await engine.ticket(() => {
       try {
@@ -75,7 +75,7 @@ export class Velostream implements AsyncDisposable {
   query<T = Row>(sql: string, params?: Params, options: QueryOptions = {}): Query<T> {
     const engine = this.#engine
     engine.checkOpen()
-    text(sql, 'sql')
+    requireText(sql, 'sql')
     options.signal?.throwIfAborted()
     engine.flushWriters()
     const given = nativeParams(params)
@@ -91,7 +91,7 @@ export class Velostream implements AsyncDisposable {
   async all<T = Row>(sql: string, params?: Params): Promise<T[]> {
     const engine = this.#engine
     engine.checkOpen()
-    text(sql, 'sql')
+    requireText(sql, 'sql')
     const given = nativeParams(params)
     const rows = await engine.ticket(() => engine.native.all(sql, given, engine.clock()))
     return (rows ?? []) as T[]
@@ -106,7 +106,7 @@ export class Velostream implements AsyncDisposable {
   async insert<T extends object>(relation: string, rows: T | Iterable<T>): Promise<void> {
     const engine = this.#engine
     engine.flushWriters()
-    const { id, encoder } = engine.target(text(relation, 'relation'))
+    const { id, encoder } = engine.target(requireText(relation, 'relation'))
     const list = rowsOf(rows)
     if (list.length === 0) return
     await engine.withBlock((block) => {
@@ -119,7 +119,7 @@ export class Velostream implements AsyncDisposable {
   async delete<T extends object>(relation: string, keys: T | Iterable<T>): Promise<void> {
     const engine = this.#engine
     engine.flushWriters()
-    const { id, encoder } = engine.target(text(relation, 'relation'))
+    const { id, encoder } = engine.target(requireText(relation, 'relation'))
     const list = rowsOf(keys)
     if (list.length === 0) return
     await engine.withBlock((block) => {
@@ -139,7 +139,7 @@ export class Velostream implements AsyncDisposable {
   ): Promise<void> {
     const engine = this.#engine
     engine.flushWriters()
-    const { id } = engine.target(text(relation, 'relation'))
+    const { id } = engine.target(requireText(relation, 'relation'))
     if (typeof bytes !== 'string' && !(bytes instanceof Uint8Array)) {
       throw badArgument('bytes must be a Uint8Array or a string')
     }
@@ -162,13 +162,13 @@ export class Velostream implements AsyncDisposable {
     source: Iterable<object> | AsyncIterable<object | Uint8Array> | Readable,
   ): Promise<number> {
     const engine = this.#engine
-    const target = engine.target(text(relation, 'relation'))
+    const target = engine.target(requireText(relation, 'relation'))
     return insertFrom(engine, target, source)
   }
 
   /** The synchronous door: `push` takes the row; false means await `drain()` before the next one. */
   stream<T extends object = Row>(relation: string): StreamWriter<T> {
-    return new StreamWriter<T>(this.#engine, this.#engine.target(text(relation, 'relation')))
+    return new StreamWriter<T>(this.#engine, this.#engine.target(requireText(relation, 'relation')))
   }
 
   /**
@@ -178,7 +178,7 @@ export class Velostream implements AsyncDisposable {
   processor<T = Row>(sql: string, params?: Params, options: QueryOptions = {}): QueryProcessor<T> {
     const engine = this.#engine
     engine.checkOpen()
-    text(sql, 'sql')
+    requireText(sql, 'sql')
     const given = nativeParams(params)
     const nativeOptions = nativeQueryOptions(options)
     const native = guarded(() => engine.native.processor(sql, given, nativeOptions))
@@ -190,7 +190,7 @@ export class Velostream implements AsyncDisposable {
     const engine = this.#engine
     engine.checkOpen()
     const millis = timeMillis(time)
-    const id = relation === undefined ? undefined : engine.target(text(relation, 'relation')).id
+    const id = relation === undefined ? undefined : engine.target(requireText(relation, 'relation')).id
     await engine.enter(() => engine.native.advanceTime(id, millis, engine.clock()))
   }
 
@@ -206,7 +206,7 @@ export class Velostream implements AsyncDisposable {
   async end(relation?: string): Promise<void> {
     const engine = this.#engine
     engine.checkOpen()
-    const id = relation === undefined ? undefined : engine.target(text(relation, 'relation')).id
+    const id = relation === undefined ? undefined : engine.target(requireText(relation, 'relation')).id
     await engine.enter(() => engine.native.end(id))
     await engine.ticket(() => engine.native.flush())
     await engine.drained()
@@ -215,7 +215,7 @@ export class Velostream implements AsyncDisposable {
   /** The plan of a query, as text. */
   explain(sql: string): string {
     this.#engine.checkOpen()
-    text(sql, 'sql')
+    requireText(sql, 'sql')
     return guarded(() => this.#engine.native.explain(sql))
   }
 
