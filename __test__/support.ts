@@ -71,3 +71,10 @@ export function run(fixture: string, nodeArguments: string[] = []): Promise<Ende
     })
   })
 }
+
+/** Everything that an async iterable gives. */
+export async function listed<T>(source: AsyncIterable<T>): Promise<T[]> {
+  const items: T[] = []
+  for await (const item of source) items.push(item)
+  return items
+}

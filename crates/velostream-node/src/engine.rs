@@ -77,8 +77,8 @@ impl NativeEngine {
 
     /// Takes notice of a wake.
     #[napi(catch_unwind)]
-    pub fn woken(&self) -> napi::Result<()> {
-        self.engine_ref().map(Engine::woken)
+    pub fn woken(&mut self) -> napi::Result<()> {
+        self.engine().map(Engine::woken)
     }
 
     /// Runs statements; gives a ticket where there is something to wait for.
@@ -201,8 +201,8 @@ impl NativeEngine {
 
     /// Ends the input of one relation, or of all; false where there is no room.
     #[napi(catch_unwind)]
-    pub fn end(&mut self, relation: Option<u32>) -> napi::Result<bool> {
-        admission(self.engine()?.end(relation.map(RelationId)))
+    pub fn end(&mut self, relation: Option<u32>, now_ms: f64) -> napi::Result<bool> {
+        admission(self.engine()?.end(relation.map(RelationId), now_ms as i64))
     }
 
     /// A ticket for when everything accepted so far is processed.
