@@ -115,6 +115,8 @@ function millisOf(value: unknown): number | undefined {
 }
 
 const int32Max = 2 ** 31
+/** What a Date can hold. */
+const dateMillisMax = 8.64e15
 
 /** Per type: what it takes, what NULL checks have left. */
 const puts: Record<TypeName, Put> = {
@@ -178,7 +180,7 @@ const puts: Record<TypeName, Put> = {
   },
   TIMESTAMP(block, value, tag, slot) {
     if (typeof value === 'number') {
-      if (!Number.isFinite(value)) return unfit('TIMESTAMP', value)
+      if (!(Math.abs(value) <= dateMillisMax)) return unfit('TIMESTAMP', value)
       return putNumber(block, value, tag, slot)
     }
     if (typeof value === 'string') return putTextForEngine(block, value, tag, slot)

@@ -1,0 +1,223 @@
+import { once } from 'node:events'
+import { Worker } from 'node:worker_threads'
+import test from 'ava'
+import { open } from '../index.js'
+import { errorOf, opened, run, turn, warnings } from './support.js'
+
+test('an idle engine lets the process end', async (t) => {
+  const { status, stdout } = await run('idle.ts')
+  t.is(stdout, 'idle\n')
+  t.is(status, 0)
+})
+
+test('a query with a listener keeps the process alive, until it is closed', async (t) => {
+  const { status, stdout } = await run('listening.ts')
+  t.is(stdout, 'change 1\nclosed\n')
+  t.is(status, 0)
+})
+
+test('a pending read keeps the process alive', async (t) => {
+  const { status, stdout } = await run('reading.ts')
+  t.is(stdout, 'read 1\n')
+  t.is(status, 0)
+})
+
+test('a listener that throws does not end the process', async (t) => {
+  const { status, stdout, stderr } = await run('throwing.ts')
+  t.is(stdout, 'others 2\n')
+  t.regex(stderr, /a listener of query/)
+  t.is(status, 0)
+})
+
+test('the process may exit with queries running', async (t) => {
+  const { status } = await run('exit.ts')
+  t.is(status, 3)
+})
+
+test('the package works in a worker, which may be terminated', async (t) => {
+  const worker = new Worker(new URL('fixtures/worker.ts', import.meta.url))
+  const [message] = await once(worker, 'message')
+  t.deepEqual(message, [
+    { op: 'insert', row: { k: 1, n: 1 } },
+    { op: 'update', row: { k: 1, n: 2 } },
+  ])
+  await worker.terminate()
+  const second = new Worker(new URL('fixtures/worker.ts', import.meta.url))
+  await once(second, 'message')
+  t.is(await second.terminate(), 1)
+})
+
+test('close is idempotent, and every call after it is refused', async (t) => {
+  const db = await open()
+  await db.exec('CREATE STREAM s (k INT)')
+  const writer = db.stream('s')
+  const processor = db.processor('SELECT k FROM s')
+  t.false(db.closed)
+  await Promise.all([db.close(), db.close()])
+  await db.close()
+  t.true(db.closed)
+  const calls = [
+    () => db.exec('CREATE STREAM t (k INT)'),
+    () => db.query('SELECT k FROM s'),
+    () => db.all('SHOW STREAMS'),
+    () => db.get('SHOW STREAMS'),
+    () => db.insert('s', { k: 1 }),
+    () => db.delete('s', { k: 1 }),
+    () => db.insertJson('s', '{}'),
+    () => db.insertFrom('s', []),
+    () => db.stream('s'),
+    () => db.processor('SELECT k FROM s'),
+    () => db.advanceTime(0),
+    () => db.flush(),
+    () => db.end(),
+    () => db.explain('SELECT k FROM s'),
+    () => db.metrics(),
+    () => db.deadLetters(),
+    () => writer.push({ k: 1 }),
+    () => writer.drain(),
+  ]
+  for (const call of calls) t.is((await errorOf(call)).code, 'ERR_VELO_CLOSED', String(call))
+  // A processor has its own state and lives on.
+  t.is(processor.process({ k: 1 }).length, 1)
+})
+
+test('closing in the middle settles everything that waits', async (t) => {
+  const db = await open({ mailboxBatches: 1, outputRows: 1 })
+  await db.exec('CREATE STREAM s (k INT)')
+  const unread = db.query('SELECT k FROM s')
+  const read = db.query('SELECT k FROM s WHERE k < 0')
+  let ended = 0
+  read.on('end', () => void (ended += 1))
+  const pending = read[Symbol.asyncIterator]().next()
+  const inserts = Array.from({ length: 20 }, (_, k) => db.insert('s', [{ k }, { k }]))
+  const flushed = db.flush()
+  await turn()
+  await db.close()
+  t.deepEqual(await pending, { done: true, value: undefined })
+  t.is(ended, 1)
+  const outcomes = await Promise.allSettled([...inserts, flushed])
+  const rejected = outcomes.filter((outcome) => outcome.status === 'rejected')
+  t.true(rejected.length > 0)
+  t.true(rejected.every(({ reason }) => reason.code === 'ERR_VELO_CLOSED'))
+  t.true((await unread[Symbol.asyncIterator]().next()).done)
+})
+
+test('a listener may close the engine', async (t) => {
+  const db = await open()
+  await db.exec('CREATE STREAM s (k INT)')
+  const query = db.query('SELECT k FROM s')
+  const ended = once(query, 'end')
+  let seen = 0
+  query.on('change', () => {
+    seen += 1
+    void db.close()
+  })
+  await db.insert('s', [{ k: 1 }, { k: 2 }])
+  await ended
+  t.is(seen, 1)
+})
+
+test('an aborted engine rejects what is pending with the reason', async (t) => {
+  const controller = new AbortController()
+  const db = await open({ signal: controller.signal, mailboxBatches: 1, outputRows: 1 })
+  await db.exec('CREATE STREAM s (k INT)')
+  const query = db.query('SELECT k FROM s WHERE k < 0')
+  db.query('SELECT k FROM s')
+  const read = query[Symbol.asyncIterator]().next()
+  const inserts = Array.from({ length: 20 }, (_, k) => db.insert('s', [{ k }, { k }]))
+  await turn()
+  const reason = new Error('enough')
+  controller.abort(reason)
+  t.is(await t.throwsAsync(read), reason)
+  const outcomes = await Promise.allSettled(inserts)
+  const rejected = outcomes.filter((outcome) => outcome.status === 'rejected')
+  t.true(rejected.length > 0)
+  t.true(rejected.every((outcome) => outcome.reason === reason))
+  t.true(db.closed)
+  t.is(await t.throwsAsync(open({ signal: AbortSignal.abort(reason) })), reason)
+})
+
+test('a slow reader makes insert wait, and a warning names the query', async (t) => {
+  const seen = warnings(t)
+  const db = await opened(t, { mailboxBatches: 1, outputRows: 10 })
+  await db.exec('CREATE STREAM s (k INT)')
+  const query = db.query<{ k: number }>('SELECT k FROM s', undefined, { name: 'unread' })
+  let accepted = 0
+  const rows = Array.from({ length: 100 }, (_, k) => ({ k }))
+  const inserting = (async () => {
+    for (; accepted < 20; accepted += 1) await db.insert('s', rows)
+  })()
+  await new Promise<void>((resolve) => {
+    const look = (): void => {
+      if (seen.length > 0) resolve()
+      else setTimeout(look, 20)
+    }
+    look()
+  })
+  t.true(accepted < 20)
+  t.regex(seen[0]?.message ?? '', /unread/)
+  let read = 0
+  for await (const _ of query) {
+    read += 1
+    if (read === 2000) break
+  }
+  await inserting
+  t.is(accepted, 20)
+})
+
+test('a busy query gives the event loop its turns', async (t) => {
+  const db = await opened(t, { maxBlockMs: 2 })
+  await db.exec('CREATE STREAM s (k INT)')
+  let seen = 0
+  db.query('SELECT k FROM s').on('change', () => {
+    seen += 1
+    const until = performance.now() + 0.02
+    while (performance.now() < until);
+  })
+  const rows = Array.from({ length: 5000 }, (_, k) => ({ k }))
+  let turns = 0
+  const counter = setInterval(() => (turns += 1), 1)
+  await db.insert('s', rows)
+  await db.flush()
+  clearInterval(counter)
+  t.is(seen, 5000)
+  t.true(turns > 5, `${turns} turns`)
+})
+
+test('options are checked', async (t) => {
+  const wrong = [
+    { partitions: -1 },
+    { partitions: 1.5 },
+    { timestamps: 'text' },
+    { bigints: 'maybe' },
+    { decimals: 1 },
+    { mailboxBatches: 0 },
+    { memoryLimit: Number.NaN },
+    { maxBlockMs: 0 },
+    { defaultGrace: 'soon' },
+    { clock: 5 },
+    { signal: {} },
+  ]
+  for (const options of wrong) {
+    t.is((await errorOf(() => open(options as never))).code, 'ERR_VELO_ARGUMENT', JSON.stringify(options))
+  }
+  t.is((await errorOf(() => open({ partitions: 8 }))).code, 'ERR_VELO_UNSUPPORTED')
+  const db = await opened(t, { defaultGrace: '24 hours', seed: 7, clock: () => 5 })
+  t.is(
+    (await errorOf(() => db.createFunction('f', { args: [], returns: 'INT' }, () => 1))).code,
+    'ERR_VELO_UNSUPPORTED',
+  )
+})
+
+test('the clock is the one given', async (t) => {
+  const db = await opened(t, { clock: () => 86_400_000 })
+  await db.exec('CREATE STREAM s (k INT)')
+  const processor = db.processor<{ at: Date }>('SELECT ROWTIME AS at FROM s')
+  t.deepEqual(processor.process({ k: 1 })[0]?.row.at, new Date(86_400_000))
+})
+
+test('explain tells the plan', async (t) => {
+  const db = await opened(t)
+  await db.exec('CREATE STREAM s (k INT)')
+  t.regex(db.explain('SELECT k FROM s WHERE k > 1'), /s/)
+})
