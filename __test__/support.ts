@@ -60,9 +60,9 @@ export interface Ended {
 /** Runs a file of `fixtures` in a process of its own, to its end. */
 export function run(fixture: string, nodeArguments: string[] = []): Promise<Ended> {
   const file = fileURLToPath(new URL(`fixtures/${fixture}`, import.meta.url))
-  const arguments_ = ['--import', '@oxc-node/core/register', ...nodeArguments, file]
+  const argv = ['--import', '@oxc-node/core/register', ...nodeArguments, file]
   return new Promise((resolve) => {
-    execFile(process.execPath, arguments_, { timeout: 60_000 }, (error, stdout, stderr) => {
+    execFile(process.execPath, argv, { timeout: 60_000 }, (error, stdout, stderr) => {
       resolve({
         status: typeof error?.code === 'number' ? error.code : error === null ? 0 : -1,
         stdout,
