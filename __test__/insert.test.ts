@@ -275,6 +275,32 @@ test('push throws for the row that does not fit, and takes the others', async (t
   t.deepEqual(await seen(), [1, 3])
 })
 
+test('a pushed row that only the engine can judge is read once and keeps its place', async (t) => {
+  const db = await opened(t)
+  await db.exec('CREATE STREAM s (k INT, name STRING, price DECIMAL(10, 2), at TIMESTAMP)')
+  const query = db.query('SELECT k, name, price, at FROM s')
+  const writer = db.stream('s')
+  let reads = 0
+  writer.push({ k: 1, name: 'certain' })
+  writer.push({
+    k: 2,
+    name: 'a name of some length',
+    get price() {
+      reads += 1
+      return '12.50'
+    },
+    at: '1970-01-01T00:00:00.005Z',
+  })
+  writer.push({ k: 3, name: 'x'.repeat(100) })
+  t.is(reads, 1)
+  await db.end()
+  t.deepEqual(await listed(query.rows()), [
+    { k: 1, name: 'certain', price: null, at: null },
+    { k: 2, name: 'a name of some length', price: '12.50', at: new Date(5) },
+    { k: 3, name: 'x'.repeat(100), price: null, at: null },
+  ])
+})
+
 test('push says when the engine is behind, and drain waits', async (t) => {
   const db = await opened(t, { mailboxBatches: 1, outputRows: 10 })
   await db.exec('CREATE STREAM s (k INT)')

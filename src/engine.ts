@@ -19,6 +19,9 @@ import type { DeadLetter, EngineMetrics, LateRecord, OpenOptions, Row } from './
 /** How long unread changes may block an insert before a warning says so. */
 const stallWarningMs = 1000
 
+/** Undelivered changes that a query holds, as `OpenOptions.outputRows` has it. */
+const outputRowsDefault = 8192
+
 /** A query as the engine's turns see it. */
 export interface Deliverable {
   readonly id: string
@@ -71,6 +74,7 @@ export class Engine {
   readonly #targets = new Map<string, Target>()
   readonly #block = new RowBlock()
   readonly #warned = new Set<string>()
+  readonly #outputRows: number
   #turnScheduled = false
   #stallTimer: NodeJS.Timeout | undefined
 
@@ -79,6 +83,7 @@ export class Engine {
     this.values = { timestamps, bigints, decimals }
     this.clock = options.clock ?? Date.now
     this.maxBlockMs = options.maxBlockMs ?? 4
+    this.#outputRows = options.outputRows ?? outputRowsDefault
     this.synchronous = options.partitions === 0
     const native = nativeOptions(options)
     this.native = guarded(() => new NativeEngine(native, () => this.#turn()))
@@ -326,10 +331,12 @@ export class Engine {
       return
     }
     if (blockedSince !== undefined && performance.now() - blockedSince < stallWarningMs / 2) return
+    // A flush waits for unread changes only where their queue is full.
+    const least = blockedSince === undefined ? this.#outputRows : 1
     const wanted = new Set<string>()
     for (const query of this.#queries) if (query.isWanted()) wanted.add(query.id)
     for (const { id, outputRows } of this.metrics().queries) {
-      if (outputRows === 0 || wanted.has(id) || this.#warned.has(id)) continue
+      if (outputRows < least || wanted.has(id) || this.#warned.has(id)) continue
       this.#warned.add(id)
       process.emitWarning(
         `query ${id} has ${outputRows} unread changes and nobody reads them: calls that wait for room wait for that`,

@@ -57,11 +57,11 @@ export class QueryProcessor<T = Row> implements Disposable {
       row = relationOrRecord
       if (source === undefined) throw this.#severalSources()
     }
-    const block = this.#block
+    const block = this.#freeBlock()
     try {
       const length = source.encoder.encodeOne(row, block)
       const changed = this.#native.process(source.position, block.u8, length, this.#clock())
-      return changed === 0 ? [] : this.#changes(changed)
+      return changed === 0 ? [] : this.#changes(changed, block)
     } catch (error) {
       throw this.#converted(error)
     }
@@ -80,7 +80,7 @@ export class QueryProcessor<T = Row> implements Disposable {
     }
     const all = Array.isArray(rows) ? (rows as object[]) : Array.from(rows)
     if (all.length === 0) return []
-    const block = this.#block.busy ? new RowBlock() : this.#block
+    const block = this.#freeBlock()
     block.busy = true
     try {
       const length = source.encoder.encodeAll(all, block)
@@ -95,8 +95,7 @@ export class QueryProcessor<T = Row> implements Disposable {
   /** A tombstone: deletes the row with this primary key from a source table. */
   delete(relation: string, key: object): Change<T>[] {
     const source = this.#source(relation)
-    const block = this.#block
-    return this.#call(() => {
+    return this.#call((block) => {
       const length = keyEncoder(source.encoder).encodeOne(key, block)
       return this.#native.delete(source.position, block.u8, length, this.#clock())
     })
@@ -118,12 +117,12 @@ export class QueryProcessor<T = Row> implements Disposable {
   /** Moves the watermark of every source; gives what became final. */
   advanceTime(time: Date | number): Change<T>[] {
     const millis = timeMillis(time)
-    return this.#call(() => this.#native.advanceTime(millis, this.#block.u8))
+    return this.#call((block) => this.#native.advanceTime(millis, block.u8))
   }
 
   /** Ends the input; gives what was open. */
   end(): Change<T>[] {
-    return this.#call(() => this.#native.end(this.#block.u8))
+    return this.#call((block) => this.#native.end(block.u8))
   }
 
   /** Frees the state. Idempotent. */
@@ -136,9 +135,15 @@ export class QueryProcessor<T = Row> implements Disposable {
     this.close()
   }
 
-  #call(call: () => number): Change<T>[] {
+  /** A getter of a batch's row may call: then the block is being written. */
+  #freeBlock(): RowBlock {
+    return this.#block.busy ? new RowBlock() : this.#block
+  }
+
+  #call(call: (block: RowBlock) => number): Change<T>[] {
+    const block = this.#freeBlock()
     try {
-      return this.#changes(call())
+      return this.#changes(call(block), block)
     } catch (error) {
       throw this.#converted(error)
     }
@@ -152,7 +157,7 @@ export class QueryProcessor<T = Row> implements Disposable {
     }
   }
 
-  #changes(length: number, block = this.#block): Change<T>[] {
+  #changes(length: number, block: RowBlock): Change<T>[] {
     if (length === 0) return []
     let needed = length
     while (needed > block.capacity) {

@@ -113,11 +113,11 @@ export class StreamWriter<T extends object = Row> implements Buffered {
       encoder.encodeRow(row, block, this.#rows)
     } catch (error) {
       block.heap = heap
-      throw at(error, index)
+      throw at(error, index - this.#rows)
     } finally {
       block.busy = false
     }
-    if (block.uncertain) return this.#addAlone(row, index, heap)
+    if (block.uncertain) return this.#addAlone(index, heap)
     this.#rows += 1
     if (this.#rows === 1) this.#engine.addDirty(this)
     if (this.#rows === rowsMax || block.heap > bytesMax) this.flushRows()
@@ -125,11 +125,15 @@ export class StreamWriter<T extends object = Row> implements Buffered {
   }
 
   /** A row with a value that only the engine can judge goes there at once, so that `push` can throw. */
-  #addAlone(row: object, index: number, heap: number): void {
-    this.#block.heap = heap
-    this.#block.uncertain = false
-    this.flushRows()
-    this.#engine.withBlock((block) => this.#send(block, this.#target.encoder.encodeOne(row, block), index))
+  #addAlone(index: number, heap: number): void {
+    const row = this.#rows
+    this.#engine.withBlock((alone) => {
+      const length = this.#block.extract(row, heap, alone)
+      this.#block.heap = heap
+      this.#block.uncertain = false
+      this.flushRows()
+      this.#send(alone, length, index)
+    })
   }
 
   #send(block: RowBlock, length: number, index: number): void {

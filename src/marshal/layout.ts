@@ -120,6 +120,24 @@ export class RowBlock extends Memory {
     return this.heap
   }
 
+  /** Writes the row last written, whose texts begin at `heap`, as a block of its own; its length. */
+  extract(row: number, heap: number, into: RowBlock): number {
+    into.start(1, this.#columns)
+    const moved = heap - this.heapStart
+    for (let column = 0; column < this.#columns; column += 1) {
+      const tag = this.u8[headerBytes + column * this.stride + row] as number
+      const from = this.firstSlot + column * this.slotStride + row
+      const to = into.firstSlot + column * into.slotStride
+      into.u8[headerBytes + column * into.stride] = tag
+      into.i64[to] = this.i64[from] as bigint
+      if (tag === tags.text || tag === tags.bytes) into.u32[to * 2] = (into.u32[to * 2] as number) - moved
+    }
+    into.reserve(into.heap + this.heap - heap)
+    into.u8.set(this.u8.subarray(heap, this.heap), into.heap)
+    into.heap += this.heap - heap
+    return into.finish(1)
+  }
+
   #compact(rows: number): void {
     const tagBytes = padded(rows)
     const stride = tagBytes + rows * 8
