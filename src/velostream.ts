@@ -207,7 +207,7 @@ export class Velostream implements AsyncDisposable {
     const engine = this.#engine
     engine.checkOpen()
     const id = relation === undefined ? undefined : engine.target(requireText(relation, 'relation')).id
-    await engine.enter(() => engine.native.end(id, engine.clock()))
+    await engine.enter(() => engine.native.end(id))
     await engine.ticket(() => engine.native.flush())
     await engine.drained()
   }

@@ -201,8 +201,8 @@ impl NativeEngine {
 
     /// Ends the input of one relation, or of all; false where there is no room.
     #[napi(catch_unwind)]
-    pub fn end(&mut self, relation: Option<u32>, now_ms: f64) -> napi::Result<bool> {
-        admission(self.engine()?.end(relation.map(RelationId), now_ms as i64))
+    pub fn end(&mut self, relation: Option<u32>) -> napi::Result<bool> {
+        admission(self.engine()?.end(relation.map(RelationId)))
     }
 
     /// A ticket for when everything accepted so far is processed.
