@@ -108,8 +108,16 @@ test('begin, commit and rollback', async (t) => {
   processor.begin()
   processor.process({ k: 'a', v: 1 })
   processor.commit()
-  t.is(processor.process({ k: 'a', v: 1 })[0]?.row.n, 4)
+  processor.process({ k: 'a', v: 100 })
+  processor.rollback()
+  t.is(processor.process({ k: 'a', v: 1 })[0]?.row.total, 4)
+})
+
+test('commit and rollback need a begin', async (t) => {
+  const db = await opened(t)
+  const processor = await totals(db)
   t.is((await errorOf(() => processor.commit())).code, 'ERR_VELO_STATE')
+  t.is((await errorOf(() => processor.rollback())).code, 'ERR_VELO_STATE')
 })
 
 test('time and the end make windows final', async (t) => {
