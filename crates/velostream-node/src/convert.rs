@@ -170,12 +170,7 @@ pub struct NativeResult {
 
 /// A result called `id`.
 pub fn result(id: String, schema: &Arc<Schema>) -> NativeResult {
-    NativeResult {
-        id,
-        columns: columns(schema),
-        primary_key: key_names(schema),
-        updating: schema.updating,
-    }
+    NativeResult { id, columns: columns(schema), primary_key: key_names(schema), updating: schema.updating }
 }
 
 /// A query's result.

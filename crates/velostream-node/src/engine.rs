@@ -1,8 +1,8 @@
 //! [`NativeEngine`]: the handle of an engine.
 
 use crate::convert::{
-    NativeColumn, NativeOptions, NativeParam, NativeQueryOptions, NativeRelation, NativeResult, columns, params,
-    query_result, relation,
+    NativeColumn, NativeOptions, NativeParam, NativeQueryOptions, NativeRelation, NativeResult, columns,
+    params, query_result, relation,
 };
 use crate::error::{closed, to_js};
 use crate::held::Held;

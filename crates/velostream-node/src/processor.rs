@@ -56,7 +56,13 @@ impl NativeProcessor {
     /// Applies the row block in the first `length` bytes of `memory` and writes the changes over it. Gives
     /// the length of the change block: 0 for no changes, more than `memory` has where `reread` is due.
     #[napi(catch_unwind)]
-    pub fn process(&mut self, source: u32, mut memory: BufferSlice<'_>, length: u32, now_ms: f64) -> napi::Result<f64> {
+    pub fn process(
+        &mut self,
+        source: u32,
+        mut memory: BufferSlice<'_>,
+        length: u32,
+        now_ms: f64,
+    ) -> napi::Result<f64> {
         self.changes(&mut memory, |processor, memory, out| {
             processor.process_rows(source as usize, &memory[..length as usize], now_ms as i64, out)
         })
@@ -64,7 +70,13 @@ impl NativeProcessor {
 
     /// The same for tombstones: only key columns of the block count.
     #[napi(catch_unwind)]
-    pub fn delete(&mut self, source: u32, mut memory: BufferSlice<'_>, length: u32, now_ms: f64) -> napi::Result<f64> {
+    pub fn delete(
+        &mut self,
+        source: u32,
+        mut memory: BufferSlice<'_>,
+        length: u32,
+        now_ms: f64,
+    ) -> napi::Result<f64> {
         self.changes(&mut memory, |processor, memory, out| {
             processor.delete_rows(source as usize, &memory[..length as usize], now_ms as i64, out)
         })
@@ -73,7 +85,9 @@ impl NativeProcessor {
     /// Moves time to `millis` since the epoch.
     #[napi(catch_unwind)]
     pub fn advance_time(&mut self, millis: f64, mut memory: BufferSlice<'_>) -> napi::Result<f64> {
-        self.changes(&mut memory, |processor, _, out| processor.advance_time((millis * 1e3).round() as i64, out))
+        self.changes(&mut memory, |processor, _, out| {
+            processor.advance_time((millis * 1e3).round() as i64, out)
+        })
     }
 
     /// Ends the input.
