@@ -1,6 +1,7 @@
 //! Files and standard input: a thread that reads, decodes and numbers, feeding one pipeline.
 
 use super::door::Door;
+use super::stdin;
 use crate::error::{Error, Result};
 use crate::ingest::csv::{CsvDecoder, CsvOptions};
 use crate::ingest::infer::{Inferred, SAMPLE_BYTES_MAX, infer_csv, infer_json};
@@ -87,7 +88,10 @@ impl FileSource {
     /// The columns, from the first records; remembers how times are written.
     pub fn infer(&mut self) -> std::result::Result<Vec<Field>, String> {
         if self.is_stdin() {
-            return Err("columns of stdin cannot be inferred here".to_owned());
+            let describes =
+                |sample: &[u8]| sample.contains(&b'\n') && self.clone().infer_from(sample).is_ok();
+            let sample = stdin::peek(describes).map_err(|error| self.unreadable(&error).message)?;
+            return self.infer_from(&sample);
         }
         let mut sample = Vec::new();
         let mut file = self.open().map_err(|error| error.message)?;
@@ -121,7 +125,7 @@ impl FileSource {
 
     /// Opens it; a directory or a missing file is told at once.
     pub fn open(&self) -> Result<Box<dyn Read + Send>> {
-        let Some(path) = &self.path else { return Ok(Box::new(std::io::stdin())) };
+        let Some(path) = &self.path else { return Ok(Box::new(stdin::open())) };
         let file = File::open(&**path).map_err(|error| self.unreadable(&error))?;
         let metadata = file.metadata().map_err(|error| self.unreadable(&error))?;
         if metadata.is_dir() {

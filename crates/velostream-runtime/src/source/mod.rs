@@ -2,4 +2,5 @@
 
 pub mod door;
 pub mod file;
+mod stdin;
 pub mod table;
