@@ -254,7 +254,9 @@ impl Engine {
         let name = Arc::clone(&entry.relation.name);
         let relation = self.catalog.readers_of(id).map(|reader| reader.relation.name.to_string()).next();
         let query = self.pipelines.values().find(|pipeline| {
-            pipeline.reads.contains(&id) && !matches!(pipeline.purpose, Purpose::Derived(_) | Purpose::Ask)
+            pipeline.reads.contains(&id)
+                && !pipeline.is_finished()
+                && !matches!(pipeline.purpose, Purpose::Derived(_) | Purpose::Ask)
         });
         if let Some(reader) = relation.or_else(|| query.map(|query| query.name.clone())) {
             let error = Error::new(ErrorCode::InUse, format!("{name} is read by {reader}"));

@@ -18,3 +18,16 @@ fn reason(panic: &(dyn Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
     text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "no reason given".to_owned())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_becomes_an_internal_error_with_its_message() {
+        let error = guarded(|| panic!("row {} is gone", 7)).map(|(): ()| ()).expect_err("it panics");
+        assert_eq!(error.code, ErrorCode::Internal);
+        assert!(error.message.ends_with("row 7 is gone"), "{}", error.message);
+        assert_eq!(guarded(|| 3), Ok(3));
+    }
+}

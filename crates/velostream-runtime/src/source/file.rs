@@ -139,7 +139,7 @@ impl FileSource {
         let format = SourceFormat { fields: fields.to_vec(), timestamp_format, json_text: self.inferred };
         Ok(match self.format {
             FileFormat::Json => Decoder::Json(JsonDecoder::new(format)),
-            FileFormat::Csv(options) => Decoder::Csv(CsvDecoder::new(format, options)),
+            FileFormat::Csv(options) => Decoder::Csv(Box::new(CsvDecoder::new(format, options))),
         })
     }
 }
@@ -153,7 +153,7 @@ pub fn compile_format(pattern: &str) -> Result<TimestampFormat> {
 
 enum Decoder {
     Json(JsonDecoder),
-    Csv(CsvDecoder),
+    Csv(Box<CsvDecoder>),
 }
 
 impl Decoder {

@@ -6,4 +6,5 @@ mod files;
 mod harness;
 mod limits;
 mod processor;
+mod random;
 mod snapshots;
