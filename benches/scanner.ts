@@ -34,8 +34,9 @@ export function scanner(sample: Values, take: (record: Values) => void): (chunk:
             hash = (Math.imul(hash, 31) + byte) | 0
             byte = bytes[++at] as number
           }
-          let text = texts.get(hash)
-          if (text === undefined) texts.set(hash, (text = bytes.latin1Slice(start, at)))
+          const known = texts.get(hash)
+          const text = known ?? bytes.toString('latin1', start, at)
+          if (known === undefined) texts.set(hash, text)
           record[names[field] as string] = text
           at++
           continue

@@ -1,0 +1,182 @@
+// The contenders: Velostream's JavaScript doors, and the same work in idiomatic and tuned JavaScript.
+
+import { open } from '../index.js'
+import type { Rival, Scenario, Tally, Values } from './scenarios.js'
+import { scanner } from './scanner.js'
+
+export const BATCH_ROWS = 1000
+const CHUNK_BYTES = 64 * 1024
+
+/** The input of a scenario, made before any clock runs. */
+export interface Input {
+  readonly records: Values[]
+  readonly batches: Values[][]
+  /** NDJSON, cut anywhere. */
+  readonly chunks: Buffer[]
+}
+
+export function prepare(scenario: Scenario, count: number): Input {
+  const records = Array.from({ length: count }, (_, i) => scenario.record(i))
+  const batches: Values[][] = []
+  for (let at = 0; at < count; at += BATCH_ROWS) batches.push(records.slice(at, at + BATCH_ROWS))
+  const chunks: Buffer[] = []
+  let rest = ''
+  for (const batch of batches) {
+    const bytes = Buffer.from(rest + batch.map((record) => `${JSON.stringify(record)}\n`).join(''))
+    let at = 0
+    for (; bytes.length - at >= CHUNK_BYTES; at += CHUNK_BYTES)
+      chunks.push(bytes.subarray(at, at + CHUNK_BYTES))
+    rest = bytes.toString('utf8', at)
+  }
+  if (rest !== '') chunks.push(Buffer.from(rest))
+  return { records, batches, chunks }
+}
+
+/** Sees every changed row; a tally while timed, a list while the answer is verified. */
+export type Take = (row: Values) => void
+
+export interface Contender {
+  readonly name: string
+  /** What it does with one input; resolves to the seconds from the first record to the last change. */
+  run(scenario: Scenario, input: Input, take: Take | undefined, tally: Tally): Promise<number>
+}
+
+function seconds(since: number): number {
+  return (performance.now() - since) / 1000
+}
+
+function fold(scenario: Scenario, take: Take | undefined, tally: Tally): Take {
+  if (take !== undefined) return take
+  return (row) => {
+    tally.changes++
+    tally.checksum += scenario.weight(row)
+  }
+}
+
+const processDoor: Contender = {
+  name: 'js/process',
+  async run(scenario, { records }, take, tally) {
+    await using engine = await open({ partitions: 0, timestamps: 'number' })
+    await engine.exec(scenario.definition)
+    const processor = engine.processor<Values>(scenario.sql)
+    const see = fold(scenario, take, tally)
+    const started = performance.now()
+    for (const record of records) for (const change of processor.process(record)) see(change.row)
+    for (const change of processor.end()) see(change.row)
+    const taken = seconds(started)
+    processor.close()
+    return taken
+  },
+}
+
+/** A door of a running engine: `feed` gives the input, a listener sees the changes. */
+function engineDoor(
+  name: string,
+  feed: (engine: Awaited<ReturnType<typeof open>>, relation: string, input: Input) => Promise<void>,
+): Contender {
+  return {
+    name,
+    async run(scenario, input, take, tally) {
+      await using engine = await open({ partitions: 1, timestamps: 'number' })
+      await engine.exec(scenario.definition)
+      const query = engine.query<Values>(scenario.sql)
+      const see = fold(scenario, take, tally)
+      query.on('batch', (changes) => {
+        for (const change of changes) see(change.row)
+      })
+      const started = performance.now()
+      await feed(engine, scenario.relation, input)
+      await engine.end()
+      await engine.flush()
+      const taken = seconds(started)
+      await query.close()
+      return taken
+    },
+  }
+}
+
+const batchDoor = engineDoor('js/batch', async (engine, relation, { batches }) => {
+  for (const batch of batches) await engine.insert(relation, batch)
+})
+
+const jsonDoor = engineDoor('js/json', async (engine, relation, { chunks }) => {
+  for (const chunk of chunks) await engine.insertJson(relation, chunk)
+})
+
+function overObjects(name: string, start: (scenario: Scenario) => Rival): Contender {
+  return {
+    name,
+    async run(scenario, { records }, _take, tally) {
+      const rival = start(scenario)
+      const started = performance.now()
+      for (const record of records) rival.process(record, tally)
+      rival.end(tally)
+      return seconds(started)
+    },
+  }
+}
+
+const idiomaticJson: Contender = {
+  name: 'idiomatic, JSON',
+  async run(scenario, { chunks }, _take, tally) {
+    const rival = scenario.idiomatic()
+    const started = performance.now()
+    let rest = ''
+    for (const chunk of chunks) {
+      const lines = (rest + chunk.toString('latin1')).split('\n')
+      rest = lines.pop() ?? ''
+      for (const line of lines) rival.process(JSON.parse(line) as Values, tally)
+    }
+    rival.end(tally)
+    return seconds(started)
+  },
+}
+
+const tunedJson: Contender = {
+  name: 'tuned, JSON',
+  async run(scenario, { chunks }, _take, tally) {
+    const rival = scenario.tuned()
+    const started = performance.now()
+    const scan = scanner(scenario.record(0), (record) => rival.process(record, tally))
+    for (const chunk of chunks) scan(chunk)
+    rival.end(tally)
+    return seconds(started)
+  },
+}
+
+export const doors: readonly Contender[] = [processDoor, batchDoor, jsonDoor]
+
+export const rivals: readonly Contender[] = [
+  overObjects('idiomatic', (scenario) => scenario.idiomatic()),
+  overObjects('tuned', (scenario) => scenario.tuned()),
+  idiomaticJson,
+  tunedJson,
+]
+
+/** Nanoseconds that each of `records` takes at js/process, the timer's own cost subtracted, ascending. */
+export async function latencies(scenario: Scenario, { records }: Input): Promise<Float64Array> {
+  await using engine = await open({ partitions: 0, timestamps: 'number' })
+  await engine.exec(scenario.definition)
+  const processor = engine.processor<Values>(scenario.sql)
+  const timer = timerCost()
+  const taken = new Float64Array(records.length)
+  for (let i = 0; i < records.length; i++) {
+    const started = process.hrtime()
+    processor.process(records[i] as Values)
+    const [s, ns] = process.hrtime(started)
+    taken[i] = Math.max(0, s * 1e9 + ns - timer)
+  }
+  processor.close()
+  return taken.toSorted()
+}
+
+/** The median of what two readings of the clock differ by with nothing in between. */
+function timerCost(): number {
+  const taken = new Float64Array(10_000)
+  for (let i = 0; i < taken.length; i++) {
+    const started = process.hrtime()
+    const [s, ns] = process.hrtime(started)
+    taken[i] = s * 1e9 + ns
+  }
+  return taken.toSorted()[taken.length >> 1] as number
+}
