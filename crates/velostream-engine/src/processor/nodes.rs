@@ -12,7 +12,7 @@ use crate::operators::{Context, Operator};
 use crate::plan::{Input, NodePlan, OperatorPlan, PhysicalPlan};
 use crate::state::{SnapshotReader, SnapshotWriter, State};
 use crate::time::TimeRuns;
-use velostream_sql::plan::Expr;
+use velostream_sql::plan::{Expr, ExprKind};
 use velostream_sql::types::DataType;
 
 /// Where a batch enters the plan.
@@ -63,6 +63,9 @@ impl Report {
 
 struct Node {
     operator: Box<dyn Operator>,
+    /// Where the operator only names columns of another node's output: their positions, each at most once.
+    /// The columns change hands instead of being copied.
+    columns: Option<Vec<usize>>,
     input: Input,
     /// By how much time stays behind at the input, and the runs so delayed.
     delay: i64,
@@ -99,6 +102,16 @@ impl Nodes {
         let last = self.nodes.len() - 1;
         for (index, node) in self.nodes.iter_mut().enumerate() {
             let (before, rest) = self.buffers.split_at_mut(index);
+            if let (Some(columns), Input::Node(input)) = (&node.columns, node.input) {
+                let output = if index == last { &mut *out } else { &mut rest[0] };
+                if index != last {
+                    output.clear();
+                }
+                if output.is_empty() {
+                    hand_over(&mut before[input], columns, output);
+                    continue;
+                }
+            }
             let input = match node.input {
                 Input::Source(source) if origin == Origin::Source(source) => {
                     if changes.is_empty() {
@@ -180,6 +193,29 @@ impl State for Nodes {
     }
 }
 
+/// Exchanges the columns of `from`, as positioned, and its marks with those of `to`, which is empty.
+fn hand_over(from: &mut ChangeBatch, columns: &[usize], to: &mut ChangeBatch) {
+    for (column, &position) in to.columns.iter_mut().zip(columns) {
+        std::mem::swap(column, &mut from.columns[position]);
+    }
+    std::mem::swap(&mut to.ops, &mut from.ops);
+    std::mem::swap(&mut to.seqs, &mut from.seqs);
+    std::mem::swap(&mut to.event_times, &mut from.event_times);
+}
+
+/// The positions of a projection's columns if it does nothing but name each of them once.
+fn named_columns(operator: &OperatorPlan) -> Option<Vec<usize>> {
+    let OperatorPlan::Map { predicate: None, items: Some(items), .. } = operator else { return None };
+    let mut columns = Vec::new();
+    for item in items {
+        match item.kind {
+            ExprKind::Column(position) if !columns.contains(&position) => columns.push(position),
+            _ => return None,
+        }
+    }
+    Some(columns)
+}
+
 fn make_node(plan: &NodePlan) -> Result<Node> {
     let operator: Box<dyn Operator> = match &plan.operator {
         OperatorPlan::Map { input, predicate, items } => {
@@ -190,8 +226,14 @@ fn make_node(plan: &NodePlan) -> Result<Node> {
         OperatorPlan::Check(checks) => Box::new(Check::new(checks)?),
         OperatorPlan::Limit(count) => Box::new(Limit::new(*count)),
     };
-    let delayed = TimeRuns::default();
-    Ok(Node { operator, input: plan.input, delay: plan.delay, delayed, on_record: plan.on_record })
+    Ok(Node {
+        operator,
+        columns: named_columns(&plan.operator),
+        input: plan.input,
+        delay: plan.delay,
+        delayed: TimeRuns::default(),
+        on_record: plan.on_record,
+    })
 }
 
 /// Fills `delayed` with `time`, its watermarks `micros` earlier.

@@ -114,7 +114,7 @@ impl KeyTable {
     }
 
     /// Finds the groups of `rows`, whose hashes are `hashes`, and appends them to `groups`; makes those that
-    /// are missing and appends to `fresh` 1 for the rows that made one, else 0.
+    /// are missing and appends to `fresh` 1 for the rows that made one, else 0. Gives whether any was made.
     pub fn find_or_insert(
         &mut self,
         keys: &impl KeySource,
@@ -122,7 +122,7 @@ impl KeyTable {
         rows: &[u32],
         groups: &mut Vec<GroupId>,
         fresh: &mut Vec<u8>,
-    ) {
+    ) -> bool {
         let single = self.rows.columns().len() == 1;
         let dense = single
             && self.rows.columns()[0].validity.mask().is_none()
@@ -150,7 +150,7 @@ impl KeyTable {
             columns
                 .into_iter()
                 .all(|(index, stored)| values_equal(keys.key(index), row, stored, group as usize))
-        });
+        })
     }
 
     fn probe(
@@ -161,7 +161,8 @@ impl KeyTable {
         groups: &mut Vec<GroupId>,
         fresh: &mut Vec<u8>,
         same: impl Fn(&RowStore, usize, GroupId) -> bool,
-    ) {
+    ) -> bool {
+        let before = *self.next_birth.get();
         groups.reserve(rows.len());
         fresh.reserve(rows.len());
         for (&row, &hash) in rows.iter().zip(hashes) {
@@ -180,6 +181,7 @@ impl KeyTable {
                 }
             }
         }
+        *self.next_birth.get() != before
     }
 
     /// The group of row `row`, whose hash is `hash`, if there is one.

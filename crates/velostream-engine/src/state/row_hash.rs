@@ -5,7 +5,7 @@ use foldhash::fast::FixedState;
 use std::hash::{BuildHasher, Hasher};
 
 /// The seed is fixed: hashes must not differ between runs, since state is compared byte by byte.
-const SEED: u64 = 0x5eed_0f57_12ea_3117;
+const HASHER: FixedState = FixedState::with_seed(0x5eed_0f57_12ea_3117);
 /// What a NULL hashes as.
 const NULL_HASH: u64 = 0x6e75_6c6c;
 
@@ -24,9 +24,8 @@ pub fn hash_rows<'a>(
 ) {
     hashes.clear();
     hashes.resize(rows.len(), 0);
-    let state = FixedState::with_seed(SEED);
     for index in 0..count {
-        hash_column(&state, column(index), rows, hashes);
+        hash_column(&HASHER, column(index), rows, hashes);
     }
 }
 

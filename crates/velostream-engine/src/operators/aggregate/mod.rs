@@ -84,6 +84,8 @@ struct Scratch {
     rows: Vec<u32>,
     hashes: Vec<u64>,
     starts: Vec<i64>,
+    /// The window of the last row seen; where to look first.
+    window: (i64, i64),
     /// The earliest close of any window from each row on.
     closes: Vec<i64>,
     run: run::RunScratch,
@@ -212,10 +214,10 @@ impl Operator for Aggregate {
     fn process(&mut self, input: &ChangeBatch, out: &mut ChangeBatch, ctx: &mut Context<'_>) -> Result<()> {
         self.evaluate(input, ctx);
         let given = Given { evaluation: &self.evaluation, input };
-        let Scratch { rows, hashes, starts, .. } = &mut self.scratch;
+        let Scratch { rows, hashes, starts, window: last, .. } = &mut self.scratch;
         starts.clear();
         if let Some(window) = &self.spec.window {
-            window.starts(given.times(), input, rows, starts, ctx);
+            window.starts(given.times(), input, rows, starts, last, ctx);
         }
         hash_rows(self.spec.keys.len(), |index| given.key_column(index), rows, hashes);
         let seqs = &input.seqs;

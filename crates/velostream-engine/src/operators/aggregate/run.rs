@@ -54,8 +54,10 @@ impl Run<'_> {
         }
         scratch.groups.clear();
         scratch.fresh.clear();
-        pane.keys.find_or_insert(&self.given, hashes, self.rows, &mut scratch.groups, &mut scratch.fresh);
-        pane.grow();
+        let groups = &mut scratch.groups;
+        if pane.keys.find_or_insert(&self.given, hashes, self.rows, groups, &mut scratch.fresh) {
+            pane.grow();
+        }
         if self.spec.is_final {
             self.accumulate(pane, &scratch.groups);
         } else if self.spec.before || !self.spec.counts_every_row() {

@@ -148,8 +148,9 @@ impl Steps<'_> {
         let (group, is_new) = if adds {
             groups.clear();
             fresh.clear();
-            pane.keys.find_or_insert(&self.given, &[hash], &[row], groups, fresh);
-            pane.grow();
+            if pane.keys.find_or_insert(&self.given, &[hash], &[row], groups, fresh) {
+                pane.grow();
+            }
             (groups[0], fresh[0] != 0)
         } else {
             (pane.keys.find(&self.given, hash, row as usize)?, false)

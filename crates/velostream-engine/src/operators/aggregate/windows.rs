@@ -32,22 +32,22 @@ impl Tumbling {
         self.ends_at(start).saturating_add(self.grace)
     }
 
-    /// The start of the window of `time`; `None` where the window does not lie within representable time.
-    fn start_of(&self, time: i64) -> Option<i64> {
-        let since = i128::from(time) - i128::from(self.offset);
-        let size = i128::from(self.size);
-        let start = since.div_euclid(size) * size + i128::from(self.offset);
-        let fits = i64::try_from(start).ok()?;
-        i64::try_from(start + size).ok().map(|_| fits)
+    /// The window of `time`; `None` where it does not lie within representable time.
+    fn window_of(&self, time: i64) -> Option<(i64, i64)> {
+        let into = time.checked_sub(self.offset)?.rem_euclid(self.size);
+        let start = time.checked_sub(into)?;
+        Some((start, start.checked_add(self.size)?))
     }
 
-    /// Appends the window start of each of `rows`; rows without one fail and are taken out.
+    /// Appends the window start of each of `rows`; rows without one fail and are taken out. `last` is any
+    /// window, most likely the next row's.
     pub(super) fn starts(
         &self,
         times: Option<&Column>,
         input: &ChangeBatch,
         rows: &mut Vec<u32>,
         starts: &mut Vec<i64>,
+        last: &mut (i64, i64),
         ctx: &mut Context<'_>,
     ) {
         let values = match times.map(|column| &column.values) {
@@ -56,14 +56,14 @@ impl Tumbling {
             Some(_) => unreachable!("the binder makes window times TIMESTAMPs"),
         };
         let mask = times.and_then(|column| column.validity.mask());
-        let (mut start, mut end) = (0, 0);
+        let (mut start, mut end) = *last;
         let mut failed = false;
         for &row in rows.iter() {
             let time = values[row as usize];
             let valid = mask.is_none_or(|mask| mask[row as usize] != 0);
             if !(start <= time && time < end && valid) {
-                match self.start_of(time).filter(|_| valid) {
-                    Some(found) => (start, end) = (found, found + self.size),
+                match self.window_of(time).filter(|_| valid) {
+                    Some(window) => (start, end) = window,
                     None => {
                         failed = true;
                         let problem = if valid { "out of range" } else { "NULL" };
@@ -74,6 +74,7 @@ impl Tumbling {
             }
             starts.push(start);
         }
+        *last = (start, end);
         if failed {
             take_failing_steps(input, rows, starts, ctx);
         }
