@@ -51,7 +51,7 @@ test("the demonstration's figures equal an independent computation", async (t) =
   const expectedWorst = delaysBy(({ origin }) => origin)
     .filter(([, delays]) => delays.length >= 100)
     .map(([origin, delays]) => ({ origin, flights: delays.length, mean_delay: mean(delays) }))
-    .sort((a, b) => b.mean_delay - a.mean_delay)
+    .toSorted((a, b) => b.mean_delay - a.mean_delay)
     .slice(0, 10)
   t.deepEqual(worst(last.standings ?? new Map()), expectedWorst)
 

@@ -18,7 +18,7 @@ const barWidth = 30
 /** The airports with the worst mean delay, worst first; of equal ones by name. */
 export function worst(standings: ReadonlyMap<string, Standing>): Standing[] {
   return [...standings.values()]
-    .sort((a, b) => b.mean_delay - a.mean_delay || (a.origin < b.origin ? -1 : 1))
+    .toSorted((a, b) => b.mean_delay - a.mean_delay || (a.origin < b.origin ? -1 : 1))
     .slice(0, worstShownMax)
 }
 
