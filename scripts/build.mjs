@@ -1,13 +1,14 @@
 // Builds what is out of date: the native addon by napi-rs, then the TypeScript as ESM and as CommonJS.
 //
-// usage: node scripts/build.mjs [--profile fast|release]
+// usage: node scripts/build.mjs [--profile fast|release] [--typescript]
 //
-// `fast` serves development and the tests; `release` is what is published and measured.
+// `fast` serves development and the tests; `release` is what is published and measured. With --typescript the
+// addon is left as it is.
 
 import { mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
-import { newest, requireTools, root, runBin } from './tools.mjs'
+import { newest, requireTools, root, run, runBin } from './tools.mjs'
 
 const stamps = join(root, 'node_modules', '.cache', 'velostream')
 const nativeInputs = ['Cargo.toml', 'Cargo.lock', 'crates', 'package.json', 'scripts/build.mjs']
@@ -50,10 +51,8 @@ function typescriptIsThere() {
 
 /** @param {string} profile */
 function buildNative(profile) {
-  const source = ['--manifest-path', 'crates/velostream-node/Cargo.toml', '--profile', profile]
-  const output = ['--output-dir', '.', '--js', 'native.cjs', '--dts', 'native.d.cts']
   unlessUpToDate('native', profile, nativeInputs, nativeIsThere, () =>
-    runBin('napi', ['build', '--platform', ...source, ...output]),
+    run('npm', ['run', '--silent', 'build:native', '--', '--profile', profile]),
   )
 }
 
@@ -68,7 +67,11 @@ function buildTypeScript() {
   })
 }
 
-const { values } = parseArgs({ options: { profile: { type: 'string', default: 'fast' } } })
-requireTools()
-buildNative(values.profile)
+const { values } = parseArgs({
+  options: { profile: { type: 'string', default: 'fast' }, typescript: { type: 'boolean', default: false } },
+})
+if (!values.typescript) {
+  requireTools()
+  buildNative(values.profile)
+}
 buildTypeScript()

@@ -1,0 +1,71 @@
+import { execFileSync } from 'node:child_process'
+import { cpSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { delimiter, dirname, join, resolve } from 'node:path'
+import test from 'ava'
+import { examplesOf } from './support/examples.js'
+
+// What would be published is packed, installed into an empty folder, and used there without cargo.
+
+const work = mkdtempSync(join(tmpdir(), 'velostream-packaging-'))
+const generated = join('.tmp', 'packaging', 'npm')
+test.after.always(() => {
+  rmSync(work, { recursive: true, force: true })
+  rmSync(dirname(generated), { recursive: true, force: true })
+})
+
+function npm(args: string[], cwd = '.'): string {
+  return execFileSync('npm', args, { cwd, encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] })
+}
+
+/** Packs the package in `folder`; returns the tarball's path. */
+function pack(folder: string): string {
+  const [packed] = JSON.parse(
+    npm(['pack', '--json', '--ignore-scripts', '--pack-destination', work], folder),
+  ) as {
+    filename: string
+  }[]
+  return join(work, packed?.filename ?? '')
+}
+
+test.serial('the platform packages are as napi generates them', (t) => {
+  execFileSync(resolve('node_modules', '.bin', 'napi'), ['create-npm-dirs', '--npm-dir', generated], {
+    stdio: 'ignore',
+  })
+  const read = (root: string) =>
+    readdirSync(root, { recursive: true, encoding: 'utf8' })
+      .filter((file) => file.endsWith('package.json'))
+      .toSorted()
+      .map((file) => [file, JSON.parse(readFileSync(join(root, file), 'utf8'))])
+  t.is(read('npm').length, 7)
+  t.deepEqual(read('npm'), read(generated), 'run: npm run npm-dirs')
+})
+
+test.serial('packed, installed and used without cargo, by import and by require', (t) => {
+  const addon = readdirSync('.').find((file) => /^velostream\..*\.node$/.test(file)) ?? ''
+  const platform = join(generated, addon.split('.')[1] ?? '')
+  cpSync(addon, join(platform, addon))
+  const tarballs = [pack('.'), pack(platform)]
+  writeFileSync(join(work, 'package.json'), '{ "private": true }')
+  npm(['install', '--offline', '--no-audit', '--no-fund', ...tarballs], work)
+
+  const [example] = examplesOf('README.md').filter(({ language }) => language === 'js')
+  t.truthy(example)
+  const { code, output } = example ?? { code: '', output: '' }
+  writeFileSync(join(work, 'example.mjs'), code)
+  writeFileSync(join(work, 'example.cjs'), asCommonJs(code))
+  const env = { PATH: [dirname(process.execPath), '/usr/bin', '/bin'].join(delimiter) }
+  for (const file of ['example.mjs', 'example.cjs']) {
+    t.is(execFileSync(process.execPath, [file], { cwd: work, encoding: 'utf8', env }), output, file)
+  }
+  const velostream = join(work, 'node_modules', '.bin', 'velostream')
+  const version = JSON.parse(readFileSync('package.json', 'utf8')).version
+  t.is(execFileSync(velostream, ['--version'], { encoding: 'utf8', env }), `${version}\n`)
+})
+
+/** The same example for a reader who uses require, and so has no await outside of functions. */
+function asCommonJs(code: string): string {
+  const imports = /^import (\{.*?\}) from '(.*?)'$/gm
+  const head = [...code.matchAll(imports)].map(([, names, from]) => `const ${names} = require('${from}')\n`)
+  return `${head.join('')}void (async () => {\n${code.replace(imports, '')}})()\n`
+}
