@@ -25,5 +25,8 @@ test('no C compiler', (t) => {
   const { status, stdout, stderr } = build({ CC: 'no-such-compiler' })
   t.is(status, 1)
   t.is(stdout, '')
-  t.regex(stderr, /^Velostream is built with a C compiler and found none named no-such-compiler: install gcc .*\n$/)
+  t.regex(
+    stderr,
+    /^Velostream is built with a C compiler and found none named no-such-compiler: install gcc .*\n$/,
+  )
 })
