@@ -8,7 +8,7 @@ const error = (fields: Partial<VelostreamError>) =>
 test('the place is underlined and the hint stands behind the carets', (t) => {
   const text = 'SELECT symbl, COUNT(*) FROM trades GROUP BY symbl'
   t.is(
-    diagnose(error({ line: 1, column: 8, hint: 'did you mean symbol?' }), text),
+    diagnose(error({ line: 1, column: 8, endLine: 1, endColumn: 13, hint: 'did you mean symbol?' }), text),
     `error[UNKNOWN_NAME]: no column "symbl" in trades
   --> 1:8
   |
@@ -20,7 +20,7 @@ test('the place is underlined and the hint stands behind the carets', (t) => {
 test('lines of a file carry its name, and numbers align', (t) => {
   const text = `${'\n'.repeat(9)}\tSELECT '😀', "a b"\r\nFROM t`
   t.is(
-    diagnose(error({ line: 10, column: 14 }), text, 'q.sql'),
+    diagnose(error({ line: 10, column: 14, endLine: 10, endColumn: 19 }), text, 'q.sql'),
     `error[UNKNOWN_NAME]: no column "symbl" in trades
    --> q.sql:10:14
    |
@@ -29,8 +29,27 @@ test('lines of a file carry its name, and numbers align', (t) => {
   )
 })
 
+test('all errors of a text are shown', (t) => {
+  const place = { line: 1, column: 1, endLine: 1, endColumn: 2 }
+  const diagnostics = ['first', 'second'].map((message) => ({
+    code: 'ERR_VELO_TYPE' as const,
+    message,
+    ...place,
+  }))
+  t.deepEqual(diagnose(error({ diagnostics }), 'x').match(/^error.*/gm), [
+    'error[TYPE]: first',
+    'error[TYPE]: second',
+  ])
+})
+
+test('a place over several lines is underlined to the end of its first', (t) => {
+  t.true(
+    diagnose(error({ line: 1, column: 2, endLine: 2, endColumn: 3 }), 'abcd\nefgh').endsWith('\n  |  ^^^'),
+  )
+})
+
 test('a place at the end of the text has one caret', (t) => {
-  t.true(diagnose(error({ line: 1, column: 7 }), 'SELECT').endsWith('|       ^'))
+  t.true(diagnose(error({ line: 1, column: 7, endLine: 1, endColumn: 7 }), 'SELECT').endsWith('|       ^'))
 })
 
 test('an error without place is one line, and a hint', (t) => {

@@ -15,31 +15,36 @@ export function isOfTheText(code: string): boolean {
   return ofTheText.has(code)
 }
 
-/** @param source where the text came from, if from a file. */
-export function diagnose(error: VelostreamError, text: string, source?: string): string {
-  const title = `error[${error.code.replace(prefix, '')}]: ${error.message}`
-  const line = error.line === undefined ? undefined : text.split('\n')[error.line - 1]?.replace(/\r$/, '')
-  if (error.line === undefined || error.column === undefined || line === undefined) {
-    return error.hint === undefined ? title : `${title}\n  hint: ${error.hint}`
-  }
-  const number = String(error.line)
-  const gutter = ' '.repeat(number.length)
-  const place = `${source === undefined ? '' : `${source}:`}${error.line}:${error.column}`
-  // Columns count characters; a tab before the place is repeated so that the caret stands under it.
-  const before = [...line].slice(0, error.column - 1).join('')
-  const indent = before.replace(/[^\t]/gu, ' ')
-  const carets = '^'.repeat(tokenLength(line.slice(before.length)))
-  return [
-    title,
-    `${gutter} --> ${place}`,
-    `${gutter} |`,
-    `${number} | ${line}`,
-    `${gutter} | ${indent}${carets}${error.hint === undefined ? '' : ` ${error.hint}`}`,
-  ].join('\n')
+/** What one of the errors of a text, or an error without a text, says. */
+type Fault = Pick<VelostreamError, 'code' | 'message' | 'line' | 'column' | 'endLine' | 'endColumn'> & {
+  hint?: string | null
 }
 
-/** Characters of the word, number, quoted text or sign at the start of `rest`; at least 1. */
-function tokenLength(rest: string): number {
-  const token = /^(?:'[^']*'|"[^"]*"|`[^`]*`|[\p{L}\p{N}_]+|.)/u.exec(rest)?.[0] ?? ' '
-  return [...token].length
+/** All errors that `error` carries. @param source where the text came from, if from a file. */
+export function diagnose(error: VelostreamError, text: string, source?: string): string {
+  const faults: Fault[] = error.diagnostics?.length ? error.diagnostics : [error]
+  return faults.map((fault) => show(fault, text, source)).join('\n')
+}
+
+function show(fault: Fault, text: string, source: string | undefined): string {
+  const { line = 0, column = 0, hint } = fault
+  const title = `error[${fault.code.replace(prefix, '')}]: ${fault.message}`
+  const shown = text.split('\n')[line - 1]?.replace(/\r$/, '')
+  if (shown === undefined) return hint ? `${title}\n  hint: ${hint}` : title
+  const gutter = ' '.repeat(String(line).length)
+  // Columns count characters; a tab before the place is repeated so that the carets stand under it.
+  const characters = [...shown]
+  const indent = characters
+    .slice(0, column - 1)
+    .map((character) => (character === '\t' ? '\t' : ' '))
+    .join('')
+  const end = fault.endLine === line ? (fault.endColumn ?? column) : characters.length + 1
+  const carets = '^'.repeat(Math.max(1, end - column))
+  return [
+    title,
+    `${gutter} --> ${source === undefined ? '' : `${source}:`}${line}:${column}`,
+    `${gutter} |`,
+    `${line} | ${shown}`,
+    `${gutter} | ${indent}${carets}${hint ? ` ${hint}` : ''}`,
+  ].join('\n')
 }
