@@ -19,6 +19,15 @@ test('neighbouring commands stay together', (t) => {
   ])
 })
 
+test('a SELECT before rows are written answers at once', (t) => {
+  const script =
+    'SELECT 1; CREATE TABLE a (x INT); INSERT INTO a VALUES (1); SELECT 2; CREATE TABLE b (x INT)'
+  t.deepEqual(
+    kinds(script).map(([kind]) => kind),
+    ['rows', 'command', 'query', 'command'],
+  )
+})
+
 test('comments and empty statements are no statements', (t) => {
   t.deepEqual(kinds('-- nothing\n;; /* here */ ;'), [])
   t.deepEqual(kinds('-- first\n/* second */ select 1'), [['query', '-- first\n/* second */ select 1']])

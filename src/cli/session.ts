@@ -2,10 +2,10 @@
 
 import type { Writable } from 'node:stream'
 import { once } from 'node:events'
-import { open, type DeadLetter, type Query, type Row, type Velostream } from '../../index.js'
+import { open, type Change, type DeadLetter, type Query, type Row, type Velostream } from '../../index.js'
 import { UsageError, type RunOptions } from './arguments.js'
 import { Progress, summary, total } from './progress.js'
-import { renderer, type Format } from './render.js'
+import { renderer, type Format, type Renderer } from './render.js'
 import { splitStatements, type Statement } from './statements.js'
 
 /** Dead letters shown in full; the rest are counted. */
@@ -103,7 +103,14 @@ class Session {
   async #print(query: Query<Row>): Promise<void> {
     const printer = renderer(this.#format, query)
     await this.#write(printer.header())
-    for await (const batch of query.batches()) await this.#write(printer.lines(batch))
+    const changes = query.batches()
+    // Whatever writes rows has run: what is not a file has ended, and says so while the changes are read.
+    const ended = this.#db.end()
+    await Promise.all([ended, this.#copy(changes, printer)])
+  }
+
+  async #copy(changes: AsyncIterable<Change<Row>[]>, printer: Renderer): Promise<void> {
+    for await (const batch of changes) await this.#write(printer.lines(batch))
   }
 
   /** Waits while the reader of standard output is behind, and so makes the engine wait. */

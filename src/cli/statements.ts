@@ -7,29 +7,47 @@
 
 export interface Statement {
   sql: string
-  /** `command` changes definitions or rows, `rows` answers at once, `query` runs on. */
+  /** `command` changes definitions or rows, `rows` answers at once, `query` runs to the end of its inputs. */
   kind: 'command' | 'rows' | 'query'
 }
 
 /** What holds no semicolon that ends a statement: quoted text, names and comments, closed or not. */
 const opaque = /'[^']*(?:'|$)|"[^"]*(?:"|$)|`[^`]*(?:`|$)|--[^\n]*|\/\*/y
 
-/** Neighbouring commands stay together, so that all of them are checked before the first one runs. */
+interface Part {
+  from: number
+  to: number
+  kind: Statement['kind']
+  writes: boolean
+}
+
+/**
+ * Neighbouring commands stay together, so that all of them are checked before the first one runs. A SELECT
+ * that rows are written after cannot run to the end of its inputs: it answers at once, from what is there.
+ */
 export function splitStatements(text: string): Statement[] {
-  const parts: { from: number; to: number; kind: Statement['kind'] }[] = []
+  const parts: Part[] = []
   let from = 0
   for (const to of ends(text)) {
     const word = firstWord(text.slice(from, to))
-    const last = parts.at(-1)
-    const kind = kindOf(word)
-    if (word !== '' && kind === 'command' && last?.kind === 'command') last.to = to
-    else if (word !== '') parts.push({ from, to, kind })
+    if (word !== '') addPart(parts, { from, to, kind: kindOf(word), writes: writers.has(word) })
     from = to + 1
   }
-  return parts.map(({ from: start, to, kind }) => ({
+  const lastWrite = parts.findLastIndex(({ writes }) => writes)
+  return parts.map(({ from: start, to, kind }, index) => ({
     sql: blank(text.slice(0, start)) + text.slice(start, to),
-    kind,
+    kind: kind === 'query' && index < lastWrite ? 'rows' : kind,
   }))
+}
+
+function addPart(parts: Part[], part: Part): void {
+  const last = parts.at(-1)
+  if (part.kind === 'command' && last?.kind === 'command') {
+    last.to = part.to
+    last.writes ||= part.writes
+  } else {
+    parts.push(part)
+  }
 }
 
 /** The places of the semicolons between statements, and the end of the text. */
@@ -70,6 +88,8 @@ function firstWord(body: string): string {
   }
   return /^(?:\w+|.)/u.exec(rest)?.[0].toUpperCase() ?? ''
 }
+
+const writers = new Set(['INSERT', 'UPDATE', 'DELETE'])
 
 function kindOf(word: string): Statement['kind'] {
   if (['SELECT', 'WITH', 'VALUES', '('].includes(word)) return 'query'
