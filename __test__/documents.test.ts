@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process'
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import test from 'ava'
 import { examplesOf, type Example } from './support/examples.js'
@@ -13,20 +13,21 @@ test.after.always(() => rmSync(work, { recursive: true, force: true }))
 
 const cwd = join('docs', 'examples')
 const commandLine = resolve('dist', 'esm', 'src', 'cli', 'main.js')
-const node = (args: string[]) => execFileSync(process.execPath, args, { cwd, encoding: 'utf8' })
+const node = (args: string[]) => execFileSync(process.execPath, args, { cwd, encoding: 'utf8', timeout: 30_000 })
 
 function run({ language, code, line }: Example): string {
   const file = resolve(work, `example-${line}.${language === 'js' ? 'mjs' : language}`)
   if (language === 'sh') {
     // The command stands for itself: what the shell would find is the built command line.
     const script = code.replaceAll(/(^|\| )velostream /gm, `$1"${process.execPath}" "${commandLine}" `)
-    return execFileSync('sh', ['-c', script], { cwd, encoding: 'utf8' })
+    return execFileSync('sh', ['-c', script], { cwd, encoding: 'utf8', timeout: 30_000 })
   }
   writeFileSync(file, code)
   return language === 'js' ? node([file]) : node([commandLine, 'run', file])
 }
 
-for (const document of ['README.md', 'docs/sql.md', 'docs/api.md']) {
+const documents = readdirSync('docs').filter((name) => name.endsWith('.md'))
+for (const document of ['README.md', ...documents.map((name) => join('docs', name))]) {
   for (const example of examplesOf(document)) {
     test(`${document}:${example.line}`, (t) => t.is(run(example), example.output))
   }

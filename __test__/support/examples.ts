@@ -13,7 +13,7 @@ export interface Example {
   line: number
 }
 
-const block = /^```(js|sql|sh)\n(.*?)^```\n\n?(?:[^\n`]*:\n\n)?```text\n(.*?)^```$/gms
+const block = /^```(js|sql|sh)\n((?:(?!```).*\n)*)```\n\n?(?:[^\n`]*:\n\n)?```text\n((?:(?!```).*\n)*)```$/gm
 
 export function examplesOf(path: string): Example[] {
   const document = readFileSync(path, 'utf8')
