@@ -1,9 +1,11 @@
 //! Tests of the runtime through its public calls, each under 0 and 1 partitions.
 
 mod blocks;
+mod bytes;
 mod engine;
 mod files;
 mod harness;
+mod ingest;
 mod limits;
 mod processor;
 mod random;
