@@ -79,13 +79,14 @@ pub struct NativeParam {
 }
 
 impl NativeParam {
-    fn literal(&self) -> Result<(Literal, DataType), Error> {
+    fn literal(&self) -> napi::Result<(Literal, DataType)> {
         if let Some(number) = self.number {
             return Ok(number_literal(number));
         }
         if let Some(digits) = &self.bigint {
             let value = digits.parse().map_err(|_| {
-                Error::new(ErrorCode::Argument, format!("parameter {digits} is out of range of BIGINT"))
+                let message = format!("parameter {digits} is out of range of BIGINT");
+                to_js(Error::new(ErrorCode::Argument, message))
             })?;
             return Ok((Literal::BigInt(value), DataType::BigInt));
         }
@@ -122,7 +123,7 @@ fn number_literal(number: f64) -> (Literal, DataType) {
 pub fn params(given: Vec<NativeParam>) -> napi::Result<Params> {
     let named = given.first().is_some_and(|first| first.name.is_some());
     let values = given.into_iter().map(|param| {
-        let value = param.literal().map_err(to_js)?;
+        let value = param.literal()?;
         Ok((param.name.unwrap_or_default(), value))
     });
     if named {

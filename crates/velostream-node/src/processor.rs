@@ -6,7 +6,7 @@ use crate::held::Held;
 use napi::bindgen_prelude::BufferSlice;
 use napi_derive::napi;
 use std::sync::Arc;
-use velostream_runtime::{ChangeBatch, Error, Processor, Schema};
+use velostream_runtime::{ChangeBatch, Processor, Schema};
 
 /// A synchronous processor.
 #[napi]
@@ -31,10 +31,10 @@ impl NativeProcessor {
     fn changes(
         &mut self,
         out: &mut [u8],
-        call: impl FnOnce(&mut Processor, &[u8], &mut ChangeBatch) -> Result<(), Error>,
+        call: impl FnOnce(&mut Processor, &[u8], &mut ChangeBatch) -> napi::Result<()>,
     ) -> napi::Result<f64> {
         let processor = self.processor.as_mut().ok_or_else(|| closed("processor"))?;
-        call(processor, out, self.held.empty(&self.schema)).map_err(to_js)?;
+        call(processor, out, self.held.empty(&self.schema))?;
         Ok(self.held.close(out))
     }
 }
@@ -64,7 +64,9 @@ impl NativeProcessor {
         now_ms: f64,
     ) -> napi::Result<f64> {
         self.changes(&mut memory, |processor, memory, out| {
-            processor.process_rows(source as usize, &memory[..length as usize], now_ms as i64, out)
+            processor
+                .process_rows(source as usize, &memory[..length as usize], now_ms as i64, out)
+                .map_err(to_js)
         })
     }
 
@@ -78,7 +80,9 @@ impl NativeProcessor {
         now_ms: f64,
     ) -> napi::Result<f64> {
         self.changes(&mut memory, |processor, memory, out| {
-            processor.delete_rows(source as usize, &memory[..length as usize], now_ms as i64, out)
+            processor
+                .delete_rows(source as usize, &memory[..length as usize], now_ms as i64, out)
+                .map_err(to_js)
         })
     }
 
@@ -86,14 +90,14 @@ impl NativeProcessor {
     #[napi(catch_unwind)]
     pub fn advance_time(&mut self, millis: f64, mut memory: BufferSlice<'_>) -> napi::Result<f64> {
         self.changes(&mut memory, |processor, _, out| {
-            processor.advance_time((millis * 1e3).round() as i64, out)
+            processor.advance_time((millis * 1e3).round() as i64, out).map_err(to_js)
         })
     }
 
     /// Ends the input.
     #[napi(catch_unwind)]
     pub fn end(&mut self, mut memory: BufferSlice<'_>) -> napi::Result<f64> {
-        self.changes(&mut memory, |processor, _, out| processor.end(out))
+        self.changes(&mut memory, |processor, _, out| processor.end(out).map_err(to_js))
     }
 
     /// Writes the changes of the last call again.
