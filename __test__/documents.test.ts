@@ -13,7 +13,8 @@ test.after.always(() => rmSync(work, { recursive: true, force: true }))
 
 const cwd = join('docs', 'examples')
 const commandLine = resolve('dist', 'esm', 'src', 'cli', 'main.js')
-const node = (args: string[]) => execFileSync(process.execPath, args, { cwd, encoding: 'utf8', timeout: 30_000 })
+const node = (args: string[]) =>
+  execFileSync(process.execPath, args, { cwd, encoding: 'utf8', timeout: 30_000 })
 
 function run({ language, code, line }: Example): string {
   const file = resolve(work, `example-${line}.${language === 'js' ? 'mjs' : language}`)
