@@ -5,12 +5,11 @@ use crate::engine::info;
 use crate::error::{Error, Result};
 use crate::ingest::rows;
 use crate::kernel::{Kernel, KernelOptions};
-use crate::source::door::{Door, Refused};
+use crate::source::door::Door;
 use crate::source::file::compile_format;
 use std::sync::Arc;
-use velostream_engine::batch::{ChangeBatch, Op, Seq};
-use velostream_engine::column::Column;
-use velostream_engine::error::Rejects;
+use velostream_engine::batch::{Batch, ChangeBatch, Op, Seq};
+use velostream_engine::error::{Reject, Rejects};
 use velostream_engine::time::Watermark;
 use velostream_engine::value::TimestampFormat;
 use velostream_sql::diagnostic::ErrorCode;
@@ -32,6 +31,9 @@ pub struct Processor {
     begun: Option<(Mark, bool)>,
     ended: bool,
     rejects: Rejects,
+    /// Rows as decoded, and as admitted; reused.
+    raw: ChangeBatch,
+    batch: Batch,
 }
 
 impl Processor {
@@ -50,6 +52,8 @@ impl Processor {
             begun: None,
             ended: false,
             rejects: Rejects::default(),
+            raw: ChangeBatch::default(),
+            batch: Batch::default(),
         })
     }
 
@@ -111,12 +115,16 @@ impl Processor {
         let (Some(info), Some(door)) = (self.sources.get(source), &self.door) else {
             return Err(Error::new(ErrorCode::Argument, "the processor has no such source"));
         };
-        let mut columns = door.empty().columns;
+        if self.raw.columns.is_empty() {
+            self.raw = door.empty();
+            self.batch.changes = door.empty();
+        }
+        self.raw.clear();
         let keys = (op == Op::Delete).then_some(info.schema.primary_key.as_slice());
         let format = self.timestamp_format.as_ref();
-        rows::decode(block, &info.schema.fields, format, keys, &mut columns)
+        rows::decode(block, &info.schema.fields, format, keys, &mut self.raw.columns)
             .map_err(|error| Error { relation: Some(info.name.clone()), ..error })?;
-        self.apply(columns, op, now_ms, out)
+        self.apply(op, now_ms, out)
     }
 
     fn open(&self) -> Result<()> {
@@ -124,10 +132,10 @@ impl Processor {
     }
 
     /// Applies decoded rows, or nothing of them.
-    fn apply(&mut self, columns: Vec<Column>, op: Op, now_ms: i64, out: &mut ChangeBatch) -> Result<()> {
+    fn apply(&mut self, op: Op, now_ms: i64, out: &mut ChangeBatch) -> Result<()> {
         let before = out.len();
         let mark = self.savepoint();
-        match self.try_apply(columns, op, now_ms, out) {
+        match self.try_apply(op, now_ms, out) {
             Ok(()) => {
                 self.kernel.commit();
                 self.door.iter_mut().for_each(Door::commit);
@@ -152,23 +160,24 @@ impl Processor {
         self.next = next;
     }
 
-    fn try_apply(&mut self, columns: Vec<Column>, op: Op, now_ms: i64, out: &mut ChangeBatch) -> Result<()> {
+    fn try_apply(&mut self, op: Op, now_ms: i64, out: &mut ChangeBatch) -> Result<()> {
         let Some(door) = &mut self.door else { return Ok(()) };
-        let name = Arc::clone(&door.relation.name);
-        let (envelope, refused) = door.admit(columns, op, &mut self.next, now_ms);
-        if let Some(Refused { row, error, .. }) = refused.into_iter().next() {
-            return Err(Error::from(error).at_record(&name, row));
+        let at = |reject: &Reject, index: u32, door: &Door| {
+            Err(Error::from(reject.error.clone()).at_record(&door.relation.name, index))
+        };
+        self.rejects.clear();
+        let first = self.next;
+        let refused = &mut self.rejects.failed;
+        door.admit_into(&mut self.raw, op, &mut self.next, now_ms, &mut self.batch, refused);
+        if let Some(reject) = refused.first() {
+            return at(reject, reject.row, door);
         }
-        let Some(envelope) = envelope else { return Ok(()) };
-        self.rejects.failed.clear();
-        self.rejects.late.clear();
-        self.kernel.process(&envelope.batch, out, &mut self.rejects)?;
+        self.kernel.process(&self.batch, out, &mut self.rejects)?;
         match self.rejects.failed.first() {
             None => Ok(()),
             Some(reject) => {
-                let first = envelope.first_seq.unwrap_or_default();
-                let index = envelope.batch.changes.seqs[reject.row as usize].0 - first.0;
-                Err(Error::from(reject.error.clone()).at_record(&name, index as u32))
+                let index = self.batch.changes.seqs[reject.row as usize].0 - first.0;
+                at(reject, index as u32, door)
             }
         }
     }

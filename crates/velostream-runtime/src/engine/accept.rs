@@ -161,7 +161,6 @@ impl Engine {
     /// Notes that a source table has grown or shrunk.
     pub(super) fn count_table(&mut self, held: usize, holds: usize) {
         let (held, holds) = (held as u64, holds as u64);
-        self.table_bytes = self.table_bytes + holds - held;
         if holds >= held {
             self.shared.state_bytes.fetch_add(holds - held, Ordering::Relaxed);
         } else {

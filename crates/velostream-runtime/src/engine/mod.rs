@@ -39,8 +39,6 @@ pub struct Engine {
     jobs: BTreeMap<Ticket, Job>,
     next_ticket: u64,
     next_seq: u64,
-    /// Bytes of the source tables' rows.
-    table_bytes: u64,
     /// The clock's last reading, milliseconds since the epoch.
     now_ms: i64,
     closed: bool,
@@ -77,7 +75,6 @@ impl Engine {
             jobs: BTreeMap::new(),
             next_ticket: 1,
             next_seq: 1,
-            table_bytes: 0,
             now_ms: 0,
             closed: false,
         })

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Instant;
 use velostream_engine::batch::{Batch, ChangeBatch, Op, Seq};
 use velostream_engine::column::Column;
-use velostream_engine::error::RecordError;
+use velostream_engine::error::{RecordError, Reject};
 use velostream_engine::source::{SourceGate, SourceSpec};
 use velostream_engine::time::{TimeRuns, Watermark};
 use velostream_sql::catalog::Relation;
@@ -92,30 +92,50 @@ impl Door {
         next: &mut Seq,
         now_ms: i64,
     ) -> (Option<Envelope>, Vec<Refused>) {
-        let mut raw = raw_rows(columns, op, now_ms);
-        let first = *next;
+        let mut raw = ChangeBatch { columns, ..ChangeBatch::default() };
         let mut batch = Batch { changes: self.empty(), ..Batch::default() };
         let mut rejects = Vec::new();
-        self.gate.admit(&mut raw, next, &mut batch, &mut rejects);
-        let offset = self.offset;
+        let (first, offset) = (*next, self.offset);
+        self.admit_into(&mut raw, op, next, now_ms, &mut batch, &mut rejects);
         let refused = rejects.into_iter().map(|reject| Refused {
             offset: offset + u64::from(reject.row),
             record: single(&raw.columns, reject.row as usize),
-            row: reject.row,
             error: reject.error,
         });
         let refused = refused.collect();
         if next.0 == first.0 {
             return (None, refused);
         }
+        let accepted = Instant::now();
+        (Some(Envelope { batch, offset, first_seq: Some(first), at_ms: now_ms, accepted }), refused)
+    }
+
+    /// The same over buffers that the caller reuses: of `raw` the columns are given, and it keeps its rows only
+    /// if some are refused; `batch` has the relation's columns.
+    pub fn admit_into(
+        &mut self,
+        raw: &mut ChangeBatch,
+        op: Op,
+        next: &mut Seq,
+        now_ms: i64,
+        batch: &mut Batch,
+        rejects: &mut Vec<Reject>,
+    ) {
+        let count = raw.columns.first().map_or(0, Column::len);
+        raw.ops.clear();
+        raw.ops.resize(count, op);
+        raw.seqs.clear();
+        raw.seqs.resize(count, Seq(0));
+        raw.event_times.clear();
+        raw.event_times.resize(count, now_ms.saturating_mul(1000));
+        let first = *next;
+        self.gate.admit(raw, next, batch, rejects);
         self.offset += next.0 - first.0;
         if let Some(table) = &mut self.table {
             let mut changes = table.empty();
             table.apply(&batch.changes, &mut changes);
             batch.changes = changes;
         }
-        let accepted = Instant::now();
-        (Some(Envelope { batch, offset, first_seq: Some(first), at_ms: now_ms, accepted }), refused)
     }
 
     /// The first of these new rows that the declaration forbids; they move nothing.
@@ -185,25 +205,12 @@ impl Door {
 
 /// A row that did not pass the gate.
 pub struct Refused {
-    /// Its place in the rows given.
-    pub row: u32,
     /// The number within the relation that it would have got.
     pub offset: u64,
     /// Its content: one row.
     pub record: ChangeBatch,
     /// Why.
     pub error: RecordError,
-}
-
-/// Rows as the gate takes them, with the time of their arrival.
-pub fn raw_rows(columns: Vec<Column>, op: Op, now_ms: i64) -> ChangeBatch {
-    let count = columns.first().map_or(0, Column::len);
-    ChangeBatch {
-        columns,
-        ops: vec![op; count],
-        seqs: vec![Seq(0); count],
-        event_times: vec![now_ms.saturating_mul(1000); count],
-    }
 }
 
 /// A batch of one row.
