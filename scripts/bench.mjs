@@ -1,8 +1,7 @@
-// Runs the benchmarks over an addon of the release profile; with --tiny over whatever is built, as a test.
+// Runs the benchmarks over an addon of the release profile; with --tiny over that of the tests.
 
-import { existsSync } from 'node:fs'
 import { join } from 'node:path'
-import { root, run } from './tools.mjs'
+import { run } from './tools.mjs'
 
 const args = process.argv.slice(2)
 const profile = args.includes('--tiny') ? 'fast' : 'release'
