@@ -7,5 +7,4 @@ const args = process.argv.slice(2)
 const profile = args.includes('--tiny') ? 'fast' : 'release'
 const register = ['--import', '@oxc-node/core/register']
 run(process.execPath, [join('scripts', 'build.mjs'), '--profile', profile])
-if (existsSync(join(root, 'benches', 'main.ts')))
-  run(process.execPath, [...register, join('benches', 'main.ts'), ...args])
+run(process.execPath, [...register, join('benches', 'main.ts'), ...args])
