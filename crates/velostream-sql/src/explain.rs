@@ -230,7 +230,8 @@ fn counted(count: i64, unit: &str) -> String {
 }
 
 /// Microseconds in the largest unit that divides them.
-fn duration(micros: i64) -> String {
+#[must_use]
+pub fn duration(micros: i64) -> String {
     let units: [(i64, &str); 4] =
         [(86_400_000_000, "day"), (3_600_000_000, "hour"), (60_000_000, "minute"), (1_000_000, "second")];
     match units.iter().find(|(size, _)| micros % size == 0 && micros != 0) {

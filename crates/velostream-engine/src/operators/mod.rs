@@ -21,6 +21,9 @@ pub struct Context<'a> {
     /// operator leaves a failing row out of its output and state; if an operator with state stands
     /// upstream, the processor rolls the batch back and runs it again record by record.
     pub failures: &'a mut Vec<(Seq, RecordError)>,
+    /// Whether the input's rows come in the step of the record that caused them, so that a failing row takes
+    /// its whole step with it. Rows that time made final stand each for itself.
+    pub on_record: bool,
     /// Records left out because they came too late, and by how many microseconds.
     pub late: &'a mut Vec<(Seq, i64)>,
 }

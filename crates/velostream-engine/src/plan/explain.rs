@@ -2,7 +2,7 @@
 
 use super::{Input, PhysicalPlan};
 use crate::operators::aggregate::AggregateSpec;
-use velostream_sql::explain::{aggregate_name, expression};
+use velostream_sql::explain::{aggregate_name, duration, expression};
 use velostream_sql::plan::{Expr, LogicalPlan};
 use velostream_sql::types::Schema;
 
@@ -39,7 +39,8 @@ pub(super) fn aggregate_line(spec: &AggregateSpec, input: &Schema, output: &Sche
         text += &format!(" by {}", keys.join(", "));
     }
     if let Some(window) = &spec.window {
-        text += &format!(", tumbling windows of {} us, grace {} us", window.size, window.grace);
+        let (size, grace) = (duration(window.size), duration(window.grace));
+        text += &format!(", tumbling windows of {size}, grace {grace}");
         if let Some(time) = &window.time {
             text += &format!(" on {}", expression(time, input));
         }

@@ -135,7 +135,7 @@ impl Nodes {
                 output.clear();
             }
             let failures = if node.on_record { &mut report.failures } else { &mut report.final_failures };
-            let mut context = Context { time, failures, late: &mut report.late };
+            let mut context = Context { time, failures, on_record: node.on_record, late: &mut report.late };
             node.operator.process(input, output, &mut context)?;
         }
         Ok(())

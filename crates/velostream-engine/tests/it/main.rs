@@ -5,3 +5,4 @@ mod expr;
 mod functions;
 mod processor;
 mod source;
+mod state;

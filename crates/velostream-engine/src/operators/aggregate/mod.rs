@@ -115,7 +115,7 @@ impl Aggregate {
         Ok(Self { spec, evaluation, state, scratch, errors: RowErrors::new() })
     }
 
-    /// Evaluates and fills `rows`: all whose step has no failing row.
+    /// Evaluates and fills `rows`: all that do not fail, and whose step does not.
     fn evaluate(&mut self, input: &ChangeBatch, ctx: &mut Context<'_>) {
         let rows = &mut self.scratch.rows;
         rows.clear();
@@ -128,7 +128,9 @@ impl Aggregate {
         if !self.errors.is_empty() {
             let failing = |row: &u32| {
                 let seq = input.seqs[*row as usize];
-                self.errors.iter().any(|&(failed, _)| input.seqs[failed as usize] == seq)
+                let fails =
+                    |failed: u32| failed == *row || (ctx.on_record && input.seqs[failed as usize] == seq);
+                self.errors.iter().any(|&(failed, _)| fails(failed))
             };
             rows.retain(|row| !failing(row));
             ctx.failures.extend(self.errors.drain(..).map(|(row, error)| (input.seqs[row as usize], error)));

@@ -57,7 +57,7 @@ impl Tumbling {
         };
         let mask = times.and_then(|column| column.validity.mask());
         let (mut start, mut end) = *last;
-        let mut failed = false;
+        let mut failed = Vec::new();
         for &row in rows.iter() {
             let time = values[row as usize];
             let valid = mask.is_none_or(|mask| mask[row as usize] != 0);
@@ -65,7 +65,7 @@ impl Tumbling {
                 match self.window_of(time).filter(|_| valid) {
                     Some(window) => (start, end) = window,
                     None => {
-                        failed = true;
+                        failed.push(row);
                         let problem = if valid { "out of range" } else { "NULL" };
                         let error = RecordError::new(format!("the window's time is {problem}"));
                         ctx.failures.push((input.seqs[row as usize], error));
@@ -75,29 +75,26 @@ impl Tumbling {
             starts.push(start);
         }
         *last = (start, end);
-        if failed {
-            take_failing_steps(input, rows, starts, ctx);
+        if !failed.is_empty() {
+            take_out(&failed, input, rows, starts, ctx.on_record);
         }
     }
 }
 
-/// Takes out the rows of every step that has failed.
-fn take_failing_steps(
+/// Takes out the rows that failed, with their steps where those are records'.
+fn take_out(
+    failed: &[u32],
     input: &ChangeBatch,
     rows: &mut Vec<u32>,
     starts: &mut Vec<i64>,
-    ctx: &mut Context<'_>,
+    on_record: bool,
 ) {
     let fails = |row: u32| {
         let seq = input.seqs[row as usize];
-        ctx.failures.iter().any(|&(failed, _)| failed == seq)
+        failed.iter().any(|&other| other == row || (on_record && input.seqs[other as usize] == seq))
     };
-    let kept: Vec<(u32, i64)> = rows
-        .iter()
-        .zip(starts.iter())
-        .map(|(&row, &start)| (row, start))
-        .filter(|&(row, _)| !fails(row))
-        .collect();
+    let pairs = rows.iter().copied().zip(starts.iter().copied());
+    let kept: Vec<(u32, i64)> = pairs.filter(|&(row, _)| !fails(row)).collect();
     (*rows, *starts) = kept.into_iter().unzip();
 }
 

@@ -282,3 +282,32 @@ fn rollback_leaves_no_trace() {
     run.feed(&[tick("A", 2, 1), tick("A", 10, 1)]);
     assert_eq!(run.log, ["6 + A 0 2"]);
 }
+
+#[test]
+fn a_final_row_that_fails_leaves_the_others_of_its_step() {
+    let inner = "CREATE STREAM w AS SELECT symbol, SUM(n) AS n FROM ticks WINDOW TUMBLING (SIZE 10 SECONDS)
+         GROUP BY symbol EMIT FINAL";
+    let query = query(&format!("{TICKS}; {inner}"), "SELECT SUM(10 / n) AS s, COUNT(*) AS c FROM w");
+    let records = [tick("A", 0, 2), tick("B", 1, 0), tick("C", 2, 5), tick("A", 10, 1)];
+    let mut run = Run::new(&query);
+    run.feed(&records);
+    assert_eq!(run.log, ["4 + 7 2"]);
+    assert_eq!(run.processor.take_row_errors().len(), 1);
+}
+
+#[test]
+fn the_plan_says_what_it_does() {
+    let query = query(
+        TICKS,
+        "SELECT symbol, window_start, COUNT(*) AS n FROM ticks
+         WINDOW TUMBLING (SIZE 10 SECONDS, GRACE PERIOD 5 SECONDS) WHERE n > 1 GROUP BY symbol EMIT FINAL",
+    );
+    let aggregate = query.plan.explain().into_iter().find(|line| line.contains("Aggregate")).unwrap();
+    assert_eq!(
+        aggregate.trim(),
+        "Aggregate by symbol, tumbling windows of 10 seconds, grace 5 seconds: COUNT(*) AS count; \
+         final when the watermark passes the window's end and grace; rows only come"
+    );
+    assert!(!query.plan.is_journaled() && !query.plan.is_updating() && query.plan.uses_time());
+    assert_eq!(query.plan.sources()[0].needed, [true, false, true]);
+}
