@@ -1,6 +1,6 @@
 /** The synchronous way: a record in, its changes out, in one call. */
 
-import type { NativeProcessor, NativeRelation } from '#native'
+import { process as processNative, type NativeProcessor, type NativeRelation } from '#native'
 import { VelostreamError, badArgument, closedError, fromNative } from './errors.js'
 import { createDecoder, type Decoder, type DecoderOptions } from './marshal/decoder.js'
 import { createEncoder, type Encoder } from './marshal/encoder.js'
@@ -22,6 +22,7 @@ export class QueryProcessor<T = Row> implements Disposable {
   readonly primaryKey: string[]
   readonly updating: boolean
   readonly #native: NativeProcessor
+  readonly #id: number
   readonly #clock: () => number
   readonly #decoder: Decoder
   readonly #sources = new Map<string, Source>()
@@ -33,6 +34,7 @@ export class QueryProcessor<T = Row> implements Disposable {
   /** Made by `Velostream.processor`. */
   constructor(native: NativeProcessor, clock: () => number, options: DecoderOptions) {
     this.#native = native
+    this.#id = native.id
     this.#clock = clock
     const { columns, primaryKey, updating } = native.result()
     this.columns = columns
@@ -60,7 +62,7 @@ export class QueryProcessor<T = Row> implements Disposable {
     const block = this.#freeBlock()
     try {
       const length = source.encoder.encodeOne(row, block)
-      const changed = this.#native.process(source.position, block.u8, length, this.#clock())
+      const changed = processNative(this.#id, source.position, block.u8, length, this.#clock())
       return changed === 0 ? [] : this.#changes(changed, block)
     } catch (error) {
       throw this.#converted(error)
@@ -84,7 +86,8 @@ export class QueryProcessor<T = Row> implements Disposable {
     block.busy = true
     try {
       const length = source.encoder.encodeAll(all, block)
-      return this.#changes(this.#native.process(source.position, block.u8, length, this.#clock()), block)
+      const changed = processNative(this.#id, source.position, block.u8, length, this.#clock())
+      return this.#changes(changed, block)
     } catch (error) {
       throw this.#converted(error)
     } finally {
