@@ -154,6 +154,9 @@ impl Column {
 
     /// Appends rows `from..to` of `other`, a column of the same physical type.
     pub fn extend_range(&mut self, other: &Self, from: usize, to: usize) {
+        if to == from + 1 {
+            return self.push_from(other, from);
+        }
         let rows = self.len();
         match (&mut self.values, &other.values) {
             (Values::Bool(out), Values::Bool(v)) => out.extend_from_slice(&v[from..to]),
@@ -170,6 +173,9 @@ impl Column {
 
     /// Appends the rows of `other`, a column of the same physical type, that `rows` selects, in its order.
     pub fn extend_selected(&mut self, other: &Self, rows: &[u32]) {
+        if let &[row] = rows {
+            return self.push_from(other, row as usize);
+        }
         let before = self.len();
         macro_rules! gather {
             ($out:expr, $v:expr) => {
