@@ -229,6 +229,9 @@ impl Builder {
         };
         let shows_every_change = items.is_none_or(|items| keeps_changes(items, below));
         let built = self.input_of(below, before || predicate.is_some() || !shows_every_change, is_final)?;
+        if predicate.is_none() && items.is_some_and(|items| is_identity(items, below.schema())) {
+            return Ok(built);
+        }
         for exprs in [predicate.map(std::slice::from_ref), items.map(Vec::as_slice)].into_iter().flatten() {
             if !Program::compile(exprs)?.is_infallible() {
                 self.note_fallible(&built);
@@ -334,6 +337,12 @@ fn keeps_changes(items: &[Expr], input: &LogicalPlan) -> bool {
         _ => input.schema().primary_key.clone(),
     };
     (0..kept.len()).all(|position| kept[position] || fixed.contains(&position))
+}
+
+/// Whether the items are all columns of the input as they stand, so that only names change.
+fn is_identity(items: &[Expr], input: &Schema) -> bool {
+    let stands = |(position, item): (usize, &Expr)| matches!(item.kind, ExprKind::Column(column) if column == position);
+    items.len() == input.fields.len() && items.iter().enumerate().all(stands)
 }
 
 /// Marks the sources' columns that are needed to compute the `needed` columns of `plan`.

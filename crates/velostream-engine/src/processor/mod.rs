@@ -345,7 +345,9 @@ fn row_of(seqs: &[Seq], seq: Seq) -> Option<u32> {
 impl Report {
     /// Passes on what happened: each failing or late record once, in order of its row.
     fn settle(&mut self, seqs: &[Seq], rejects: &mut Rejects, row_errors: &mut Vec<RecordError>) {
-        row_errors.extend(self.final_failures.drain(..).map(|(_, error)| error));
+        if !self.final_failures.is_empty() {
+            row_errors.extend(self.final_failures.drain(..).map(|(_, error)| error));
+        }
         if !self.failures.is_empty() {
             self.failures.sort_by_key(|&(seq, _)| seq);
             self.failures.dedup_by_key(|failure| failure.0);
