@@ -140,6 +140,20 @@ test('closing settles a pending read, and `await using` closes', async (t) => {
   t.is(db.metrics().queries.length, 0)
 })
 
+test('a query closed inside its loop gives no more', async (t) => {
+  const db = await opened(t)
+  await db.exec('CREATE STREAM s (k INT)')
+  const query = db.query<{ k: number }>('SELECT k FROM s')
+  await db.insert('s', [{ k: 1 }, { k: 2 }, { k: 3 }])
+  await db.flush()
+  const seen: number[] = []
+  for await (const { row } of query) {
+    seen.push(row.k)
+    if (row.k === 2) await query.close()
+  }
+  t.deepEqual(seen, [1, 2])
+})
+
 test('several pending reads are answered in order', async (t) => {
   const db = await opened(t)
   await db.exec('CREATE STREAM s (k INT)')

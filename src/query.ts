@@ -252,7 +252,8 @@ export class Query<T = Row>
         batch = next.value
         position = 0
       }
-      if (this.#state === 'ended' && this.#engine.closed) return { done: true, value: undefined }
+      // Closed while the batch was being read.
+      if (this.#state === 'ended') return { done: true, value: undefined }
       const value = batch[position] as C
       position += 1
       return { done: false, value }
