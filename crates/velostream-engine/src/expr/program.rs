@@ -177,6 +177,7 @@ impl Program {
 
     /// Output `index` of the last evaluation, which had this `input`; one value per row.
     #[must_use]
+    #[inline]
     pub fn output<'a>(&'a self, index: usize, input: &'a ChangeBatch) -> &'a Column {
         match self.outputs[index] {
             Slot::Column(position) => &input.columns[position],

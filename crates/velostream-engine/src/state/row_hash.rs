@@ -30,11 +30,12 @@ pub fn hash_rows<'a>(
 }
 
 fn hash_column(state: &FixedState, column: &Column, rows: &[u32], hashes: &mut [u64]) {
+    let rows = &rows[..hashes.len()];
     macro_rules! mix {
         ($v:ident, |$row:ident, $hasher:ident| $write:expr) => {{
             let _ = &$v;
-            for (hash, &$row) in hashes.iter_mut().zip(rows) {
-                let $row = $row as usize;
+            for (index, hash) in hashes.iter_mut().enumerate() {
+                let $row = rows[index] as usize;
                 let mut $hasher = state.build_hasher();
                 $hasher.write_u64(*hash);
                 if column.validity.is_valid($row) {

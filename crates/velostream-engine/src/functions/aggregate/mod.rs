@@ -34,12 +34,13 @@ impl CallRows<'_> {
     /// Calls `f` with row and group of each row that counts.
     #[inline]
     pub fn each(&self, mut f: impl FnMut(usize, usize)) {
-        let pairs = self.rows.iter().zip(self.groups);
+        let groups = &self.groups[..self.rows.len()];
+        let pairs = self.rows.iter().enumerate().map(|(index, &row)| (row as usize, groups[index] as usize));
         match self.mask {
-            None => pairs.for_each(|(&row, &group)| f(row as usize, group as usize)),
-            Some(mask) => pairs.for_each(|(&row, &group)| {
-                if mask[row as usize] != 0 {
-                    f(row as usize, group as usize);
+            None => pairs.for_each(|(row, group)| f(row, group)),
+            Some(mask) => pairs.for_each(|(row, group)| {
+                if mask[row] != 0 {
+                    f(row, group);
                 }
             }),
         }
@@ -48,12 +49,11 @@ impl CallRows<'_> {
     /// Calls `f` with row, group and whether the row counts, for every row.
     #[inline]
     pub fn each_marked(&self, mut f: impl FnMut(usize, usize, bool)) {
-        let pairs = self.rows.iter().zip(self.groups);
+        let groups = &self.groups[..self.rows.len()];
+        let pairs = self.rows.iter().enumerate().map(|(index, &row)| (row as usize, groups[index] as usize));
         match self.mask {
-            None => pairs.for_each(|(&row, &group)| f(row as usize, group as usize, true)),
-            Some(mask) => {
-                pairs.for_each(|(&row, &group)| f(row as usize, group as usize, mask[row as usize] != 0));
-            }
+            None => pairs.for_each(|(row, group)| f(row, group, true)),
+            Some(mask) => pairs.for_each(|(row, group)| f(row, group, mask[row] != 0)),
         }
     }
 }

@@ -88,6 +88,7 @@ pub(super) struct Given<'a> {
 
 impl<'a> Given<'a> {
     /// Key column `index`.
+    #[inline]
     pub(super) fn key_column(&self, index: usize) -> &'a Column {
         debug_assert!(index < self.evaluation.keys);
         self.evaluation.program.output(index, self.input)
@@ -99,6 +100,7 @@ impl<'a> Given<'a> {
     }
 
     /// What call `index` is given of some rows.
+    #[inline]
     pub(super) fn call(&self, index: usize, rows: &'a [u32], groups: &'a [GroupId]) -> CallRows<'a> {
         let call = &self.evaluation.calls[index];
         CallRows {
