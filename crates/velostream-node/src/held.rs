@@ -9,6 +9,8 @@ use velostream_runtime::{ChangeBatch, Schema};
 pub struct Held {
     changes: ChangeBatch,
     block: Vec<u8>,
+    /// The block's texts while it is made.
+    heap: Vec<u8>,
     /// Whose columns `changes` has.
     schema: Option<Arc<Schema>>,
 }
@@ -31,7 +33,7 @@ impl Held {
     /// Makes a block of the batch that `empty` gave, and writes it as `write` does.
     pub fn close(&mut self, out: &mut [u8]) -> f64 {
         if !self.changes.is_empty() {
-            encode(&self.changes, 0, self.changes.len(), &mut self.block);
+            encode(&self.changes, 0, self.changes.len(), &mut self.block, &mut self.heap);
         }
         self.write(out)
     }
@@ -55,7 +57,7 @@ impl Held {
 pub fn block_of(rows: &ChangeBatch) -> Vec<u8> {
     let mut block = Vec::new();
     if !rows.is_empty() {
-        encode(rows, 0, rows.len(), &mut block);
+        encode(rows, 0, rows.len(), &mut block, &mut Vec::new());
     }
     block
 }

@@ -5,6 +5,7 @@ mod ask;
 mod calls;
 mod describe;
 mod pipelines;
+mod settings;
 mod statements;
 
 use crate::api::{EngineOptions, Ticket, Waker};

@@ -55,10 +55,7 @@ impl Engine {
             Statement::Delete { target, predicate } => self.change(&target, None, predicate.as_ref(), now_ms),
             Statement::Drop { target } => self.drop_relation(target.id),
             Statement::Terminate { query } => self.terminate(&query),
-            Statement::Set { key, .. } => {
-                Err(Error::new(ErrorCode::UnknownName, format!("no setting \"{key}\""))
-                    .with_hint("options of the engine are given to open()"))
-            }
+            Statement::Set { key, value } => self.set(&key, &value),
             Statement::Nothing => Ok(()),
             Statement::Query(_) | Statement::Show(_) | Statement::Describe(_) | Statement::Explain { .. } => {
                 unreachable!("exec has refused statements that give rows")

@@ -29,22 +29,23 @@ fn pad(out: &mut Vec<u8>) {
     out.resize(out.len().next_multiple_of(8), 0);
 }
 
-/// Appends rows `from..to` of `changes` as a block; `out` is empty and reused by the caller.
-pub fn encode(changes: &ChangeBatch, from: usize, to: usize, out: &mut Vec<u8>) {
+/// Appends rows `from..to` of `changes` as a block; `out` is empty, and like `heap`, which is scratch, reused by
+/// the caller.
+pub fn encode(changes: &ChangeBatch, from: usize, to: usize, out: &mut Vec<u8>, heap: &mut Vec<u8>) {
     let rows = to - from;
-    let mut heap = Vec::new();
+    heap.clear();
     out.extend_from_slice(&[0; 16]);
     out.extend(changes.ops[from..to].iter().map(|&op| op as u8));
     pad(out);
     for column in &changes.columns {
-        encode_column(column, from, to, out, &mut heap);
+        encode_column(column, from, to, out, heap);
     }
     let heap_offset = out.len() as u32;
     let flags = if heap.is_ascii() { HEAP_IS_ASCII } else { 0 };
     for (index, field) in [rows as u32, heap_offset, heap.len() as u32, flags].into_iter().enumerate() {
         out[index * 4..index * 4 + 4].copy_from_slice(&field.to_le_bytes());
     }
-    out.extend_from_slice(&heap);
+    out.extend_from_slice(heap);
 }
 
 fn encode_column(column: &Column, from: usize, to: usize, out: &mut Vec<u8>, heap: &mut Vec<u8>) {

@@ -161,7 +161,7 @@ fn changes_leave_in_their_layout() {
         let mut out = ChangeBatch::default();
         assert_eq!(t.engine.pull(query, 10, &mut out).expect("running"), Pull::Rows);
         let mut bytes = Vec::new();
-        encode(&out, 0, out.len(), &mut bytes);
+        encode(&out, 0, out.len(), &mut bytes, &mut Vec::new());
         let word = |at: usize| u32::from_le_bytes(bytes[at..at + 4].try_into().expect("four bytes"));
         assert_eq!((word(0), word(8), word(12)), (2, 7, 0));
         assert_eq!(&bytes[16..24], [0; 8]);

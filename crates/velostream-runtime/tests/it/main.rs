@@ -9,4 +9,5 @@ mod ingest;
 mod limits;
 mod processor;
 mod random;
+mod settings;
 mod snapshots;
