@@ -386,21 +386,22 @@ fn epoch_micros(number: &NumberToken<'_>) -> Option<i64> {
     (micros.abs() < 9_223_372_036_854_775_808.0).then_some(micros as i64)
 }
 
-/// Where reading goes on behind a broken record that begins at `start`: behind the line end; in an array
-/// behind a line end that an object follows, or at the comma of `},{`. `None` while more bytes may tell.
+/// Where reading goes on behind a broken record that begins at `start`: at an object that follows a brace,
+/// in an array with a comma between; behind the line end, in an array only if an object follows. `None` while
+/// more bytes may tell, so that the answer is the same wherever chunks end.
 fn resume(bytes: &[u8], start: usize, in_array: bool) -> Option<usize> {
-    if !in_array {
-        return memchr::memchr(b'\n', &bytes[start..]).map(|offset| start + offset + 1);
-    }
     let follows = |from: usize| {
         let space = bytes[from..].iter().take_while(|byte| byte.is_ascii_whitespace()).count();
         (from + space, bytes.get(from + space).copied())
     };
     memchr::memchr2_iter(b'\n', b'}', &bytes[start..]).find_map(|offset| {
-        let (next, byte) = follows(start + offset + 1);
-        match (bytes[start + offset], byte) {
+        let behind = start + offset + 1;
+        let (next, byte) = follows(behind);
+        match (bytes[behind - 1], byte) {
+            (b'\n', _) if !in_array => Some(behind),
             (b'\n', Some(b'{')) => Some(next),
-            (b'}', Some(b',')) if follows(next + 1).1 == Some(b'{') => Some(next),
+            (b'}', Some(b'{')) if !in_array => Some(next),
+            (b'}', Some(b',')) if in_array && follows(next + 1).1 == Some(b'{') => Some(next),
             _ => None,
         }
     })

@@ -135,6 +135,28 @@ fn records_around_a_bad_one_are_read() {
     around(b"{\"other\":\"\xc3\"}", "invalid UTF-8");
 }
 
+/// Messages as a Kafka client hands them over have no line ends: a bad one must not hold up those behind it.
+#[test]
+fn concatenated_objects_go_on_behind_a_bad_record() {
+    json(
+        two(),
+        r#"{"a":1}{"a":x}{"a":3} {"a":{]}} {"a":4}"#,
+        &[
+            "BigInt(1) Null",
+            "BigInt(3) Null",
+            "BigInt(4) Null",
+            "bad 7 malformed JSON: expected a value at byte 5 of the record: {\"a\":x}",
+            "bad 22 malformed JSON: expected a member name in quotes at byte 6 of the record: {\"a\":{]}}",
+        ],
+    );
+    let mut decoder = JsonDecoder::new(two());
+    let mut out = velostream_runtime::ingest::Decoded::new(&two().fields);
+    for message in [r#"{"a":x}"#, r#"{"a":1}"#, r#"{"a":2}"#] {
+        decoder.push(message.as_bytes(), false, &mut out);
+    }
+    assert_eq!((out.rows, out.bad.len()), (2, 1));
+}
+
 #[test]
 fn arrays_go_on_behind_a_bad_record() {
     json(
