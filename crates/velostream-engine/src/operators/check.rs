@@ -7,7 +7,7 @@ use crate::batch::ChangeBatch;
 use crate::column::Values;
 use crate::error::{RecordError, Result};
 use crate::expr::{Program, RowErrors};
-use crate::operators::{Context, Operator};
+use crate::operators::{Context, Operator, Stateful};
 use std::sync::Arc;
 use velostream_sql::plan::Expr;
 
@@ -87,3 +87,5 @@ impl Operator for Check {
         Ok(())
     }
 }
+
+impl Stateful for Check {}

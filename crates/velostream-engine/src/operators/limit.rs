@@ -2,7 +2,7 @@
 
 use crate::batch::ChangeBatch;
 use crate::error::Result;
-use crate::operators::{Context, Operator};
+use crate::operators::{Context, Operator, Stateful};
 use crate::state::{State, StateCell, composite_state};
 
 struct Remaining {
@@ -31,7 +31,9 @@ impl Operator for Limit {
         self.state.rows.set(remaining - rows as u64);
         Ok(())
     }
+}
 
+impl Stateful for Limit {
     fn state(&self) -> Option<&dyn State> {
         Some(&self.state)
     }

@@ -8,7 +8,7 @@ use crate::batch::{ChangeBatch, Op};
 use crate::column::Column;
 use crate::error::Result;
 use crate::expr::{Program, RowErrors};
-use crate::operators::{Context, Operator};
+use crate::operators::{Context, Operator, Stateful};
 use velostream_sql::plan::Expr;
 use velostream_sql::types::DataType;
 
@@ -87,6 +87,8 @@ impl Operator for Map {
         Ok(())
     }
 }
+
+impl Stateful for Map {}
 
 /// Appends the rows at which the BOOLEAN column `truth` is TRUE.
 fn push_true_rows(truth: &Column, rows: usize, kept: &mut Vec<u32>) {

@@ -14,9 +14,12 @@ use crate::time::TimeRuns;
 
 /// What a step of an operator may use besides its input.
 pub struct Context<'a> {
-    /// How the watermark of the operator's input moves over this batch (already delayed by what upstream
-    /// operators hold back).
+    /// How time moves over this batch: the smallest watermark of all inputs (already delayed by what upstream
+    /// operators hold back). What it passes is final.
     pub time: &'a TimeRuns,
+    /// How the watermark of the rows' own input partition moves over this batch: what lateness is judged by.
+    /// Never behind `time`, and the same where one source alone feeds the operator.
+    pub own: &'a TimeRuns,
     /// Rows that failed: their sequence numbers and why, one per failing row at most, in any order. An
     /// operator leaves a failing row out of its output and state; if an operator with state stands
     /// upstream, the processor rolls the batch back and runs it again record by record.
@@ -28,25 +31,8 @@ pub struct Context<'a> {
     pub late: &'a mut Vec<(Seq, i64)>,
 }
 
-/// A node of a running plan.
-///
-/// # Contract
-/// * *Order.* Rows of `input` come in ascending sequence number; rows of one number form one step, and an
-///   input batch never ends inside a step. Output keeps that order. Checked in debug builds.
-/// * *Batch invariance.* `process(a ++ b)` appends what `process(a)` then `process(b)` would. Proved by the
-///   golden matrix.
-/// * *Net.* The changes of one step, applied to the answer before it, give the answer after it; no row is
-///   inserted and deleted in one step; order within a step: deletes, then updates and inserts, each by window
-///   and by the group's first record.
-/// * *Time.* Called for every input batch even when it has no rows, since `ctx.time` may still move. Rows of
-///   a step are applied before what the step's watermark closes; a row is late by the watermark standing
-///   before its step.
-/// * *State.* All state lives in `state::` containers reached by `state`: that is what makes undo, snapshot
-///   and limits work. A field that survives `process` and is neither configuration, scratch nor a
-///   container breaks it.
-pub trait Operator: Send {
-    /// Applies a batch and appends its changes to `out`.
-    fn process(&mut self, input: &ChangeBatch, out: &mut ChangeBatch, ctx: &mut Context<'_>) -> Result<()>;
+/// What every node of a running plan shows of itself besides its work.
+pub trait Stateful: Send {
     /// Everything that survives `process`; nothing for a stateless operator.
     fn state(&self) -> Option<&dyn State> {
         None
@@ -63,4 +49,40 @@ pub trait Operator: Send {
     fn groups(&self) -> usize {
         0
     }
+}
+
+/// A node with one input.
+///
+/// # Contract
+/// * *Order.* Rows of `input` come in ascending sequence number; rows of one number form one step, and an
+///   input batch never ends inside a step. Output keeps that order. Checked in debug builds.
+/// * *Batch invariance.* `process(a ++ b)` appends what `process(a)` then `process(b)` would. Proved by the
+///   golden matrix.
+/// * *Net.* The changes of one step, applied to the answer before it, give the answer after it; no row is
+///   inserted and deleted in one step; order within a step: deletes, then updates and inserts, each by window
+///   and by the group's first record.
+/// * *Time.* Called for every batch of a source below it even when it has no rows, since `ctx.time` may still
+///   move. Rows of a step are applied before what the step's watermark closes; a row is late by the watermark
+///   of its own input partition standing before its step.
+/// * *State.* All state lives in `state::` containers reached by `state`: that is what makes undo, snapshot
+///   and limits work. A field that survives `process` and is neither configuration, scratch nor a
+///   container breaks it.
+pub trait Operator: Stateful {
+    /// Applies a batch and appends its changes to `out`.
+    fn process(&mut self, input: &ChangeBatch, out: &mut ChangeBatch, ctx: &mut Context<'_>) -> Result<()>;
+}
+
+/// A node with two inputs, under the contract of [`Operator`], with this in place of *Net*:
+///
+/// * *Steps.* Changes of one sequence number are one step, whichever inputs they come from. The output may hold
+///   rows of a step that cancel each other: the node's driver leaves its net difference ([`net::Net`]).
+pub trait Joint: Stateful {
+    /// Applies a batch of each input, which may have no rows, and appends the changes to `out`.
+    fn process(
+        &mut self,
+        left: &ChangeBatch,
+        right: &ChangeBatch,
+        out: &mut ChangeBatch,
+        ctx: &mut Context<'_>,
+    ) -> Result<()>;
 }

@@ -9,7 +9,7 @@
 use crate::batch::{ChangeBatch, Op, Seq};
 use crate::column::Column;
 use crate::error::Result;
-use crate::operators::{Context, Operator};
+use crate::operators::{Context, Operator, Stateful};
 use crate::state::{
     GroupColumns, GroupId, KeySource, KeyTable, RowStore, State, composite_state, hash_rows, rows_equal,
 };
@@ -248,7 +248,9 @@ impl Operator for Table {
         }
         Ok(())
     }
+}
 
+impl Stateful for Table {
     fn state(&self) -> Option<&dyn State> {
         Some(&self.state)
     }

@@ -3,7 +3,10 @@
 //! Decided here: where FINAL takes effect, who must show old rows, which tables are kept, how far time stays
 //! behind, and whether batches need a savepoint.
 
-use super::{Input, NodePlan, OperatorPlan, PhysicalPlan, PlanOptions, SourcePlan, ValuesPlan, explain};
+use super::clock::ClockPlans;
+use super::{
+    Built, Input, NodePlan, OperatorPlan, Origin, PhysicalPlan, PlanOptions, SourcePlan, ValuesPlan, explain,
+};
 use crate::error::{EngineError, Result};
 use crate::expr::Program;
 use crate::functions::aggregate::counts_every_row;
@@ -15,20 +18,6 @@ use velostream_sql::expr::for_each_column;
 use velostream_sql::plan::{AggregateCall, Expr, ExprKind, LogicalPlan, Window, WindowKind};
 use velostream_sql::types::{DataType, Schema};
 
-/// A subtree that has become nodes.
-#[derive(Clone, Copy)]
-struct Built {
-    output: Input,
-    /// Whether it can take rows back.
-    updating: bool,
-    /// Whether an operator in it has state.
-    has_state: bool,
-    /// Whether its rows come in the step of the record that caused them.
-    on_record: bool,
-    /// How far the watermark stays behind.
-    delay: i64,
-}
-
 struct Builder {
     options: PlanOptions,
     /// Whether updating relations that others keep are kept here too, since records may be rejected here whose
@@ -37,6 +26,7 @@ struct Builder {
     nodes: Vec<NodePlan>,
     sources: Vec<SourcePlan>,
     values: Vec<ValuesPlan>,
+    clocks: ClockPlans,
     journaled: bool,
     fallible: bool,
     /// Whether there is an updating relation that another keeps.
@@ -51,11 +41,19 @@ pub(super) fn build(plan: &LogicalPlan, options: PlanOptions) -> Result<Physical
         builder = Builder::new(options, true);
         built = builder.root(plan)?;
     }
-    let Builder { nodes, sources, values, journaled, .. } = builder;
-    let schema = Arc::clone(plan.schema());
-    let updating = built.updating;
-    let mut physical =
-        PhysicalPlan { nodes, sources, values, schema, options, updating, journaled, fingerprint: 0 };
+    let Builder { nodes, sources, values, clocks, journaled, .. } = builder;
+    let mut physical = PhysicalPlan {
+        nodes,
+        sources,
+        values,
+        clocks: clocks.0,
+        time: built.time,
+        schema: Arc::clone(plan.schema()),
+        options,
+        updating: built.updating,
+        journaled,
+        fingerprint: 0,
+    };
     physical.fingerprint = explain::fingerprint(&physical, plan);
     Ok(physical)
 }
@@ -78,6 +76,7 @@ impl Builder {
             nodes: Vec::new(),
             sources: Vec::new(),
             values: Vec::new(),
+            clocks: ClockPlans::default(),
             journaled: false,
             fallible: false,
             unguarded: false,
@@ -113,16 +112,17 @@ impl Builder {
     }
 
     fn push(&mut self, operator: OperatorPlan, schema: &Schema, input: Built, line: String) -> Built {
-        let (delay, on_record) = (input.delay, input.on_record);
-        self.nodes.push(NodePlan {
-            operator,
-            input: input.output,
-            types: types(schema),
-            delay,
-            on_record,
-            line,
-        });
+        let Built { output, time, own, on_record, .. } = input;
+        let types = types(schema);
+        self.nodes.push(NodePlan { operator, inputs: vec![output], types, time, own, on_record, line });
         Built { output: Input::Node(self.nodes.len() - 1), ..input }
+    }
+
+    /// Rows as they enter the plan.
+    fn entry(&mut self, origin: Origin, updating: bool) -> Built {
+        let clock = self.clocks.origin(origin);
+        let output = Input::Origin(origin);
+        Built { output, updating, has_state: false, on_record: true, time: clock, own: clock }
     }
 
     /// Notes that the node to come can fail for a row of `input`.
@@ -137,8 +137,7 @@ impl Builder {
             LogicalPlan::Source { relation, schema } => Ok(self.source(&relation.0, schema)),
             LogicalPlan::Values { rows, schema } => {
                 self.values.push(ValuesPlan { rows: rows.clone(), types: types(schema) });
-                let output = Input::Values(self.values.len() - 1);
-                Ok(Built { output, updating: false, has_state: false, on_record: true, delay: 0 })
+                Ok(self.entry(Origin::Values(self.values.len() - 1), false))
             }
             LogicalPlan::Project { .. } | LogicalPlan::Filter { .. } => self.map(plan, before, false),
             LogicalPlan::Aggregate { .. } => self.aggregate(plan, before, false),
@@ -203,8 +202,7 @@ impl Builder {
             });
             self.sources.len() - 1
         });
-        let built =
-            Built { output: Input::Source(index), updating, has_state: false, on_record: true, delay: 0 };
+        let built = self.entry(Origin::Source(index), updating);
         if !keeps {
             return built;
         }
@@ -280,11 +278,14 @@ impl Builder {
         let grace = spec.window.as_ref().map_or(0, |window| window.grace);
         let line = explain::aggregate_line(&spec, input.schema(), schema);
         let built = self.push(OperatorPlan::Aggregate(Box::new(spec)), schema, built, line);
+        // What an aggregate gives is one input partition, held back by its grace.
+        let time = self.clocks.behind(built.time, grace);
         Ok(Built {
             updating: !is_final,
             has_state: true,
             on_record: built.on_record && !is_final,
-            delay: built.delay.saturating_add(grace),
+            time,
+            own: time,
             ..built
         })
     }

@@ -1,6 +1,6 @@
 //! The physical plan as text, and its fingerprint.
 
-use super::{Input, PhysicalPlan};
+use super::{Input, Origin, PhysicalPlan};
 use crate::operators::aggregate::AggregateSpec;
 use velostream_sql::explain::{aggregate_name, duration, expression};
 use velostream_sql::plan::{Expr, LogicalPlan};
@@ -74,22 +74,26 @@ pub(super) fn explain(plan: &PhysicalPlan) -> Vec<String> {
     let key = &plan.schema.primary_key;
     let key = if key.is_empty() { String::new() } else { format!("; key {}", names(&plan.schema, key)) };
     let mut lines = vec![format!("Output {mode}{key}{journal}")];
-    let Some(mut at) = plan.nodes.len().checked_sub(1) else { return lines };
-    loop {
-        let indent = "  ".repeat(lines.len());
-        let node = &plan.nodes[at];
-        lines.push(format!("{indent}{}", node.line));
-        let indent = "  ".repeat(lines.len());
-        match node.input {
-            Input::Node(input) => at = input,
-            Input::Source(source) => {
-                lines.push(format!("{indent}Source {}", plan.sources[source].relation.name));
-                return lines;
-            }
-            Input::Values(values) => {
-                lines.push(format!("{indent}Values of {} rows", plan.values[values].rows.len()));
-                return lines;
-            }
+    if let Some(root) = plan.nodes.len().checked_sub(1) {
+        push_lines(plan, Input::Node(root), 1, &mut lines);
+    }
+    lines
+}
+
+/// Appends the line of a node and those of its inputs below it.
+fn push_lines(plan: &PhysicalPlan, input: Input, depth: usize, lines: &mut Vec<String>) {
+    let indent = "  ".repeat(depth);
+    match input {
+        Input::Node(at) => {
+            let node = &plan.nodes[at];
+            lines.push(format!("{indent}{}", node.line));
+            node.inputs.iter().for_each(|&input| push_lines(plan, input, depth + 1, lines));
+        }
+        Input::Origin(Origin::Source(source)) => {
+            lines.push(format!("{indent}Source {}", plan.sources[source].relation.name));
+        }
+        Input::Origin(Origin::Values(values)) => {
+            lines.push(format!("{indent}Values of {} rows", plan.values[values].rows.len()));
         }
     }
 }

@@ -1,7 +1,10 @@
 //! The physical plan: operators in topological order, ready to be made into any number of processors.
 
 mod build;
+mod clock;
 mod explain;
+
+pub(crate) use clock::{ClockId, ClockPlan, Origin};
 
 use crate::error::Result;
 use crate::operators::aggregate::AggregateSpec;
@@ -53,10 +56,23 @@ pub struct SourcePlan {
 /// Where a node's rows come from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Input {
-    Source(usize),
-    /// Constant rows, by position.
-    Values(usize),
+    Origin(Origin),
     Node(usize),
+}
+
+/// A subtree that has become nodes.
+#[derive(Clone, Copy)]
+struct Built {
+    output: Input,
+    /// Whether it can take rows back.
+    updating: bool,
+    /// Whether an operator in it has state.
+    has_state: bool,
+    /// Whether its rows come in the step of the record that caused them.
+    on_record: bool,
+    /// The clocks of its output.
+    time: ClockId,
+    own: ClockId,
 }
 
 /// What a node does.
@@ -73,11 +89,14 @@ pub(crate) enum OperatorPlan {
 #[derive(Debug, Clone)]
 pub(crate) struct NodePlan {
     pub operator: OperatorPlan,
-    pub input: Input,
+    /// One, or two where the operator is a joint.
+    pub inputs: Vec<Input>,
     /// Types of the output's columns.
     pub types: Vec<DataType>,
-    /// By how many microseconds the watermark at the node's input stays behind the source's.
-    pub delay: i64,
+    /// By which results become final at the node.
+    pub time: ClockId,
+    /// By which the node's rows are late.
+    pub own: ClockId,
     /// Whether rows reach the node in the step of the record that caused them, not when time makes them final.
     pub on_record: bool,
     /// The node's line in EXPLAIN.
@@ -97,6 +116,9 @@ pub struct PhysicalPlan {
     pub(crate) nodes: Vec<NodePlan>,
     pub(crate) sources: Vec<SourcePlan>,
     pub(crate) values: Vec<ValuesPlan>,
+    pub(crate) clocks: Vec<ClockPlan>,
+    /// By which the output's rows become final.
+    pub(crate) time: ClockId,
     pub(crate) schema: Arc<Schema>,
     pub(crate) options: PlanOptions,
     /// Whether the output can take rows back.

@@ -5,6 +5,7 @@
 //! under a savepoint; if a record fails, all is rolled back and done again record by record, so that exactly
 //! the failing records leave no trace but the time they moved.
 
+mod clocks;
 mod nodes;
 mod redo;
 mod snapshot;
@@ -13,10 +14,11 @@ use crate::batch::{Batch, ChangeBatch, Seq};
 use crate::error::{EngineError, RecordError, Reject, Rejects, Result};
 use crate::limits::Limits;
 use crate::operators::net::Net;
-use crate::plan::{PhysicalPlan, SourceId};
+use crate::plan::{Origin, PhysicalPlan, SourceId};
 use crate::state::{State, StateCell, composite_state};
 use crate::time::{TimeRuns, Timestamp, Watermark};
-use nodes::{Nodes, Origin, Report};
+use clocks::Arrival;
+use nodes::{Nodes, Report};
 use velostream_sql::plan::Expr;
 use velostream_sql::types::DataType;
 
@@ -27,15 +29,35 @@ struct Progress {
 }
 composite_state!(Progress { watermark, ended });
 
-/// What the processor itself keeps between calls.
-struct Clock {
+/// How far everything that enters the plan has come: what the processor itself keeps between calls.
+struct Standing {
     /// The last sequence number seen: what time closes by hand is shown under it.
     last: StateCell<u64>,
     sources: Vec<Progress>,
     /// Whether constant rows have been emitted.
     started: StateCell<bool>,
 }
-composite_state!(Clock { last, sources, started });
+composite_state!(Standing { last, sources, started });
+
+impl Standing {
+    /// The watermark of what enters at an origin; constant rows are complete once they were emitted.
+    fn watermark(&self, origin: Origin) -> Watermark {
+        match origin {
+            Origin::Source(source) => Watermark(*self.sources[source].watermark.get()),
+            Origin::Values(_) if *self.started.get() => Watermark::END,
+            Origin::Values(_) => Watermark::NONE,
+        }
+    }
+
+    /// Notes how far a source has come with a batch.
+    fn advance(&mut self, source: usize, changes: &ChangeBatch, time: &TimeRuns) {
+        let last = changes.seqs.last().copied().unwrap_or_default();
+        let moved = time.advances.last().map_or(Seq(0), |&(seq, _)| seq);
+        let last = last.max(moved).0.max(*self.last.get());
+        self.last.set(last);
+        self.sources[source].watermark.set(time.after().0);
+    }
+}
 
 /// Runs one query. Synchronous; knows no thread, clock or file.
 ///
@@ -47,7 +69,7 @@ composite_state!(Clock { last, sources, started });
 pub struct QueryProcessor {
     nodes: Nodes,
     net: Option<Net>,
-    clock: Clock,
+    standing: Standing,
     limits: Limits,
     journaled: bool,
     /// Whether `begin` was called: a savepoint is open.
@@ -74,7 +96,7 @@ impl QueryProcessor {
         Ok(Self {
             nodes: Nodes::new(plan)?,
             net: plan.updating.then(|| Net::new(&output_types, key, plan.options.before)),
-            clock: Clock {
+            standing: Standing {
                 last: StateCell::new(0),
                 sources: plan.sources.iter().map(|_| progress()).collect(),
                 started: StateCell::new(false),
@@ -109,12 +131,11 @@ impl QueryProcessor {
         rejects: &mut Rejects,
     ) -> Result<()> {
         debug_assert!(batch.changes.seqs.is_sorted(), "sequence numbers ascend");
-        if *self.progress(input)?.ended.get() {
-            return Err(EngineError::State("the input has ended"));
-        }
+        self.open(input)?;
+        self.start(out)?;
         self.report.clear();
         let from = out.len();
-        let standing = Watermark(*self.clock.sources[input.0].watermark.get());
+        let standing = self.watermark(input);
         let mut own_time = std::mem::take(&mut self.time);
         let time = if standing > batch.time.before {
             catch_up(&batch.time, standing, &mut own_time);
@@ -122,36 +143,68 @@ impl QueryProcessor {
         } else {
             &batch.time
         };
-        let result = self.run_batch(Origin::Source(input.0), &batch.changes, time, out);
-        self.note_progress(input, &batch.changes, time);
+        let arrival = Arrival { origin: Origin::Source(input.0), changes: &batch.changes, time };
+        let result = self.run(&[arrival], out);
+        self.standing.advance(input.0, &batch.changes, time);
         self.time = own_time;
         result?;
         self.report.settle(&batch.changes.seqs, rejects, &mut self.row_errors);
         self.settle(out, from)
     }
 
-    /// Runs a batch, under a savepoint where the plan needs one.
-    fn run_batch(
+    /// Applies what one record, or the beginning, caused in several sources as one step: all rows have one
+    /// sequence number. A failing step is row 0 of `rejects`.
+    pub fn process_step(
         &mut self,
-        origin: Origin,
-        changes: &ChangeBatch,
-        time: &TimeRuns,
+        inputs: &[(SourceId, &Batch)],
         out: &mut ChangeBatch,
+        rejects: &mut Rejects,
     ) -> Result<()> {
-        if !self.journaled {
-            return self.nodes.run(origin, changes, time, out, &mut self.report);
+        inputs.iter().try_for_each(|&(input, _)| self.open(input))?;
+        self.start(out)?;
+        self.report.clear();
+        let from = out.len();
+        let mut times = Vec::with_capacity(inputs.len());
+        for &(input, batch) in inputs {
+            let mut time = batch.time.clone();
+            catch_up(&batch.time, self.watermark(input).max(batch.time.before), &mut time);
+            times.push(time);
         }
-        let (from, before) = (out.len(), self.report.mark());
-        self.nodes.savepoint();
-        self.nodes.run(origin, changes, time, out, &mut self.report)?;
-        if self.report.failures.len() == before.failures {
-            self.nodes.commit();
+        let both = inputs.iter().zip(&times);
+        let arrivals: Vec<Arrival<'_>> = both
+            .map(|(&(input, batch), time)| Arrival {
+                origin: Origin::Source(input.0),
+                changes: &batch.changes,
+                time,
+            })
+            .collect();
+        let result = self.run(&arrivals, out);
+        for (&(input, batch), time) in inputs.iter().zip(&times) {
+            self.standing.advance(input.0, &batch.changes, time);
+        }
+        result?;
+        let step = inputs.iter().find_map(|(_, batch)| batch.changes.seqs.first());
+        self.report.settle(step.map_or(&[], std::slice::from_ref), rejects, &mut self.row_errors);
+        self.settle(out, from)
+    }
+
+    /// Runs arrivals, under a savepoint where the plan needs one. Several are one step.
+    fn run(&mut self, arrivals: &[Arrival<'_>], out: &mut ChangeBatch) -> Result<()> {
+        let Self { nodes, standing, report, redo, .. } = self;
+        if !self.journaled {
+            return nodes.run(arrivals, standing, out, report);
+        }
+        let (from, before) = (out.len(), report.mark());
+        nodes.savepoint();
+        nodes.run(arrivals, standing, out, report)?;
+        if report.failures.len() == before.failures {
+            nodes.commit();
             return Ok(());
         }
-        self.nodes.rollback();
+        nodes.rollback();
         out.truncate(from);
-        self.report.truncate(before);
-        self.redo.run(&mut self.nodes, origin, changes, time, out, &mut self.report)
+        report.truncate(before);
+        redo.run(redo::Again { nodes, standing, out, report }, arrivals)
     }
 
     /// Consolidates what was appended from row `from` on and looks at the limits.
@@ -170,33 +223,34 @@ impl QueryProcessor {
         Ok(())
     }
 
-    fn progress(&self, input: SourceId) -> Result<&Progress> {
-        self.clock.sources.get(input.0).ok_or(EngineError::State("the plan has no such source"))
-    }
-
-    fn note_progress(&mut self, input: SourceId, changes: &ChangeBatch, time: &TimeRuns) {
-        let last = changes.seqs.last().copied().unwrap_or_default();
-        let moved = time.advances.last().map_or(Seq(0), |&(seq, _)| seq);
-        let last = last.max(moved).0.max(*self.clock.last.get());
-        self.clock.last.set(last);
-        self.clock.sources[input.0].watermark.set(time.after().0);
+    /// A source of the plan whose input has not ended.
+    fn open(&self, input: SourceId) -> Result<()> {
+        match self.standing.sources.get(input.0) {
+            None => Err(EngineError::State("the plan has no such source")),
+            Some(source) if *source.ended.get() => Err(EngineError::State("the input has ended")),
+            Some(_) => Ok(()),
+        }
     }
 
     /// Emits what needs no input: the plan's constant rows, as one step before everything. Does nothing when
     /// called again, or where the plan has none. A plan without sources is complete then.
     pub fn start(&mut self, out: &mut ChangeBatch) -> Result<()> {
-        if *self.clock.started.get() {
+        if *self.standing.started.get() || self.values.is_empty() {
             return Ok(());
         }
-        self.clock.started.set(true);
         self.report.clear();
         let from = out.len();
-        for index in 0..self.values.len() {
-            let (rows, types) = &self.values[index];
-            let constants = nodes::constant_rows(rows, types, &mut self.row_errors)?;
-            let time = TimeRuns { before: Watermark::NONE, advances: vec![(Seq(0), Watermark::END)] };
-            self.run_batch(Origin::Values(index), &constants, &time, out)?;
+        let time = TimeRuns { before: Watermark::NONE, advances: vec![(Seq(0), Watermark::END)] };
+        let mut constants = Vec::with_capacity(self.values.len());
+        for (rows, types) in &self.values {
+            constants.push(nodes::constant_rows(rows, types, &mut self.row_errors)?);
         }
+        let each = constants.iter().enumerate();
+        let arrivals: Vec<Arrival<'_>> = each
+            .map(|(index, changes)| Arrival { origin: Origin::Values(index), changes, time: &time })
+            .collect();
+        self.run(&arrivals, out)?;
+        self.standing.started.set(true);
         self.report.settle(&[], &mut Rejects::default(), &mut self.row_errors);
         self.settle(out, from)
     }
@@ -209,19 +263,20 @@ impl QueryProcessor {
         watermark: Timestamp,
         out: &mut ChangeBatch,
     ) -> Result<()> {
-        let progress = self.progress(input)?;
-        let before = Watermark(*progress.watermark.get());
-        if Watermark(watermark) <= before || *progress.ended.get() {
+        let before = self.watermark(input);
+        if Watermark(watermark) <= before || self.has_ended(input) {
             return Ok(());
         }
-        let seq = Seq(*self.clock.last.get());
+        self.start(out)?;
+        let seq = Seq(*self.standing.last.get());
         let time = TimeRuns { before, advances: vec![(seq, Watermark(watermark))] };
         let empty = std::mem::take(&mut self.empty);
         self.report.clear();
         let from = out.len();
-        let result = self.run_batch(Origin::Source(input.0), &empty, &time, out);
+        let arrival = Arrival { origin: Origin::Source(input.0), changes: &empty, time: &time };
+        let result = self.run(&[arrival], out);
+        self.standing.advance(input.0, &empty, &time);
         self.empty = empty;
-        self.note_progress(input, &ChangeBatch::default(), &time);
         result?;
         self.report.settle(&[], &mut Rejects::default(), &mut self.row_errors);
         self.settle(out, from)
@@ -229,11 +284,11 @@ impl QueryProcessor {
 
     /// Ends one source: everything still open becomes final. Does nothing when called again.
     pub fn end(&mut self, input: SourceId, out: &mut ChangeBatch) -> Result<()> {
-        if *self.progress(input)?.ended.get() {
+        if self.has_ended(input) {
             return Ok(());
         }
         self.advance_time(input, Watermark::END.0, out)?;
-        self.clock.sources[input.0].ended.set(true);
+        self.standing.sources[input.0].ended.set(true);
         Ok(())
     }
 
@@ -249,7 +304,7 @@ impl QueryProcessor {
     pub fn commit(&mut self) {
         if self.in_transaction {
             self.nodes.commit();
-            self.clock.commit();
+            self.standing.commit();
             self.savepoint();
         }
     }
@@ -258,7 +313,7 @@ impl QueryProcessor {
     pub fn rollback(&mut self) {
         if self.in_transaction {
             self.nodes.rollback();
-            self.clock.rollback();
+            self.standing.rollback();
             self.savepoint();
         }
     }
@@ -267,26 +322,26 @@ impl QueryProcessor {
     pub fn finish_transaction(&mut self) {
         if std::mem::replace(&mut self.in_transaction, false) {
             self.nodes.commit();
-            self.clock.commit();
+            self.standing.commit();
         }
     }
 
     /// Opens a savepoint inside whatever is open: for a call that is to happen whole or not at all.
     pub fn savepoint(&mut self) {
         self.nodes.savepoint();
-        self.clock.savepoint();
+        self.standing.savepoint();
     }
 
     /// Keeps what was done since the innermost savepoint.
     pub fn commit_savepoint(&mut self) {
         self.nodes.commit();
-        self.clock.commit();
+        self.standing.commit();
     }
 
     /// Takes back what was done since the innermost savepoint, moves of time included.
     pub fn rollback_savepoint(&mut self) {
         self.nodes.rollback();
-        self.clock.rollback();
+        self.standing.rollback();
     }
 
     /// Rows of the answer that could not be computed when time made them final, in order. They belong to no
@@ -310,14 +365,28 @@ impl QueryProcessor {
     /// Whether nothing can come any more: a LIMIT is reached, or every source has ended.
     #[must_use]
     pub fn is_finished(&self) -> bool {
-        let ended = self.clock.sources.iter().all(|source| *source.ended.get());
-        self.nodes.is_finished() || (ended && (self.values.is_empty() || *self.clock.started.get()))
+        let ended = self.standing.sources.iter().all(|source| *source.ended.get());
+        self.nodes.is_finished() || (ended && (self.values.is_empty() || *self.standing.started.get()))
+    }
+
+    /// Whether a source has ended; one that the plan does not have never ends.
+    fn has_ended(&self, input: SourceId) -> bool {
+        self.standing.sources.get(input.0).is_some_and(|source| *source.ended.get())
+    }
+
+    /// How the watermark of the output moved in the last call.
+    #[must_use]
+    pub fn output_time(&self) -> &TimeRuns {
+        self.nodes.output_time()
     }
 
     /// The watermark of a source.
     #[must_use]
     pub fn watermark(&self, input: SourceId) -> Watermark {
-        self.clock.sources.get(input.0).map_or(Watermark::NONE, |source| Watermark(*source.watermark.get()))
+        self.standing
+            .sources
+            .get(input.0)
+            .map_or(Watermark::NONE, |source| Watermark(*source.watermark.get()))
     }
 }
 

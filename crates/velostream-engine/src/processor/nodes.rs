@@ -1,5 +1,7 @@
 //! The operators of a plan and how a batch runs through them.
 
+use super::Standing;
+use super::clocks::{Arrival, Clocks};
 use crate::batch::{ChangeBatch, Op, Seq};
 use crate::error::{RecordError, Result};
 use crate::expr::{Program, RowErrors};
@@ -7,20 +9,14 @@ use crate::operators::aggregate::Aggregate;
 use crate::operators::check::Check;
 use crate::operators::limit::Limit;
 use crate::operators::map::Map;
+use crate::operators::net::Net;
 use crate::operators::table::Table;
-use crate::operators::{Context, Operator};
-use crate::plan::{Input, NodePlan, OperatorPlan, PhysicalPlan};
+use crate::operators::{Context, Joint, Operator, Stateful};
+use crate::plan::{ClockId, Input, NodePlan, OperatorPlan, Origin, PhysicalPlan};
 use crate::state::{SnapshotReader, SnapshotWriter, State};
 use crate::time::TimeRuns;
 use velostream_sql::plan::{Expr, ExprKind};
 use velostream_sql::types::DataType;
-
-/// Where a batch enters the plan.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Origin {
-    Source(usize),
-    Values(usize),
-}
 
 /// What went wrong in a run.
 #[derive(Debug, Default)]
@@ -61,16 +57,38 @@ impl Report {
     }
 }
 
+/// What a node does with its input or inputs.
+enum Work {
+    One(Box<dyn Operator>),
+    /// With what leaves the net difference of each step.
+    Two(Box<dyn Joint>, Box<Net>),
+}
+
 struct Node {
-    operator: Box<dyn Operator>,
+    work: Work,
     /// Where the operator only names columns of another node's output: their positions, each at most once.
     /// The columns change hands instead of being copied.
     columns: Option<Vec<usize>>,
-    input: Input,
-    /// By how much time stays behind at the input, and the runs so delayed.
-    delay: i64,
-    delayed: TimeRuns,
+    inputs: Vec<Input>,
+    time: ClockId,
+    own: ClockId,
     on_record: bool,
+}
+
+impl Node {
+    fn stateful(&self) -> &dyn Stateful {
+        match &self.work {
+            Work::One(operator) => &**operator,
+            Work::Two(joint, _) => &**joint,
+        }
+    }
+
+    fn state_mut(&mut self) -> Option<&mut dyn State> {
+        match &mut self.work {
+            Work::One(operator) => operator.state_mut(),
+            Work::Two(joint, _) => joint.state_mut(),
+        }
+    }
 }
 
 /// All operators in topological order; the last one's output is the plan's.
@@ -78,87 +96,115 @@ pub(super) struct Nodes {
     nodes: Vec<Node>,
     /// Each node's output; that of the last is the caller's.
     buffers: Vec<ChangeBatch>,
+    /// Per node, whether something below it arrives in the call in hand; the others rest.
+    active: Vec<bool>,
+    clocks: Clocks,
+    /// The clock of the output.
+    time: ClockId,
     /// Per source a batch without rows: callers may leave out the columns of an empty one.
     nothing: Vec<ChangeBatch>,
+    /// Of constant rows that do not arrive.
+    no_values: Vec<ChangeBatch>,
 }
 
 impl Nodes {
     pub fn new(plan: &PhysicalPlan) -> Result<Self> {
-        let nodes = plan.nodes.iter().map(make_node).collect::<Result<_>>()?;
-        let buffers = plan.nodes.iter().map(|node| ChangeBatch::new(&node.types)).collect();
-        let nothing = plan.sources.iter().map(|source| ChangeBatch::new(&source.types)).collect();
-        Ok(Self { nodes, buffers, nothing })
+        let nodes: Vec<Node> = plan.nodes.iter().map(make_node).collect::<Result<_>>()?;
+        Ok(Self {
+            active: vec![false; nodes.len()],
+            nodes,
+            buffers: plan.nodes.iter().map(|node| ChangeBatch::new(&node.types)).collect(),
+            clocks: Clocks::new(&plan.clocks),
+            time: plan.time,
+            nothing: plan.sources.iter().map(|source| ChangeBatch::new(&source.types)).collect(),
+            no_values: plan.values.iter().map(|values| ChangeBatch::new(&values.types)).collect(),
+        })
     }
 
-    /// Runs a batch through every node that it reaches.
+    /// Runs batches of different origins through every node that they reach. Several are one step.
     pub fn run(
         &mut self,
-        origin: Origin,
-        changes: &ChangeBatch,
-        time: &TimeRuns,
+        arrivals: &[Arrival<'_>],
+        standing: &Standing,
         out: &mut ChangeBatch,
         report: &mut Report,
     ) -> Result<()> {
+        self.clocks.set(arrivals, |origin| standing.watermark(origin));
         let last = self.nodes.len() - 1;
         for (index, node) in self.nodes.iter_mut().enumerate() {
             let (before, rest) = self.buffers.split_at_mut(index);
-            if let (Some(columns), Input::Node(input)) = (&node.columns, node.input) {
-                let output = if index == last { &mut *out } else { &mut rest[0] };
-                if index != last {
-                    output.clear();
-                }
-                if output.is_empty() {
-                    hand_over(&mut before[input], columns, output);
-                    continue;
-                }
-            }
-            let input = match node.input {
-                Input::Source(source) if origin == Origin::Source(source) => {
-                    if changes.is_empty() {
-                        &self.nothing[source]
-                    } else {
-                        changes
-                    }
-                }
-                Input::Values(values) if origin == Origin::Values(values) => changes,
-                Input::Source(_) | Input::Values(_) => continue,
-                Input::Node(input) => &before[input],
-            };
-            let time = if node.delay == 0 {
-                time
-            } else {
-                delay(time, node.delay, &mut node.delayed);
-                &node.delayed
-            };
             let output = if index == last { &mut *out } else { &mut rest[0] };
             if index != last {
                 output.clear();
             }
-            let failures = if node.on_record { &mut report.failures } else { &mut report.final_failures };
-            let mut context = Context { time, failures, on_record: node.on_record, late: &mut report.late };
-            node.operator.process(input, output, &mut context)?;
+            let arrives = |input: &Input| match *input {
+                Input::Origin(origin) => arrivals.iter().any(|arrival| arrival.origin == origin),
+                Input::Node(input) => self.active[input],
+            };
+            self.active[index] = node.inputs.iter().any(arrives);
+            if !self.active[index] {
+                continue;
+            }
+            if let (Some(columns), &[Input::Node(input)], true) =
+                (&node.columns, &node.inputs[..], output.is_empty())
+            {
+                hand_over(&mut before[input], columns, output);
+                continue;
+            }
+            let given = |input: Input| match input {
+                Input::Origin(origin) => {
+                    let arrival = arrivals.iter().find(|arrival| arrival.origin == origin);
+                    let rows = arrival.map(|arrival| arrival.changes).filter(|changes| !changes.is_empty());
+                    rows.unwrap_or(match origin {
+                        Origin::Source(source) => &self.nothing[source],
+                        Origin::Values(values) => &self.no_values[values],
+                    })
+                }
+                Input::Node(input) => &before[input],
+            };
+            let mut context = Context {
+                time: self.clocks.time(node.time),
+                own: self.clocks.time(node.own),
+                failures: if node.on_record { &mut report.failures } else { &mut report.final_failures },
+                on_record: node.on_record,
+                late: &mut report.late,
+            };
+            match (&mut node.work, &node.inputs[..]) {
+                (Work::One(operator), &[input]) => operator.process(given(input), output, &mut context)?,
+                (Work::Two(joint, net), &[left, right]) => {
+                    let from = output.len();
+                    joint.process(given(left), given(right), output, &mut context)?;
+                    net.consolidate(output, from);
+                }
+                _ => unreachable!("an operator has one input, a joint two"),
+            }
         }
         Ok(())
     }
 
+    /// How the output's watermark moved in the last call.
+    pub fn output_time(&self) -> &TimeRuns {
+        self.clocks.time(self.time)
+    }
+
     fn states(&self) -> impl Iterator<Item = &dyn State> {
-        self.nodes.iter().filter_map(|node| node.operator.state())
+        self.nodes.iter().filter_map(|node| node.stateful().state())
     }
 
     fn each_state(&mut self, mut f: impl FnMut(&mut dyn State)) {
         for node in &mut self.nodes {
-            if let Some(state) = node.operator.state_mut() {
+            if let Some(state) = node.state_mut() {
                 f(state);
             }
         }
     }
 
     pub fn groups(&self) -> usize {
-        self.nodes.iter().map(|node| node.operator.groups()).sum()
+        self.nodes.iter().map(|node| node.stateful().groups()).sum()
     }
 
     pub fn is_finished(&self) -> bool {
-        self.nodes.iter().any(|node| node.operator.is_finished())
+        self.nodes.iter().any(|node| node.stateful().is_finished())
     }
 }
 
@@ -181,7 +227,7 @@ impl State for Nodes {
 
     fn restore(&mut self, reader: &mut dyn SnapshotReader) -> Result<()> {
         for node in &mut self.nodes {
-            if let Some(state) = node.operator.state_mut() {
+            if let Some(state) = node.state_mut() {
                 state.restore(reader)?;
             }
         }
@@ -217,30 +263,23 @@ fn named_columns(operator: &OperatorPlan) -> Option<Vec<usize>> {
 }
 
 fn make_node(plan: &NodePlan) -> Result<Node> {
-    let operator: Box<dyn Operator> = match &plan.operator {
+    let work = match &plan.operator {
         OperatorPlan::Map { input, predicate, items } => {
-            Box::new(Map::new(input, predicate.as_ref(), items.as_deref())?)
+            Work::One(Box::new(Map::new(input, predicate.as_ref(), items.as_deref())?))
         }
-        OperatorPlan::Aggregate(spec) => Box::new(Aggregate::new((**spec).clone())?),
-        OperatorPlan::Table { key, show } => Box::new(Table::new(&plan.types, key.clone(), *show)),
-        OperatorPlan::Check(checks) => Box::new(Check::new(checks)?),
-        OperatorPlan::Limit(count) => Box::new(Limit::new(*count)),
+        OperatorPlan::Aggregate(spec) => Work::One(Box::new(Aggregate::new((**spec).clone())?)),
+        OperatorPlan::Table { key, show } => Work::One(Box::new(Table::new(&plan.types, key.clone(), *show))),
+        OperatorPlan::Check(checks) => Work::One(Box::new(Check::new(checks)?)),
+        OperatorPlan::Limit(count) => Work::One(Box::new(Limit::new(*count))),
     };
     Ok(Node {
-        operator,
+        work,
         columns: named_columns(&plan.operator),
-        input: plan.input,
-        delay: plan.delay,
-        delayed: TimeRuns::default(),
+        inputs: plan.inputs.clone(),
+        time: plan.time,
+        own: plan.own,
         on_record: plan.on_record,
     })
-}
-
-/// Fills `delayed` with `time`, its watermarks `micros` earlier.
-fn delay(time: &TimeRuns, micros: i64, delayed: &mut TimeRuns) {
-    delayed.before = time.before.delayed(micros);
-    delayed.advances.clear();
-    delayed.advances.extend(time.advances.iter().map(|&(seq, watermark)| (seq, watermark.delayed(micros))));
 }
 
 /// Evaluates constant rows; those that fail are left out.

@@ -1,6 +1,8 @@
 //! A batch again, record by record, after it failed as a whole.
 
-use super::nodes::{Nodes, Origin, Report};
+use super::Standing;
+use super::clocks::Arrival;
+use super::nodes::{Nodes, Report};
 use crate::batch::{ChangeBatch, Seq};
 use crate::error::Result;
 use crate::state::State;
@@ -14,17 +16,20 @@ pub(super) struct RedoScratch {
     time: TimeRuns,
 }
 
+/// What runs again, and where its results go.
+pub(super) struct Again<'a> {
+    pub nodes: &'a mut Nodes,
+    pub standing: &'a Standing,
+    pub out: &'a mut ChangeBatch,
+    pub report: &'a mut Report,
+}
+
 impl RedoScratch {
-    /// Runs every record under a savepoint of its own. One that fails is undone and only moves time.
-    pub fn run(
-        &mut self,
-        nodes: &mut Nodes,
-        origin: Origin,
-        changes: &ChangeBatch,
-        time: &TimeRuns,
-        out: &mut ChangeBatch,
-        report: &mut Report,
-    ) -> Result<()> {
+    /// Runs every record under a savepoint of its own. One that fails is undone and only moves time. Several
+    /// arrivals are one step.
+    pub fn run(&mut self, mut again: Again<'_>, arrivals: &[Arrival<'_>]) -> Result<()> {
+        let &[arrival] = arrivals else { return self.run_step(&mut again, arrivals) };
+        let Arrival { changes, time, .. } = arrival;
         self.step = ChangeBatch {
             columns: changes
                 .columns
@@ -45,7 +50,10 @@ impl RedoScratch {
             self.step.clear();
             self.step.extend_range(changes, from, row);
             self.set_time(standing, advance);
-            self.run_step(nodes, origin, out, report)?;
+            let (step, time) = (std::mem::take(&mut self.step), std::mem::take(&mut self.time));
+            let result = self.run_step(&mut again, &[Arrival { changes: &step, time: &time, ..arrival }]);
+            (self.step, self.time) = (step, time);
+            result?;
             standing = self.time.after();
         }
         Ok(())
@@ -57,16 +65,11 @@ impl RedoScratch {
         self.time.advances.extend(advance);
     }
 
-    fn run_step(
-        &mut self,
-        nodes: &mut Nodes,
-        origin: Origin,
-        out: &mut ChangeBatch,
-        report: &mut Report,
-    ) -> Result<()> {
+    fn run_step(&self, again: &mut Again<'_>, arrivals: &[Arrival<'_>]) -> Result<()> {
+        let Again { nodes, standing, out, report } = again;
         let (from, before) = (out.len(), report.mark());
         nodes.savepoint();
-        nodes.run(origin, &self.step, &self.time, out, report)?;
+        nodes.run(arrivals, standing, out, report)?;
         if report.failures.len() == before.failures {
             nodes.commit();
             return Ok(());
@@ -76,6 +79,8 @@ impl RedoScratch {
         let failures = report.failures.split_off(before.failures);
         report.truncate(before);
         report.failures.extend(failures);
-        nodes.run(origin, &self.empty, &self.time, out, report)
+        let only_time: Vec<Arrival<'_>> =
+            arrivals.iter().map(|arrival| Arrival { changes: &self.empty, ..*arrival }).collect();
+        nodes.run(&only_time, standing, out, report)
     }
 }

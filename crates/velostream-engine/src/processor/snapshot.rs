@@ -57,7 +57,7 @@ impl QueryProcessor {
         MAGIC.store(&mut summing)?;
         VERSION.store(&mut summing)?;
         self.fingerprint.store(&mut summing)?;
-        self.clock.snapshot(&mut summing)?;
+        self.standing.snapshot(&mut summing)?;
         self.nodes.snapshot(&mut summing)?;
         let sum = summing.sum.0;
         sum.store(writer)
@@ -80,7 +80,7 @@ impl QueryProcessor {
         if u64::load(&mut summing)? != self.fingerprint {
             return Err(damaged("it belongs to another plan"));
         }
-        self.clock.restore(&mut summing)?;
+        self.standing.restore(&mut summing)?;
         self.nodes.restore(&mut summing)?;
         let sum = summing.sum.0;
         if u64::load(reader)? != sum {

@@ -19,7 +19,7 @@ use crate::batch::ChangeBatch;
 use crate::error::{RecordError, Result};
 use crate::expr::RowErrors;
 use crate::functions::aggregate;
-use crate::operators::{Context, Operator};
+use crate::operators::{Context, Operator, Stateful};
 use crate::state::{Panes, State, composite_state, hash_rows};
 use crate::time::Watermark;
 use given::{Evaluation, Given};
@@ -234,7 +234,9 @@ impl Operator for Aggregate {
         }
         Ok(())
     }
+}
 
+impl Stateful for Aggregate {
     fn state(&self) -> Option<&dyn State> {
         Some(&self.state)
     }
