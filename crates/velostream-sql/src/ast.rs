@@ -5,7 +5,7 @@
 //! definition of a relation: a tree is never printed and read again.
 
 use crate::diagnostic::Span;
-use crate::plan::EmitMode;
+use crate::plan::{EmitMode, JoinKind};
 use crate::statement::ShowKind;
 use sqlparser::ast as syntax;
 use std::sync::Arc;
@@ -230,6 +230,8 @@ pub struct Query {
     pub with: Vec<(Name, Query)>,
     /// The SELECT itself.
     pub select: Select,
+    /// What UNION adds to it, in order.
+    pub unions: Vec<Union>,
     /// LIMIT.
     pub limit: Option<syntax::Expr>,
     /// EMIT, with its place.
@@ -237,6 +239,17 @@ pub struct Query {
     /// Its own text.
     pub text: Arc<str>,
     /// Its place.
+    pub span: Span,
+}
+
+/// UNION [ALL] SELECT ...
+#[derive(Debug, Clone)]
+pub struct Union {
+    /// ALL.
+    pub all: bool,
+    /// The SELECT behind it.
+    pub select: Select,
+    /// The place of UNION.
     pub span: Span,
 }
 
@@ -248,7 +261,7 @@ pub struct Select {
     /// What is selected.
     pub items: Vec<SelectItem>,
     /// FROM.
-    pub from: Option<TableReference>,
+    pub from: Option<From>,
     /// WHERE.
     pub predicate: Option<syntax::Expr>,
     /// GROUP BY.
@@ -273,6 +286,54 @@ pub enum SelectItem {
         /// AS.
         alias: Option<Name>,
     },
+}
+
+/// FROM.
+#[derive(Debug, Clone)]
+pub struct From {
+    /// The first relation.
+    pub first: TableReference,
+    /// Those joined to it, in order.
+    pub joins: Vec<Join>,
+}
+
+/// `[kind] JOIN right [WITHIN ...] [ON e | USING (...)]`
+#[derive(Debug, Clone)]
+pub struct Join {
+    /// Which rows without a match stay; `None` for CROSS JOIN and the comma, whose condition stands in WHERE.
+    pub kind: Option<JoinKind>,
+    /// The relation on the right.
+    pub right: TableReference,
+    /// WITHIN.
+    pub within: Option<Within>,
+    /// ON or USING.
+    pub condition: JoinCondition,
+    /// Its place, from the kind to the condition.
+    pub span: Span,
+}
+
+/// What rows must fulfil to match.
+#[derive(Debug, Clone)]
+pub enum JoinCondition {
+    /// Nothing.
+    None,
+    /// ON.
+    On(syntax::Expr),
+    /// USING (a, b): equal columns, which are one in the result.
+    Using(Vec<Name>),
+}
+
+/// WITHIN d, or WITHIN (before, after), with GRACE PERIOD.
+#[derive(Debug, Clone)]
+pub struct Within {
+    /// How much earlier than the left row the right one may be.
+    pub before: Duration,
+    /// How much later.
+    pub after: Duration,
+    /// GRACE PERIOD.
+    pub grace: Option<Duration>,
+    /// Its place.
+    pub span: Span,
 }
 
 /// What stands in FROM.

@@ -1,7 +1,9 @@
 //! A plan as lines of text: a tree of nodes with their expressions, keys and modes.
 
 use crate::catalog::AggregateFunction;
-use crate::plan::{AggregateCall, Expr, ExprKind, Interval, Literal, LogicalPlan, Window, WindowKind};
+use crate::plan::{
+    AggregateCall, Expr, ExprKind, Interval, JoinMethod, Literal, LogicalPlan, Window, WindowKind,
+};
 use crate::types::{DataType, Schema};
 use std::fmt::Write;
 
@@ -21,26 +23,13 @@ pub fn aggregate_name(function: AggregateFunction) -> &'static str {
 #[must_use]
 pub fn explain(plan: &LogicalPlan) -> Vec<String> {
     let mut lines = Vec::new();
-    let mut node = Some(plan);
-    while let Some(plan) = node {
-        let indent = "  ".repeat(lines.len());
-        lines.push(format!("{indent}{}{}", describe(plan), traits(plan.schema())));
-        node = input(plan);
-    }
+    push_lines(plan, 0, &mut lines);
     lines
 }
 
-/// The node's input, if it has one.
-fn input(plan: &LogicalPlan) -> Option<&LogicalPlan> {
-    match plan {
-        LogicalPlan::Source { .. } | LogicalPlan::Values { .. } => None,
-        LogicalPlan::Filter { input, .. }
-        | LogicalPlan::Project { input, .. }
-        | LogicalPlan::Aggregate { input, .. }
-        | LogicalPlan::Check { input, .. }
-        | LogicalPlan::Limit { input, .. }
-        | LogicalPlan::Final { input, .. } => Some(input),
-    }
+fn push_lines(plan: &LogicalPlan, depth: usize, lines: &mut Vec<String>) {
+    lines.push(format!("{}{}{}", "  ".repeat(depth), describe(plan), traits(plan.schema())));
+    plan.inputs().into_iter().for_each(|input| push_lines(input, depth + 1, lines));
 }
 
 fn describe(plan: &LogicalPlan) -> String {
@@ -64,6 +53,11 @@ fn describe(plan: &LogicalPlan) -> String {
         LogicalPlan::Aggregate { input, keys, window, calls, .. } => {
             aggregate(input.schema(), keys, window.as_ref(), calls)
         }
+        LogicalPlan::Join { left, right, kind, method, keys, residual, .. } => {
+            let condition = join_condition(left.schema(), right.schema(), keys, residual.as_ref());
+            format!("{}{} on {condition}", kind.name(), join_method(*method))
+        }
+        LogicalPlan::Union { .. } => "Union".to_owned(),
         LogicalPlan::Check { input, checks, .. } => {
             let shown: Vec<String> =
                 checks.iter().map(|(check, _)| expression(check, input.schema())).collect();
@@ -72,6 +66,36 @@ fn describe(plan: &LogicalPlan) -> String {
         LogicalPlan::Limit { count, .. } => format!("Limit {count}"),
         LogicalPlan::Final { .. } => "Final".to_owned(),
     }
+}
+
+/// ` within 1 second`, ` by lookup` or nothing.
+#[must_use]
+pub fn join_method(method: JoinMethod) -> String {
+    match method {
+        JoinMethod::Interval { before_micros, after_micros, .. } if before_micros == after_micros => {
+            format!(" within {}", duration(after_micros))
+        }
+        JoinMethod::Interval { before_micros, after_micros, .. } => {
+            format!(" within ({}, {})", duration(before_micros), duration(after_micros))
+        }
+        JoinMethod::Lookup { .. } => " by lookup".to_owned(),
+        JoinMethod::Kept => String::new(),
+    }
+}
+
+/// The keys and the rest of a join's condition.
+#[must_use]
+pub fn join_condition(
+    left: &Schema,
+    right: &Schema,
+    keys: &[(Expr, Expr)],
+    residual: Option<&Expr>,
+) -> String {
+    let equal = |(one, other): &(Expr, Expr)| format!("{} = {}", expression(one, left), expression(other, right));
+    let mut conditions: Vec<String> = keys.iter().map(equal).collect();
+    let both = Schema::append_only(left.fields.iter().chain(&right.fields).cloned().collect());
+    conditions.extend(residual.map(|residual| expression(residual, &both)));
+    if conditions.is_empty() { "TRUE".to_owned() } else { conditions.join(" AND ") }
 }
 
 fn aggregate(input: &Schema, keys: &[Expr], window: Option<&Window>, calls: &[AggregateCall]) -> String {

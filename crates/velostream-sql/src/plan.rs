@@ -274,6 +274,74 @@ pub enum WindowKind {
     },
 }
 
+/// Which rows of a join stay without a match.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum JoinKind {
+    /// None.
+    Inner,
+    /// Those of the left side.
+    Left,
+    /// Those of the right side.
+    Right,
+    /// Those of both.
+    Full,
+}
+
+impl JoinKind {
+    /// Whether rows of the left side stay without a match.
+    #[must_use]
+    pub fn keeps_left(self) -> bool {
+        matches!(self, Self::Left | Self::Full)
+    }
+
+    /// Whether rows of the right side stay without a match.
+    #[must_use]
+    pub fn keeps_right(self) -> bool {
+        matches!(self, Self::Right | Self::Full)
+    }
+
+    /// As it is written.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Inner => "JOIN",
+            Self::Left => "LEFT JOIN",
+            Self::Right => "RIGHT JOIN",
+            Self::Full => "FULL JOIN",
+        }
+    }
+}
+
+/// One of a join's inputs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Side {
+    /// The left one.
+    Left,
+    /// The right one.
+    Right,
+}
+
+/// How a join's sides meet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum JoinMethod {
+    /// Rows of two streams whose event times are close: `left - before <= right <= left + after`, microseconds.
+    Interval {
+        /// How much earlier the right row may be; negative where it must be later.
+        before_micros: i64,
+        /// How much later; negative where it must be earlier.
+        after_micros: i64,
+        /// How long after that a row is still taken; `None` for the engine's default.
+        grace_micros: Option<i64>,
+    },
+    /// Each row of the stream meets the table as it stands on its arrival, and is never revised.
+    Lookup {
+        /// Which side is the stream.
+        stream: Side,
+    },
+    /// Both sides' rows are kept, and changes of either revise the result.
+    Kept,
+}
+
 /// A relational node. `schema` is that of its output.
 #[derive(Debug, Clone, PartialEq)]
 pub enum LogicalPlan {
@@ -320,6 +388,34 @@ pub enum LogicalPlan {
         /// The aggregate calls; may be empty (DISTINCT).
         calls: Vec<AggregateCall>,
         /// Output schema.
+        schema: Arc<Schema>,
+    },
+    /// Pairs of rows that match.
+    Join {
+        /// Left input.
+        left: Box<LogicalPlan>,
+        /// Right input.
+        right: Box<LogicalPlan>,
+        /// Which rows stay without a match.
+        kind: JoinKind,
+        /// How the sides meet.
+        method: JoinMethod,
+        /// Expressions over the left and over the right input that must be equal; NULL equals nothing.
+        keys: Vec<(Expr, Expr)>,
+        /// What must be TRUE besides, over the left input's columns and behind them the right one's.
+        residual: Option<Expr>,
+        /// Which of the left input's columns, and behind them the right one's, are the output's.
+        columns: Vec<usize>,
+        /// Output schema.
+        schema: Arc<Schema>,
+    },
+    /// The rows of both inputs, which have the same types.
+    Union {
+        /// First input.
+        left: Box<LogicalPlan>,
+        /// Second input.
+        right: Box<LogicalPlan>,
+        /// Output schema: the first one's names.
         schema: Arc<Schema>,
     },
     /// CHECKs on the rows of a derived relation. A record whose step leaves a row for which a condition is
@@ -371,9 +467,57 @@ impl LogicalPlan {
             | Self::Filter { schema, .. }
             | Self::Project { schema, .. }
             | Self::Aggregate { schema, .. }
+            | Self::Join { schema, .. }
+            | Self::Union { schema, .. }
             | Self::Check { schema, .. }
             | Self::Limit { schema, .. }
             | Self::Final { schema, .. } => schema,
+        }
+    }
+
+    /// The node's inputs, left to right.
+    #[must_use]
+    pub fn inputs(&self) -> Vec<&Self> {
+        match self {
+            Self::Source { .. } | Self::Values { .. } => Vec::new(),
+            Self::Filter { input, .. }
+            | Self::Project { input, .. }
+            | Self::Aggregate { input, .. }
+            | Self::Check { input, .. }
+            | Self::Limit { input, .. }
+            | Self::Final { input, .. } => vec![input],
+            Self::Join { left, right, .. } | Self::Union { left, right, .. } => vec![left, right],
+        }
+    }
+
+    /// The node over other inputs of the same schemas.
+    #[must_use]
+    pub fn map_inputs(mut self, f: &mut impl FnMut(Self) -> Self) -> Self {
+        let mut map = |input: &mut Box<Self>| {
+            let nothing = Self::Values { rows: Vec::new(), schema: Arc::default() };
+            **input = f(std::mem::replace(&mut **input, nothing));
+        };
+        match &mut self {
+            Self::Source { .. } | Self::Values { .. } => {}
+            Self::Filter { input, .. }
+            | Self::Project { input, .. }
+            | Self::Aggregate { input, .. }
+            | Self::Check { input, .. }
+            | Self::Limit { input, .. }
+            | Self::Final { input, .. } => map(input),
+            Self::Join { left, right, .. } | Self::Union { left, right, .. } => {
+                map(left);
+                map(right);
+            }
+        }
+        self
+    }
+
+    /// Calls `f` with the node and all below it, from the top down, left to right.
+    pub fn for_each<'p>(&'p self, f: &mut impl FnMut(&'p Self)) {
+        f(self);
+        for input in self.inputs() {
+            input.for_each(f);
         }
     }
 }

@@ -166,7 +166,7 @@ fn run(case: &Case, steps: &[Step], batch_rows: usize, restore_at: usize) -> Res
     let query = catalog.query(case.sql, registry(), false).map_err(|errors| errors.to_string())?;
     let types: Vec<DataType> = query.plan.schema().fields.iter().map(|field| field.data_type).collect();
     let declared = catalog.source("t").expect("the table is defined");
-    let mut door = CoreDoor::new(&query, declared).map_err(|error| error.to_string())?;
+    let mut door = CoreDoor::new(&query, &[declared]).map_err(|error| error.to_string())?;
     let mut rows = Rows::new();
     let mut before = Answer::new();
     for (number, chunk) in steps.chunks(batch_rows).enumerate() {
@@ -177,10 +177,10 @@ fn run(case: &Case, steps: &[Step], batch_rows: usize, restore_at: usize) -> Res
             match step {
                 Step::Upsert(id, (k, i)) => {
                     let words = [bare(id.to_string()), bare(key(*k)), bare(word(*i))];
-                    door.push(&words, false).map_err(|error| error.to_string())?;
+                    door.push("t", &words, false).map_err(|error| error.to_string())?;
                 }
                 Step::Delete(id) => {
-                    door.push(&[bare(id.to_string())], true).map_err(|error| error.to_string())?
+                    door.push("t", &[bare(id.to_string())], true).map_err(|error| error.to_string())?
                 }
             }
         }

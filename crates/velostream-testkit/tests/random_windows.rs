@@ -137,7 +137,7 @@ fn engine(
     let query = catalog.query(sql, registry(), false).map_err(|errors| errors.to_string())?;
     let types: Vec<DataType> = query.plan.schema().fields.iter().map(|field| field.data_type).collect();
     let declared = catalog.source("s").ok_or("no source")?;
-    let mut door = CoreDoor::new(&query, declared).map_err(|error| error.to_string())?;
+    let mut door = CoreDoor::new(&query, &[declared]).map_err(|error| error.to_string())?;
     let mut found = Vec::new();
     for (number, chunk) in events.chunks(batch_rows).enumerate() {
         if number == restore_at {
@@ -145,7 +145,7 @@ fn engine(
         }
         for Event { key, second, value } in chunk {
             let words = [bare(format!("k{key}")), bare(second.to_string()), bare(value.to_string())];
-            door.push(&words, false).map_err(|error| error.to_string())?;
+            door.push("s", &words, false).map_err(|error| error.to_string())?;
         }
         let mut caused = vec![Vec::new(); chunk.len()];
         for (row, outcome) in door.process().map_err(|error| error.to_string())? {

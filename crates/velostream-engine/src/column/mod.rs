@@ -12,6 +12,9 @@ pub use validity::Validity;
 use velostream_sql::plan::{Interval, Literal};
 use velostream_sql::types::DataType;
 
+/// Stands among the numbers of rows for a row of NULLs.
+pub const NO_ROW: u32 = u32::MAX;
+
 /// The values of a column. DATE is `I32`; BIGINT, TIME and TIMESTAMP are `I64`; BOOLEAN is one byte, 0 or 1;
 /// STRING and BYTES are `Text`.
 #[derive(Debug, Clone, PartialEq)]
@@ -193,6 +196,16 @@ impl Column {
             _ => unreachable!("columns of one field have one physical type"),
         }
         self.validity.extend_selected(before, &other.validity, rows);
+    }
+
+    /// Appends the rows of `other` that `rows` selects, in its order, and NULL for [`NO_ROW`].
+    pub fn extend_optional(&mut self, other: &Self, rows: &[u32]) {
+        if !rows.contains(&NO_ROW) {
+            return self.extend_selected(other, rows);
+        }
+        for &row in rows {
+            if row == NO_ROW { self.push_null() } else { self.push_from(other, row as usize) }
+        }
     }
 
     /// Appends a constant that has the column's type.

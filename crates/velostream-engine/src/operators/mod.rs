@@ -2,10 +2,12 @@
 
 pub mod aggregate;
 pub mod check;
+pub mod join;
 pub mod limit;
 pub mod map;
 pub mod net;
 pub mod table;
+pub mod union;
 
 use crate::batch::{ChangeBatch, Seq};
 use crate::error::{RecordError, Result};
@@ -18,7 +20,8 @@ pub struct Context<'a> {
     /// operators hold back). What it passes is final.
     pub time: &'a TimeRuns,
     /// How the watermark of the rows' own input partition moves over this batch: what lateness is judged by.
-    /// Never behind `time`, and the same where one source alone feeds the operator.
+    /// Never behind `time`, and the same where one source alone feeds the operator. A joint judges the rows of
+    /// each input by [`Arriving::own`].
     pub own: &'a TimeRuns,
     /// Rows that failed: their sequence numbers and why, one per failing row at most, in any order. An
     /// operator leaves a failing row out of its output and state; if an operator with state stands
@@ -72,6 +75,15 @@ pub trait Operator: Stateful {
     fn process(&mut self, input: &ChangeBatch, out: &mut ChangeBatch, ctx: &mut Context<'_>) -> Result<()>;
 }
 
+/// One input of a [`Joint`].
+#[derive(Debug, Clone, Copy)]
+pub struct Arriving<'a> {
+    /// Its rows.
+    pub rows: &'a ChangeBatch,
+    /// How the watermark of its own input partition moves.
+    pub own: &'a TimeRuns,
+}
+
 /// A node with two inputs, under the contract of [`Operator`], with this in place of *Net*:
 ///
 /// * *Steps.* Changes of one sequence number are one step, whichever inputs they come from. The output may hold
@@ -80,8 +92,8 @@ pub trait Joint: Stateful {
     /// Applies a batch of each input, which may have no rows, and appends the changes to `out`.
     fn process(
         &mut self,
-        left: &ChangeBatch,
-        right: &ChangeBatch,
+        left: Arriving<'_>,
+        right: Arriving<'_>,
         out: &mut ChangeBatch,
         ctx: &mut Context<'_>,
     ) -> Result<()>;

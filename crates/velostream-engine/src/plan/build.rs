@@ -15,20 +15,25 @@ use crate::operators::table::Show;
 use std::sync::Arc;
 use velostream_sql::catalog::Relation;
 use velostream_sql::expr::for_each_column;
-use velostream_sql::plan::{AggregateCall, Expr, ExprKind, LogicalPlan, Window, WindowKind};
+use velostream_sql::plan::{
+    AggregateCall, Expr, ExprKind, JoinKind, JoinMethod, LogicalPlan, Window, WindowKind,
+};
 use velostream_sql::types::{DataType, Schema};
 
-struct Builder {
-    options: PlanOptions,
+pub(super) struct Builder {
+    pub(super) options: PlanOptions,
     /// Whether updating relations that others keep are kept here too, since records may be rejected here whose
     /// deletions still come.
     guarded: bool,
-    nodes: Vec<NodePlan>,
+    pub(super) nodes: Vec<NodePlan>,
     sources: Vec<SourcePlan>,
     values: Vec<ValuesPlan>,
-    clocks: ClockPlans,
+    pub(super) clocks: ClockPlans,
     journaled: bool,
-    fallible: bool,
+    /// Whether an operator can fail for a record.
+    pub(super) fallible: bool,
+    /// Whether a node has two inputs, so that a record that fails in one of them may be applied in the other.
+    pub(super) has_joint: bool,
     /// Whether there is an updating relation that another keeps.
     unguarded: bool,
 }
@@ -41,7 +46,8 @@ pub(super) fn build(plan: &LogicalPlan, options: PlanOptions) -> Result<Physical
         builder = Builder::new(options, true);
         built = builder.root(plan)?;
     }
-    let Builder { nodes, sources, values, clocks, journaled, .. } = builder;
+    let journaled = builder.journaled || builder.fallible && builder.has_joint;
+    let Builder { nodes, sources, values, clocks, .. } = builder;
     let mut physical = PhysicalPlan {
         nodes,
         sources,
@@ -59,12 +65,12 @@ pub(super) fn build(plan: &LogicalPlan, options: PlanOptions) -> Result<Physical
 }
 
 /// Types of a schema's columns.
-fn types(schema: &Schema) -> Vec<DataType> {
+pub(super) fn types(schema: &Schema) -> Vec<DataType> {
     schema.fields.iter().map(|field| field.data_type).collect()
 }
 
 /// The key that a table of these rows has, `None` for a multiset.
-fn table_key(schema: &Schema) -> Option<Vec<usize>> {
+pub(super) fn table_key(schema: &Schema) -> Option<Vec<usize>> {
     schema.has_key().then(|| schema.primary_key.clone())
 }
 
@@ -79,6 +85,7 @@ impl Builder {
             clocks: ClockPlans::default(),
             journaled: false,
             fallible: false,
+            has_joint: false,
             unguarded: false,
         }
     }
@@ -100,13 +107,21 @@ impl Builder {
     }
 
     /// Whether the subtree's answer can take rows back.
-    fn is_updating(&self, plan: &LogicalPlan) -> bool {
+    pub(super) fn is_updating(&self, plan: &LogicalPlan) -> bool {
         match plan {
             LogicalPlan::Source { schema, .. } => schema.updating && !self.options.snapshot,
             LogicalPlan::Aggregate { .. } => true,
             LogicalPlan::Filter { input, .. }
             | LogicalPlan::Project { input, .. }
             | LogicalPlan::Check { input, .. } => self.is_updating(input),
+            LogicalPlan::Join { left, right, kind, method, .. } => match method {
+                JoinMethod::Lookup { .. } => false,
+                JoinMethod::Interval { .. } => *kind != JoinKind::Inner,
+                JoinMethod::Kept => {
+                    *kind != JoinKind::Inner || self.is_updating(left) || self.is_updating(right)
+                }
+            },
+            LogicalPlan::Union { left, right, .. } => self.is_updating(left) || self.is_updating(right),
             LogicalPlan::Values { .. } | LogicalPlan::Limit { .. } | LogicalPlan::Final { .. } => false,
         }
     }
@@ -114,7 +129,7 @@ impl Builder {
     fn push(&mut self, operator: OperatorPlan, schema: &Schema, input: Built, line: String) -> Built {
         let Built { output, time, own, on_record, .. } = input;
         let types = types(schema);
-        self.nodes.push(NodePlan { operator, inputs: vec![output], types, time, own, on_record, line });
+        self.nodes.push(NodePlan { operator, inputs: vec![(output, own)], types, time, on_record, line });
         Built { output: Input::Node(self.nodes.len() - 1), ..input }
     }
 
@@ -132,7 +147,7 @@ impl Builder {
     }
 
     /// Builds a subtree; `before` says whether its updates must show the old row.
-    fn node(&mut self, plan: &LogicalPlan, before: bool) -> Result<Built> {
+    pub(super) fn node(&mut self, plan: &LogicalPlan, before: bool) -> Result<Built> {
         match plan {
             LogicalPlan::Source { relation, schema } => Ok(self.source(&relation.0, schema)),
             LogicalPlan::Values { rows, schema } => {
@@ -141,6 +156,11 @@ impl Builder {
             }
             LogicalPlan::Project { .. } | LogicalPlan::Filter { .. } => self.map(plan, before, false),
             LogicalPlan::Aggregate { .. } => self.aggregate(plan, before, false),
+            LogicalPlan::Join { .. } => self.join(plan, false),
+            LogicalPlan::Union { left, right, schema } => {
+                let inputs = (self.node(left, true)?, self.node(right, true)?);
+                Ok(self.union(inputs, schema))
+            }
             LogicalPlan::Check { .. } => self.check(plan, before, false),
             LogicalPlan::Limit { input, count, schema } => {
                 let built = if !self.is_updating(input) {
@@ -163,7 +183,11 @@ impl Builder {
         if !self.is_updating(plan) {
             return self.node(plan, false);
         }
-        if final_aggregate(plan) {
+        if let LogicalPlan::Union { left, right, schema } = plan {
+            let inputs = (self.make_final(left)?, self.make_final(right)?);
+            return Ok(self.union(inputs, schema));
+        }
+        if is_final_itself(plan) {
             return self.final_node(plan);
         }
         let schema = plan.schema();
@@ -174,10 +198,11 @@ impl Builder {
         Ok(Built { updating: false, has_state: true, on_record: false, ..built })
     }
 
-    /// Builds a chain of stateless nodes over an aggregate that emits what is final.
+    /// Builds a chain of stateless nodes over an operator that emits what is final.
     fn final_node(&mut self, plan: &LogicalPlan) -> Result<Built> {
         match plan {
             LogicalPlan::Aggregate { .. } => self.aggregate(plan, false, true),
+            LogicalPlan::Join { .. } => self.join(plan, true),
             LogicalPlan::Check { .. } => self.check(plan, false, true),
             _ => self.map(plan, false, true),
         }
@@ -308,13 +333,14 @@ fn is_infallible(keys: &[Expr], calls: &[AggregateCall]) -> Result<bool> {
     Ok(Program::compile(&exprs)?.is_infallible())
 }
 
-/// Whether the plan is an aggregate under stateless nodes, so that FINAL is the aggregate's own.
-fn final_aggregate(plan: &LogicalPlan) -> bool {
+/// Whether the plan is an aggregate or a join by time under stateless nodes, so that FINAL is its own mode.
+fn is_final_itself(plan: &LogicalPlan) -> bool {
     match plan {
         LogicalPlan::Aggregate { .. } => true,
+        LogicalPlan::Join { method: JoinMethod::Interval { .. }, .. } => true,
         LogicalPlan::Filter { input, .. }
         | LogicalPlan::Project { input, .. }
-        | LogicalPlan::Check { input, .. } => final_aggregate(input),
+        | LogicalPlan::Check { input, .. } => is_final_itself(input),
         _ => false,
     }
 }
@@ -359,6 +385,21 @@ fn find_needed(plan: &LogicalPlan, needed: &mut Vec<bool>, sources: &mut [Source
             }
         }
         LogicalPlan::Values { .. } => {}
+        LogicalPlan::Union { left, right, .. } => {
+            find_needed(left, &mut needed.clone(), sources);
+            find_needed(right, needed, sources);
+        }
+        LogicalPlan::Join { left, right, keys, residual, columns, .. } => {
+            let width = left.schema().fields.len();
+            let mut both = vec![false; width + right.schema().fields.len()];
+            columns.iter().zip(needed.iter()).for_each(|(&column, &needed)| both[column] |= needed);
+            residual.iter().for_each(|expr| mark(&mut both, expr));
+            let mut of_right = both.split_off(width);
+            keys.iter().for_each(|(left, _)| mark(&mut both, left));
+            keys.iter().for_each(|(_, right)| mark(&mut of_right, right));
+            find_needed(left, &mut both, sources);
+            find_needed(right, &mut of_right, sources);
+        }
         LogicalPlan::Limit { input, .. } | LogicalPlan::Final { input, .. } => {
             find_needed(input, needed, sources);
         }

@@ -1,9 +1,10 @@
 //! The physical plan as text, and its fingerprint.
 
-use super::{Input, Origin, PhysicalPlan};
+use super::{Input, JoinPlan, Origin, PhysicalPlan};
 use crate::operators::aggregate::AggregateSpec;
-use velostream_sql::explain::{aggregate_name, duration, expression};
-use velostream_sql::plan::{Expr, LogicalPlan};
+use crate::operators::join::JoinSpec;
+use velostream_sql::explain::{aggregate_name, duration, expression, join_condition, join_method};
+use velostream_sql::plan::{Expr, JoinKind, LogicalPlan};
 use velostream_sql::types::Schema;
 
 /// The names of some columns.
@@ -67,6 +68,36 @@ pub(super) fn aggregate_line(spec: &AggregateSpec, input: &Schema, output: &Sche
     text
 }
 
+/// The line of a join: its kind and condition, what is kept of its sides and for how long.
+pub(super) fn join_line(
+    spec: &JoinSpec,
+    method: &JoinPlan,
+    (left, right): (&Schema, &Schema),
+    logical: &LogicalPlan,
+) -> String {
+    let LogicalPlan::Join { kind, method: declared, keys, residual, .. } = logical else {
+        unreachable!("called for a join");
+    };
+    let condition = join_condition(left, right, keys, residual.as_ref());
+    let text = format!("{}{} on {condition}", kind.name(), join_method(*declared));
+    text + &match method {
+        JoinPlan::Lookup { .. } => "; keeps the table's rows".to_owned(),
+        JoinPlan::Interval { bounds, is_final } => {
+            let shows = match (spec.kind, is_final) {
+                (JoinKind::Inner, _) => "",
+                (_, true) => "; rows without a match when none can come",
+                (_, false) => "; rows without a match at once",
+            };
+            let unmatched = spec.kind != JoinKind::Inner;
+            format!("; keeps rows until the watermark is {} past them{shows}", duration(bounds.hold(unmatched)))
+        }
+        JoinPlan::Kept if !spec.left.updating && !spec.right.updating => {
+            "; keeps all rows of both streams for ever: WITHIN would bound them".to_owned()
+        }
+        JoinPlan::Kept => "; keeps the rows of both sides".to_owned(),
+    }
+}
+
 /// The lines of a plan.
 pub(super) fn explain(plan: &PhysicalPlan) -> Vec<String> {
     let mode = if plan.updating { "updating" } else { "append-only" };
@@ -87,7 +118,7 @@ fn push_lines(plan: &PhysicalPlan, input: Input, depth: usize, lines: &mut Vec<S
         Input::Node(at) => {
             let node = &plan.nodes[at];
             lines.push(format!("{indent}{}", node.line));
-            node.inputs.iter().for_each(|&input| push_lines(plan, input, depth + 1, lines));
+            node.inputs.iter().for_each(|&(input, _)| push_lines(plan, input, depth + 1, lines));
         }
         Input::Origin(Origin::Source(source)) => {
             lines.push(format!("{indent}Source {}", plan.sources[source].relation.name));

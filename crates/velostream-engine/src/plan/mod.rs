@@ -3,15 +3,18 @@
 mod build;
 mod clock;
 mod explain;
+mod joint;
 
 pub(crate) use clock::{ClockId, ClockPlan, Origin};
 
 use crate::error::Result;
 use crate::operators::aggregate::AggregateSpec;
+use crate::operators::join::JoinSpec;
+use crate::operators::join::interval::Bounds;
 use crate::operators::table::Show;
 use std::sync::Arc;
 use velostream_sql::catalog::{Relation, RelationId};
-use velostream_sql::plan::{Expr, LogicalPlan};
+use velostream_sql::plan::{Expr, LogicalPlan, Side};
 use velostream_sql::types::{DataType, Schema};
 
 /// A source of a plan, by its position in [`PhysicalPlan::sources`].
@@ -83,20 +86,28 @@ pub(crate) enum OperatorPlan {
     Table { key: Option<Vec<usize>>, show: Show },
     Check(Vec<(Expr, Arc<str>)>),
     Limit(u64),
+    Union,
+    Join { spec: Box<JoinSpec>, method: JoinPlan, key: Option<Vec<usize>> },
+}
+
+/// How the sides of a join meet.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum JoinPlan {
+    Interval { bounds: Bounds, is_final: bool },
+    Lookup { stream: Side },
+    Kept,
 }
 
 /// A node of the plan.
 #[derive(Debug, Clone)]
 pub(crate) struct NodePlan {
     pub operator: OperatorPlan,
-    /// One, or two where the operator is a joint.
-    pub inputs: Vec<Input>,
+    /// One, or two where the operator is a joint, each with the clock by which its rows are late.
+    pub inputs: Vec<(Input, ClockId)>,
     /// Types of the output's columns.
     pub types: Vec<DataType>,
     /// By which results become final at the node.
     pub time: ClockId,
-    /// By which the node's rows are late.
-    pub own: ClockId,
     /// Whether rows reach the node in the step of the record that caused them, not when time makes them final.
     pub on_record: bool,
     /// The node's line in EXPLAIN.
@@ -170,11 +181,15 @@ impl PhysicalPlan {
         self.journaled
     }
 
-    /// Whether the plan uses event time: it has windows.
+    /// Whether the plan uses event time: it has windows or joins by time.
     #[must_use]
     pub fn uses_time(&self) -> bool {
-        let windowed = |node: &NodePlan| matches!(&node.operator, OperatorPlan::Aggregate(spec) if spec.window.is_some());
-        self.nodes.iter().any(windowed)
+        let uses = |node: &NodePlan| match &node.operator {
+            OperatorPlan::Aggregate(spec) => spec.window.is_some(),
+            OperatorPlan::Join { method, .. } => matches!(method, JoinPlan::Interval { .. }),
+            _ => false,
+        };
+        self.nodes.iter().any(uses)
     }
 
     /// The lines of EXPLAIN: the output first, inputs indented below.

@@ -7,12 +7,16 @@ use crate::error::{RecordError, Result};
 use crate::expr::{Program, RowErrors};
 use crate::operators::aggregate::Aggregate;
 use crate::operators::check::Check;
+use crate::operators::join::interval::IntervalJoin;
+use crate::operators::join::kept::KeptJoin;
+use crate::operators::join::lookup::LookupJoin;
 use crate::operators::limit::Limit;
 use crate::operators::map::Map;
 use crate::operators::net::Net;
 use crate::operators::table::Table;
-use crate::operators::{Context, Joint, Operator, Stateful};
-use crate::plan::{ClockId, Input, NodePlan, OperatorPlan, Origin, PhysicalPlan};
+use crate::operators::union::Union;
+use crate::operators::{Arriving, Context, Joint, Operator, Stateful};
+use crate::plan::{ClockId, Input, JoinPlan, NodePlan, OperatorPlan, Origin, PhysicalPlan};
 use crate::state::{SnapshotReader, SnapshotWriter, State};
 use crate::time::TimeRuns;
 use velostream_sql::plan::{Expr, ExprKind};
@@ -69,9 +73,9 @@ struct Node {
     /// Where the operator only names columns of another node's output: their positions, each at most once.
     /// The columns change hands instead of being copied.
     columns: Option<Vec<usize>>,
-    inputs: Vec<Input>,
+    /// Each with its own clock.
+    inputs: Vec<(Input, ClockId)>,
     time: ClockId,
-    own: ClockId,
     on_record: bool,
 }
 
@@ -137,7 +141,7 @@ impl Nodes {
             if index != last {
                 output.clear();
             }
-            let arrives = |input: &Input| match *input {
+            let arrives = |&(input, _): &(Input, ClockId)| match input {
                 Input::Origin(origin) => arrivals.iter().any(|arrival| arrival.origin == origin),
                 Input::Node(input) => self.active[input],
             };
@@ -145,7 +149,7 @@ impl Nodes {
             if !self.active[index] {
                 continue;
             }
-            if let (Some(columns), &[Input::Node(input)], true) =
+            if let (Some(columns), &[(Input::Node(input), _)], true) =
                 (&node.columns, &node.inputs[..], output.is_empty())
             {
                 hand_over(&mut before[input], columns, output);
@@ -164,16 +168,18 @@ impl Nodes {
             };
             let mut context = Context {
                 time: self.clocks.time(node.time),
-                own: self.clocks.time(node.own),
+                own: self.clocks.time(node.inputs[0].1),
                 failures: if node.on_record { &mut report.failures } else { &mut report.final_failures },
                 on_record: node.on_record,
                 late: &mut report.late,
             };
             match (&mut node.work, &node.inputs[..]) {
-                (Work::One(operator), &[input]) => operator.process(given(input), output, &mut context)?,
+                (Work::One(operator), &[(input, _)]) => operator.process(given(input), output, &mut context)?,
                 (Work::Two(joint, net), &[left, right]) => {
+                    let arriving =
+                        |(input, own)| Arriving { rows: given(input), own: self.clocks.time(own) };
                     let from = output.len();
-                    joint.process(given(left), given(right), output, &mut context)?;
+                    joint.process(arriving(left), arriving(right), output, &mut context)?;
                     net.consolidate(output, from);
                 }
                 _ => unreachable!("an operator has one input, a joint two"),
@@ -271,13 +277,23 @@ fn make_node(plan: &NodePlan) -> Result<Node> {
         OperatorPlan::Table { key, show } => Work::One(Box::new(Table::new(&plan.types, key.clone(), *show))),
         OperatorPlan::Check(checks) => Work::One(Box::new(Check::new(checks)?)),
         OperatorPlan::Limit(count) => Work::One(Box::new(Limit::new(*count))),
+        OperatorPlan::Union => Work::Two(Box::new(Union), Box::new(Net::new(&plan.types, None, true))),
+        OperatorPlan::Join { spec, method, key } => {
+            let joint: Box<dyn Joint> = match *method {
+                JoinPlan::Interval { bounds, is_final } => {
+                    Box::new(IntervalJoin::new((**spec).clone(), bounds, is_final)?)
+                }
+                JoinPlan::Lookup { stream } => Box::new(LookupJoin::new(spec, stream)?),
+                JoinPlan::Kept => Box::new(KeptJoin::new((**spec).clone())?),
+            };
+            Work::Two(joint, Box::new(Net::new(&plan.types, key.clone(), true)))
+        }
     };
     Ok(Node {
         work,
         columns: named_columns(&plan.operator),
         inputs: plan.inputs.clone(),
         time: plan.time,
-        own: plan.own,
         on_record: plan.on_record,
     })
 }

@@ -6,19 +6,25 @@ mod cell;
 mod codec;
 mod group_columns;
 mod key_table;
+mod keyed_rows;
 mod ordered_counts;
 mod panes;
 mod row_hash;
 mod row_store;
+mod slots;
+mod time_queue;
 
 pub use cell::StateCell;
 pub use codec::{SliceReader, Storable, read_length, read_values, write_length};
 pub use group_columns::GroupColumns;
 pub use key_table::{GroupId, KeySource, KeyTable};
+pub use keyed_rows::{KeyedRows, KeyedRowsSpec};
 pub use ordered_counts::{CountKey, OrderedCounts, TextKey};
 pub use panes::{Pane, Panes};
 pub use row_hash::{ColumnKey, hash_rows, rows_equal, values_equal};
 pub use row_store::RowStore;
+pub use slots::Slots;
+pub use time_queue::TimeQueue;
 
 use crate::error::Result;
 

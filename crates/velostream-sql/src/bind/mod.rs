@@ -9,6 +9,8 @@ mod call;
 mod coerce;
 mod create;
 mod expression;
+mod from;
+mod join;
 mod later;
 mod literal;
 mod modify;
@@ -38,6 +40,7 @@ use std::sync::Arc;
 pub use aggregate::NAMES as AGGREGATES;
 pub use call::CONDITIONAL;
 pub(crate) use operator::balanced;
+pub(crate) use schema::union as union_schema;
 pub use parameters::Params;
 
 /// Most nodes of expressions that a statement may copy, by aliases, BETWEEN, NULLIF and CASE.

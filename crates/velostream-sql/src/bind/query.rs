@@ -2,14 +2,15 @@
 
 use super::scope::{Scope, WINDOW_END, WINDOW_START};
 use super::window::event_time_column;
-use super::{Binder, Bound, Reported, names, schema};
-use crate::ast::{Name, Query, Select, SelectItem, TableReference, TableSource, WindowClause};
+use super::from::CommonTables;
+use super::{Binder, Bound, Reported, schema};
+use crate::ast::{Name, Query, Select, SelectItem, WindowClause};
 use crate::catalog::{Relation, RelationKind};
 use crate::diagnostic::{Diagnostic, ErrorCode, Span};
 use crate::expr::same;
-use crate::plan::{EmitMode, Expr, ExprKind, Literal, LogicalPlan, RelationRef, Window};
+use crate::plan::{EmitMode, Expr, ExprKind, Literal, LogicalPlan, Window};
 use crate::statement::BoundQuery;
-use crate::types::{DataType, Schema};
+use crate::types::DataType;
 use sqlparser::ast as syntax;
 use std::sync::Arc;
 
@@ -23,20 +24,8 @@ pub(super) struct Selected {
     windowed: bool,
 }
 
-/// What FROM gives.
-struct Input<'q> {
-    plan: LogicalPlan,
-    qualifier: Option<Arc<str>>,
-    label: Option<Arc<str>>,
-    /// TUMBLE in FROM.
-    window: Option<&'q WindowClause>,
-}
-
-/// The names that WITH gives to queries.
-type CommonTables = [(Name, LogicalPlan)];
-
 /// The bound items of a SELECT, over its input.
-type Items = Vec<(Expr, Arc<str>)>;
+pub(super) type Items = Vec<(Expr, Arc<str>)>;
 
 impl Binder<'_> {
     /// A SELECT that is a statement.
@@ -90,18 +79,25 @@ impl Binder<'_> {
         Ok(LogicalPlan::Limit { input: Box::new(input), count, schema })
     }
 
-    /// WITH and SELECT.
+    /// WITH and SELECT, and what UNION adds.
     fn select_query(&mut self, query: &Query, outer: &CommonTables) -> Bound<Selected> {
         let mut tables = outer.to_vec();
         for (name, query) in &query.with {
             let plan = self.subquery(query, &tables)?;
             tables.push((name.clone(), plan));
         }
-        self.select(&query.select, &tables)
+        let mut selected = self.select(&query.select, &tables);
+        for union in &query.unions {
+            let right = self.select(&union.select, &tables);
+            let (left, right) = (selected?, right?);
+            let plan = self.union(left.plan, right.plan, union)?;
+            selected = Ok(Selected { plan, windowed: left.windowed || right.windowed });
+        }
+        selected
     }
 
     /// A SELECT inside another.
-    fn subquery(&mut self, query: &Query, tables: &CommonTables) -> Bound<LogicalPlan> {
+    pub(super) fn subquery(&mut self, query: &Query, tables: &CommonTables) -> Bound<LogicalPlan> {
         if let Some((_, span)) = query.emit {
             return Err(self.unsupported(span, "EMIT in a subquery"));
         }
@@ -113,8 +109,9 @@ impl Binder<'_> {
     }
 
     fn select(&mut self, select: &Select, tables: &CommonTables) -> Bound<Selected> {
-        let mut input = self.from(select.from.as_ref(), tables)?;
-        let mut scope = Scope::new(Arc::clone(input.plan.schema()), input.qualifier, input.label);
+        let mut input = self.from(select, tables)?;
+        let mut scope = Scope::new(Arc::clone(input.plan.schema()), input.parts);
+        scope.merged = input.merged;
         scope.event_time = event_time_column(&input.plan);
         let window = self.own_window(select, input.window, &input.plan, &mut scope);
         let window = window.and_then(|(mut window, keys)| {
@@ -227,18 +224,22 @@ impl Binder<'_> {
     }
 
     fn wildcard(&mut self, name: Option<&Name>, span: Span, scope: &Scope, items: &mut Items) -> Bound<()> {
-        if scope.label.is_none() && scope.schema.fields.is_empty() {
+        if !scope.has_input() && scope.schema.fields.is_empty() {
             return Err(self.error(ErrorCode::UnknownName, span, "* needs a FROM"));
         }
-        if let Some(name) = name
-            && !scope.qualifier.as_ref().is_some_and(|known| names(name, known))
-        {
-            let known: Vec<Arc<str>> = scope.qualifier.iter().map(Arc::clone).collect();
-            let message = format!("no relation \"{}\" in FROM", name.value);
-            return Err(self.unknown(name, message, known.iter().map(AsRef::as_ref)));
-        }
-        for (position, field) in scope.schema.fields.iter().enumerate() {
-            items.push((scope.column(position, span), Arc::clone(&field.name)));
+        let Some(name) = name else {
+            for merged in &scope.merged {
+                items.push((Expr { span, ..merged.expr.clone() }, Arc::clone(&merged.name)));
+            }
+            let hidden = |position: &usize| scope.merged.iter().any(|merged| merged.columns.contains(position));
+            for position in (0..scope.schema.fields.len()).filter(|position| !hidden(position)) {
+                items.push(scope.item(position, span));
+            }
+            return Ok(());
+        };
+        match scope.part(name) {
+            Some(part) => items.extend(part.columns.clone().map(|position| scope.item(position, span))),
+            None => return Err(self.unknown_part(name, scope)),
         }
         Ok(())
     }
@@ -347,60 +348,8 @@ impl Binder<'_> {
         Ok((filter(plan, having), over))
     }
 
-    fn from<'q>(&mut self, from: Option<&'q TableReference>, tables: &CommonTables) -> Bound<Input<'q>> {
-        let Some(reference) = from else {
-            let plan = LogicalPlan::Values { rows: vec![Vec::new()], schema: Arc::new(Schema::default()) };
-            return Ok(Input { plan, qualifier: None, label: None, window: None });
-        };
-        let alias = reference.alias.as_ref().map(|alias| Arc::clone(&alias.value));
-        let (plan, label, window) = match &reference.source {
-            TableSource::Relation(name) => (self.named_table(name, tables)?, Arc::clone(&name.value), None),
-            TableSource::Window { input, window } => {
-                (self.named_table(input, tables)?, Arc::clone(&input.value), Some(window.as_ref()))
-            }
-            TableSource::Query(query) => (self.subquery(query, tables)?, "the subquery".into(), None),
-            TableSource::File(path) => {
-                let relation = self.file(path, reference.span)?;
-                (source(relation), format!("'{path}'").into(), None)
-            }
-        };
-        let named = matches!(reference.source, TableSource::Relation(_) | TableSource::Window { .. });
-        let qualifier = alias.clone().or_else(|| named.then(|| Arc::clone(&label)));
-        let label = match (&reference.source, alias) {
-            (TableSource::Query(_), Some(alias)) => alias,
-            _ => label,
-        };
-        Ok(Input { plan, qualifier, label: Some(label), window })
-    }
-
-    fn file(&mut self, path: &str, span: Span) -> Bound<Arc<Relation>> {
-        match self.catalog.file(path) {
-            Ok(relation) => {
-                self.files.insert(relation.id);
-                Ok(relation)
-            }
-            Err(message) => Err(self.error(ErrorCode::Io, span, message)),
-        }
-    }
-
-    fn named_table(&mut self, name: &Name, tables: &CommonTables) -> Bound<LogicalPlan> {
-        if let Some((_, plan)) = tables.iter().rev().find(|(known, _)| names(name, &known.value)) {
-            return Ok(plan.clone());
-        }
-        if is_stdin(name) && self.catalog.relation(&name.value).is_none() {
-            return self.file("stdin", name.span).map(source);
-        }
-        let relation = self.relation(name)?;
-        self.reads.insert(relation.id);
-        let expand = relation.kind == RelationKind::View || self.options.expand && !relation.is_source;
-        match &relation.definition {
-            Some(definition) if expand => self.expand(&relation, definition, name.span),
-            _ => Ok(source(relation)),
-        }
-    }
-
     /// The plan of a view's text, or of a derived relation's. A view is FINAL only where it says so.
-    fn expand(&mut self, relation: &Relation, definition: &str, span: Span) -> Bound<LogicalPlan> {
+    pub(super) fn expand(&mut self, relation: &Relation, definition: &str, span: Span) -> Bound<LogicalPlan> {
         if self.expansion_depth == EXPANSION_DEPTH_MAX {
             let message = format!("more than {EXPANSION_DEPTH_MAX} views inside each other");
             return Err(self.error(ErrorCode::Limit, span, message));
@@ -426,11 +375,6 @@ impl Binder<'_> {
     }
 }
 
-/// The name that stands for standard input where no relation has it.
-fn is_stdin(name: &Name) -> bool {
-    !name.quoted && name.value.eq_ignore_ascii_case("stdin")
-}
-
 /// `GROUP BY 2`
 fn ordinal(ast: &syntax::Expr) -> Option<usize> {
     match ast {
@@ -441,16 +385,7 @@ fn ordinal(ast: &syntax::Expr) -> Option<usize> {
     }
 }
 
-/// A relation's rows. A stream's declared KEY does not tell its rows apart.
-fn source(relation: Arc<Relation>) -> LogicalPlan {
-    let mut schema = Arc::clone(&relation.schema);
-    if relation.kind == RelationKind::Stream && relation.is_source && !schema.primary_key.is_empty() {
-        schema = Arc::new(Schema { primary_key: Vec::new(), ..Schema::clone(&schema) });
-    }
-    LogicalPlan::Source { relation: Arc::new(RelationRef(relation)), schema }
-}
-
-fn filter(input: LogicalPlan, predicate: Option<Expr>) -> LogicalPlan {
+pub(super) fn filter(input: LogicalPlan, predicate: Option<Expr>) -> LogicalPlan {
     match predicate {
         Some(predicate) => {
             let schema = Arc::clone(input.schema());
@@ -461,7 +396,7 @@ fn filter(input: LogicalPlan, predicate: Option<Expr>) -> LogicalPlan {
 }
 
 /// The items over the input; the input itself where they are its columns.
-fn project(input: LogicalPlan, items: Items) -> LogicalPlan {
+pub(super) fn project(input: LogicalPlan, items: Items) -> LogicalPlan {
     let (items, names): (Vec<Expr>, Vec<Arc<str>>) = items.into_iter().unzip();
     let schema = schema::project(input.schema(), schema::unique(names), &items);
     let in_place = items

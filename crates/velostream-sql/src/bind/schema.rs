@@ -1,7 +1,7 @@
 //! Schemas of plan nodes: names of columns, and what each node does to key, window and updating.
 
 use crate::parse::BETWEEN_SYMMETRIC;
-use crate::plan::{AggregateCall, EmitMode, Expr, ExprKind, LogicalPlan, Window};
+use crate::plan::{AggregateCall, EmitMode, Expr, ExprKind, JoinKind, JoinMethod, LogicalPlan, Window};
 use crate::types::{DataType, Field, Schema};
 use sqlparser::ast as syntax;
 use std::collections::HashSet;
@@ -138,6 +138,68 @@ pub(crate) fn aggregate(
     }
 }
 
+/// The columns of two inputs, one behind the other, without any other property.
+pub(super) fn side_by_side(left: &Schema, right: &Schema) -> Schema {
+    Schema::append_only(left.fields.iter().chain(&right.fields).cloned().collect())
+}
+
+/// The schema of a join, all columns of both sides.
+///
+/// Its rows are told apart by the keys of both sides; by one side's alone where each of its rows has one match at
+/// most, because the join's keys hold the other side's primary key.
+pub(crate) fn join(
+    left: &Schema,
+    right: &Schema,
+    kind: JoinKind,
+    method: JoinMethod,
+    keys: &[(Expr, Expr)],
+) -> Schema {
+    let nullable = |field: &Field, is_kept: bool| Field { nullable: field.nullable || is_kept, ..field.clone() };
+    let left_fields = left.fields.iter().map(|field| nullable(field, kind.keeps_right()));
+    let right_fields = right.fields.iter().map(|field| nullable(field, kind.keeps_left()));
+    let fields = left_fields.chain(right_fields).collect();
+    let updating = match method {
+        JoinMethod::Lookup { .. } => return Schema::append_only(fields),
+        JoinMethod::Interval { .. } => kind != JoinKind::Inner,
+        JoinMethod::Kept => left.updating || right.updating || kind != JoinKind::Inner,
+    };
+    let width = left.fields.len();
+    let left_key = || left.primary_key.iter().copied();
+    let right_key = || right.primary_key.iter().map(|position| position + width);
+    let unique_right = right.has_key() && holds_key(right, keys.iter().map(|(_, right)| right));
+    let unique_left = left.has_key() && holds_key(left, keys.iter().map(|(left, _)| left));
+    let (primary_key, single_row) = if unique_right && !kind.keeps_right() && left.has_key() {
+        (left_key().collect(), left.single_row)
+    } else if unique_left && !kind.keeps_left() && right.has_key() {
+        (right_key().collect(), right.single_row)
+    } else if left.has_key() && right.has_key() {
+        (left_key().chain(right_key()).collect(), left.single_row && right.single_row && kind != JoinKind::Full)
+    } else {
+        (Vec::new(), false)
+    };
+    let right_window = right.window.map(|(start, end)| (start + width, end + width));
+    let window = left.window.or(right_window);
+    Schema { fields, primary_key, updating, window, single_row }
+}
+
+/// Whether a side's keys of a join hold its whole primary key.
+fn holds_key<'e>(schema: &Schema, keys: impl Iterator<Item = &'e Expr> + Clone) -> bool {
+    let is_key = |position: &usize| keys.clone().any(|key| key.kind == ExprKind::Column(*position));
+    schema.primary_key.iter().all(is_key)
+}
+
+/// The schema of the rows of two inputs with the same types.
+pub(crate) fn union(left: &Schema, right: &Schema) -> Schema {
+    let field = |(left, right): (&Field, &Field)| Field {
+        nullable: left.nullable || right.nullable,
+        ..left.clone()
+    };
+    Schema {
+        updating: left.updating || right.updating,
+        ..Schema::append_only(left.fields.iter().zip(&right.fields).map(field).collect())
+    }
+}
+
 /// DISTINCT: a group for every row.
 pub(super) fn distinct(input: LogicalPlan) -> LogicalPlan {
     let schema = input.schema();
@@ -182,6 +244,10 @@ pub(crate) fn updating_operator(plan: &LogicalPlan) -> Option<String> {
             Some(_) if !keys.is_empty() => Some("GROUP BY".to_owned()),
             Some(call) => Some(crate::explain::aggregate_name(call.function).to_owned()),
         },
+        LogicalPlan::Join { left, right, kind, .. } => updating_operator(left)
+            .or_else(|| updating_operator(right))
+            .or_else(|| Some(kind.name().to_owned())),
+        LogicalPlan::Union { left, right, .. } => updating_operator(left).or_else(|| updating_operator(right)),
         LogicalPlan::Values { .. } => None,
     }
 }

@@ -7,6 +7,7 @@ use crate::ast::Name;
 use crate::diagnostic::{Diagnostic, ErrorCode, Span};
 use crate::plan::{Expr, ExprKind, Window};
 use crate::types::{DataType, Schema};
+use std::ops::Range;
 use std::sync::Arc;
 
 /// Stands for the own window's start until the aggregate's columns are laid out.
@@ -17,14 +18,36 @@ pub(super) const WINDOW_END: usize = WINDOW_START + 1;
 /// Pseudo columns of the dialect that are not there yet.
 const OTHER_PSEUDO_COLUMNS: &[&str] = &["ROWKEY", "ROWPARTITION", "ROWOFFSET", "HEADERS"];
 
-/// What names mean at a place.
-pub(super) struct Scope {
-    /// The input's columns.
-    pub schema: Arc<Schema>,
+/// One relation of FROM.
+#[derive(Debug, Clone)]
+pub(super) struct Part {
     /// The name that may stand before a column.
     pub qualifier: Option<Arc<str>>,
-    /// The input in messages: `trades`; `None` without FROM.
-    pub label: Option<Arc<str>>,
+    /// The relation in messages: `trades`.
+    pub label: Arc<str>,
+    /// The positions of its columns.
+    pub columns: Range<usize>,
+}
+
+/// A column of USING: one name for a column of either side.
+#[derive(Debug, Clone)]
+pub(super) struct Merged {
+    /// As declared on the left.
+    pub name: Arc<str>,
+    /// Its value.
+    pub expr: Expr,
+    /// The columns for which it stands.
+    pub columns: [usize; 2],
+}
+
+/// What names mean at a place.
+pub(super) struct Scope {
+    /// The input's columns, part by part.
+    pub schema: Arc<Schema>,
+    /// The relations of FROM; none without FROM.
+    pub parts: Vec<Part>,
+    /// What USING has made one.
+    pub merged: Vec<Merged>,
     /// The aliases of earlier items.
     pub aliases: Vec<(Name, Expr)>,
     /// The aliases of earlier items that could not be bound.
@@ -41,11 +64,11 @@ pub(super) struct Scope {
 
 impl Scope {
     /// The columns of an input.
-    pub fn new(schema: Arc<Schema>, qualifier: Option<Arc<str>>, label: Option<Arc<str>>) -> Self {
+    pub fn new(schema: Arc<Schema>, parts: Vec<Part>) -> Self {
         Self {
             schema,
-            qualifier,
-            label,
+            parts,
+            merged: Vec::new(),
             aliases: Vec::new(),
             failed_aliases: Vec::new(),
             window: None,
@@ -57,12 +80,14 @@ impl Scope {
 
     /// No columns: constants only.
     pub fn empty() -> Self {
-        Self::new(Arc::new(Schema::default()), None, None)
+        Self::new(Arc::new(Schema::default()), Vec::new())
     }
 
     /// The columns of a relation by their names alone.
     pub fn of_relation(schema: Arc<Schema>, name: &Arc<str>) -> Self {
-        Self::new(schema, Some(Arc::clone(name)), Some(Arc::clone(name)))
+        let columns = 0..schema.fields.len();
+        let part = Part { qualifier: Some(Arc::clone(name)), label: Arc::clone(name), columns };
+        Self::new(schema, vec![part])
     }
 
     /// The input's column at a position.
@@ -71,23 +96,41 @@ impl Scope {
         Expr { kind: ExprKind::Column(position), data_type: field.data_type, nullable: field.nullable, span }
     }
 
+    /// The input's column at a position, under its own name.
+    pub fn item(&self, position: usize, span: Span) -> (Expr, Arc<str>) {
+        (self.column(position, span), Arc::clone(&self.schema.fields[position].name))
+    }
+
+    /// Whether there is a FROM.
+    pub fn has_input(&self) -> bool {
+        !self.parts.is_empty()
+    }
+
     fn describe(&self) -> String {
-        match &self.label {
-            Some(label) => format!(" in {label}"),
-            None => String::new(),
+        let labels: Vec<&str> = self.parts.iter().map(|part| part.label.as_ref()).collect();
+        if labels.is_empty() { String::new() } else { format!(" in {}", labels.join(" or ")) }
+    }
+
+    /// The positions of a part's columns that a name means; an exact spelling wins over others.
+    fn matches_in(&self, part: &Part, name: &Name) -> Vec<usize> {
+        let fields = &self.schema.fields;
+        let found: Vec<usize> =
+            part.columns.clone().filter(|&position| names(name, &fields[position].name)).collect();
+        let exact = found.iter().copied().find(|&position| fields[position].name == name.value);
+        match exact {
+            Some(position) if found.len() > 1 => vec![position],
+            _ => found,
         }
     }
-}
 
-/// The positions of the columns that a name means; an exact spelling wins over others.
-fn matches(schema: &Schema, name: &Name) -> Vec<usize> {
-    let fields = schema.fields.iter().enumerate();
-    let found: Vec<usize> =
-        fields.filter(|(_, field)| names(name, &field.name)).map(|(position, _)| position).collect();
-    let exact = found.iter().copied().find(|position| schema.fields[*position].name == name.value);
-    match exact {
-        Some(position) if found.len() > 1 => vec![position],
-        _ => found,
+    /// The positions of all columns that a name means.
+    fn matches(&self, name: &Name) -> Vec<usize> {
+        self.parts.iter().flat_map(|part| self.matches_in(part, name)).collect()
+    }
+
+    /// The part that a name before a column means.
+    pub fn part(&self, qualifier: &Name) -> Option<&Part> {
+        self.parts.iter().find(|part| part.qualifier.as_ref().is_some_and(|known| names(qualifier, known)))
     }
 }
 
@@ -116,13 +159,13 @@ impl Binder<'_> {
         if let Some(end) = bound.filter(|_| scope.window.is_some()) {
             return Ok(window_placeholder(end, name.span));
         }
-        match matches(&scope.schema, name).as_slice() {
+        if let Some(merged) = scope.merged.iter().find(|merged| names(name, &merged.name)) {
+            return Ok(Expr { span: name.span, ..merged.expr.clone() });
+        }
+        match scope.matches(name).as_slice() {
             [position] => return Ok(scope.column(*position, name.span)),
             [] => {}
-            _ => {
-                let message = format!("column \"{}\" is ambiguous", name.value);
-                return Err(self.error(ErrorCode::UnknownName, name.span, message));
-            }
+            positions => return Err(self.ambiguous(name, positions, scope)),
         }
         if let Some((_, expr)) = scope.aliases.iter().rev().find(|(alias, _)| names(name, &alias.value)) {
             self.charge_copy(expr)?;
@@ -141,7 +184,7 @@ impl Binder<'_> {
     }
 
     fn pseudo_column(&mut self, name: &Name, scope: &Scope) -> Bound<Option<Expr>> {
-        if name.quoted || scope.label.is_none() {
+        if name.quoted || !scope.has_input() {
             return Ok(None);
         }
         if name.value.eq_ignore_ascii_case("ROWTIME") {
@@ -156,33 +199,55 @@ impl Binder<'_> {
 
     /// `t.c`
     pub(super) fn qualified(&mut self, qualifier: &Name, name: &Name, scope: &Scope) -> Bound<Expr> {
-        if !scope.qualifier.as_ref().is_some_and(|known| names(qualifier, known)) {
-            if matches(&scope.schema, qualifier).len() == 1 {
+        let Some(part) = scope.part(qualifier) else {
+            if scope.matches(qualifier).len() == 1 {
                 return Err(self.unsupported(qualifier.span, "a field of a column"));
             }
-            let message = format!("no relation \"{}\" in FROM", qualifier.value);
-            let known: Vec<Arc<str>> = scope.qualifier.iter().map(Arc::clone).collect();
-            return Err(self.unknown(qualifier, message, known.iter().map(AsRef::as_ref)));
-        }
-        match matches(&scope.schema, name).as_slice() {
+            return Err(self.unknown_part(qualifier, scope));
+        };
+        match scope.matches_in(part, name).as_slice() {
             [position] => Ok(scope.column(*position, crate::parse::join_spans(qualifier.span, name.span))),
-            [] => {
-                let mut unqualified =
-                    Scope::new(Arc::clone(&scope.schema), scope.qualifier.clone(), scope.label.clone());
+            [] if scope.parts.len() == 1 => {
+                let mut unqualified = Scope::new(Arc::clone(&scope.schema), scope.parts.clone());
                 unqualified.window = scope.window.clone();
                 self.identifier(name, &unqualified)
             }
-            _ => {
-                let message = format!("column \"{}\" is ambiguous", name.value);
-                Err(self.error(ErrorCode::UnknownName, name.span, message))
+            [] => {
+                if name.value.eq_ignore_ascii_case("ROWTIME") && !name.quoted {
+                    return Err(self.unsupported(name.span, "ROWTIME of one side of a join"));
+                }
+                Err(self.unknown_column(name, &Scope::new(Arc::clone(&scope.schema), vec![part.clone()])))
             }
+            positions => Err(self.ambiguous(name, positions, scope)),
         }
+    }
+
+    fn ambiguous(&mut self, name: &Name, positions: &[usize], scope: &Scope) -> Reported {
+        let message = format!("column \"{}\" is ambiguous", name.value);
+        let error = Diagnostic::new(ErrorCode::UnknownName, name.span, message);
+        let owner = |position: &usize| {
+            let part = scope.parts.iter().find(|part| part.columns.contains(position))?;
+            Some(format!("{}.{}", part.qualifier.as_ref()?, name.value))
+        };
+        let owners: Vec<String> = positions.iter().filter_map(owner).collect();
+        self.report(if owners.len() > 1 && scope.parts.len() > 1 {
+            error.with_hint(format!("write {}", owners.join(" or ")))
+        } else {
+            error
+        })
+    }
+
+    /// "no such relation in FROM"
+    pub(super) fn unknown_part(&mut self, name: &Name, scope: &Scope) -> Reported {
+        let message = format!("no relation \"{}\" in FROM", name.value);
+        let known: Vec<Arc<str>> = scope.parts.iter().filter_map(|part| part.qualifier.clone()).collect();
+        self.unknown(name, message, known.iter().map(AsRef::as_ref))
     }
 
     fn unknown_column(&mut self, name: &Name, scope: &Scope) -> Reported {
         let message = format!("no column \"{}\"{}", name.value, scope.describe());
         let mut error = Diagnostic::new(ErrorCode::UnknownName, name.span, message);
-        if scope.label.is_none() && scope.schema.fields.is_empty() {
+        if !scope.has_input() && scope.schema.fields.is_empty() {
             return self.report(error);
         }
         if window_bound(name).is_some() {
@@ -190,7 +255,8 @@ impl Binder<'_> {
         }
         let aliases: Vec<Arc<str>> =
             scope.aliases.iter().map(|(alias, _)| Arc::clone(&alias.value)).collect();
-        let fields = scope.schema.fields.iter().map(|field| field.name.as_ref());
+        let columns = scope.parts.iter().flat_map(|part| part.columns.clone());
+        let fields = columns.map(|position| scope.schema.fields[position].name.as_ref());
         let candidates: Vec<&str> = fields.chain(aliases.iter().map(AsRef::as_ref)).collect();
         error.hint = crate::suggest::did_you_mean(&name.value, candidates);
         self.report(error)

@@ -7,7 +7,9 @@ use crate::ast::WindowClause;
 use crate::catalog::Relation;
 use crate::diagnostic::{Diagnostic, ErrorCode, Span};
 use crate::expr::same;
-use crate::plan::{Expr, ExprKind, Literal, LogicalPlan, RelationRef, Window, WindowKind};
+use crate::plan::{
+    Expr, ExprKind, JoinMethod, Literal, LogicalPlan, RelationRef, Side, Window, WindowKind,
+};
 use crate::types::DataType;
 use sqlparser::ast as syntax;
 use std::sync::Arc;
@@ -35,7 +37,17 @@ fn is_event_time(plan: &LogicalPlan, column: usize) -> bool {
             ExprKind::RowTime => true,
             _ => false,
         },
-        LogicalPlan::Values { .. } | LogicalPlan::Aggregate { .. } => false,
+        // A row that meets a table keeps the stream's time; of two streams it has the later one's, which is
+        // neither column.
+        LogicalPlan::Join { left, right, method: JoinMethod::Lookup { stream }, columns, .. } => {
+            let width = left.schema().fields.len();
+            match stream {
+                Side::Left => columns[column] < width && is_event_time(left, columns[column]),
+                Side::Right => columns[column] >= width && is_event_time(right, columns[column] - width),
+            }
+        }
+        LogicalPlan::Union { left, right, .. } => is_event_time(left, column) && is_event_time(right, column),
+        LogicalPlan::Values { .. } | LogicalPlan::Aggregate { .. } | LogicalPlan::Join { .. } => false,
     }
 }
 
@@ -54,7 +66,10 @@ fn origin(plan: &mut LogicalPlan, column: Option<usize>) -> Option<(&mut Arc<Rel
             });
             origin(input, column)
         }
-        LogicalPlan::Values { .. } | LogicalPlan::Aggregate { .. } => None,
+        LogicalPlan::Values { .. }
+        | LogicalPlan::Aggregate { .. }
+        | LogicalPlan::Join { .. }
+        | LogicalPlan::Union { .. } => None,
     }
 }
 

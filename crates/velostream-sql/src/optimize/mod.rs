@@ -18,23 +18,12 @@ pub fn optimize(plan: LogicalPlan) -> LogicalPlan {
 
 /// Applies the local rewrites from the sources up.
 fn merge_up(plan: LogicalPlan) -> LogicalPlan {
-    match plan {
-        LogicalPlan::Source { .. } | LogicalPlan::Values { .. } => plan,
-        LogicalPlan::Filter { input, predicate, schema } => {
-            merge::filter(merge_up(*input), predicate, schema)
-        }
-        LogicalPlan::Project { input, items, schema } => merge::project(merge_up(*input), items, schema),
+    match plan.map_inputs(&mut merge_up) {
+        LogicalPlan::Filter { input, predicate, schema } => merge::filter(*input, predicate, schema),
+        LogicalPlan::Project { input, items, schema } => merge::project(*input, items, schema),
         LogicalPlan::Aggregate { input, keys, window, calls, schema } => {
-            merge::aggregate(merge_up(*input), keys, window, calls, schema)
+            merge::aggregate(*input, keys, window, calls, schema)
         }
-        LogicalPlan::Check { input, checks, schema } => {
-            LogicalPlan::Check { input: Box::new(merge_up(*input)), checks, schema }
-        }
-        LogicalPlan::Limit { input, count, schema } => {
-            LogicalPlan::Limit { input: Box::new(merge_up(*input)), count, schema }
-        }
-        LogicalPlan::Final { input, schema } => {
-            LogicalPlan::Final { input: Box::new(merge_up(*input)), schema }
-        }
+        plan => plan,
     }
 }

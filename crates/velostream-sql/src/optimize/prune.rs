@@ -37,6 +37,13 @@ fn narrow(plan: LogicalPlan, read: &Read) -> (LogicalPlan, Moved) {
         LogicalPlan::Aggregate { input, keys, window, calls, schema } => {
             aggregate(*input, keys, window, calls, &schema, read)
         }
+        LogicalPlan::Join { .. } => join(plan, read),
+        LogicalPlan::Union { left, right, .. } => {
+            // Both keep the same columns, so that they still meet by position.
+            let (left, right) = (Box::new(prune(*left)), Box::new(prune(*right)));
+            let schema = Arc::new(crate::bind::union_schema(left.schema(), right.schema()));
+            unmoved(LogicalPlan::Union { left, right, schema })
+        }
         LogicalPlan::Check { input, checks, .. } => {
             let input = Box::new(prune(*input));
             let schema = Arc::clone(input.schema());
@@ -101,6 +108,45 @@ fn aggregate(
         .collect();
     kept.updating = input.schema().updating || !calls.is_empty();
     let plan = LogicalPlan::Aggregate { input: Box::new(input), keys, window, calls, schema: Arc::new(kept) };
+    (plan, moved)
+}
+
+/// Keeps the columns that are read; the sides also those of the condition.
+fn join(plan: LogicalPlan, read: &Read) -> (LogicalPlan, Moved) {
+    let LogicalPlan::Join { left, right, kind, method, keys, residual, columns, schema } = plan else {
+        unreachable!("called for a join");
+    };
+    let (kept, moved) = keep(&schema, |position| read[position]);
+    let columns: Vec<usize> =
+        columns.into_iter().zip(&moved).filter(|(_, moved)| moved.is_some()).map(|(column, _)| column).collect();
+    let width = left.schema().fields.len();
+    let mut both = vec![false; width + right.schema().fields.len()];
+    columns.iter().for_each(|&column| both[column] = true);
+    mark(&mut both, &residual);
+    let mut right_read = both.split_off(width);
+    mark(&mut both, keys.iter().map(|(left, _)| left));
+    mark(&mut right_read, keys.iter().map(|(_, right)| right));
+    let (left, left_moved) = narrow(*left, &both);
+    let (right, right_moved) = narrow(*right, &right_read);
+    let new_width = left.schema().fields.len();
+    let place = |column: usize| {
+        let moved = match column.checked_sub(width) {
+            None => left_moved[column],
+            Some(column) => right_moved[column].map(|column| column + new_width),
+        };
+        moved.expect("a column that is read is kept")
+    };
+    let keys = keys.into_iter().map(|(left, right)| (follow(left, &left_moved), follow(right, &right_moved)));
+    let plan = LogicalPlan::Join {
+        keys: keys.collect(),
+        residual: residual.map(|residual| map_columns(residual, &mut |column| place(column))),
+        columns: columns.into_iter().map(place).collect(),
+        left: Box::new(left),
+        right: Box::new(right),
+        kind,
+        method,
+        schema: Arc::new(kept),
+    };
     (plan, moved)
 }
 

@@ -6,6 +6,7 @@
 mod create;
 mod cursor;
 mod dialect;
+mod join;
 mod modify;
 mod query;
 mod source;

@@ -2,7 +2,8 @@
 
 use super::cursor::{Cursor, Parsed};
 use super::window::{window_clause, window_function};
-use crate::ast::{Name, Query, Select, SelectItem, TableReference, TableSource, WindowClause};
+use super::join;
+use crate::ast::{Name, Query, Select, SelectItem, TableReference, TableSource, Union, WindowClause};
 use crate::diagnostic::{Diagnostic, ErrorCode, Span};
 use crate::parse::token_span;
 use crate::plan::EmitMode;
@@ -28,6 +29,7 @@ fn query_body(cursor: &mut Cursor<'_>) -> Parsed<Query> {
     let start = cursor.here();
     let with = if cursor.eat(&["WITH"]) { common_tables(cursor)? } else { Vec::new() };
     let select = select(cursor)?;
+    let unions = unions(cursor)?;
     refuse_clauses(cursor)?;
     let mut emit = emit(cursor)?;
     let limit = if cursor.eat(&["LIMIT"]) { Some(limit(cursor)?) } else { None };
@@ -36,7 +38,24 @@ fn query_body(cursor: &mut Cursor<'_>) -> Parsed<Query> {
         emit = self::emit(cursor)?;
     }
     let span = cursor.since(start);
-    Ok(Query { with, select, limit, emit, text: cursor.slice(span), span })
+    Ok(Query { with, select, unions, limit, emit, text: cursor.slice(span), span })
+}
+
+fn unions(cursor: &mut Cursor<'_>) -> Parsed<Vec<Union>> {
+    let mut unions = Vec::new();
+    while cursor.is_word("UNION") {
+        let span = cursor.here();
+        cursor.advance();
+        let all = cursor.eat(&["ALL"]);
+        if !all {
+            cursor.eat(&["DISTINCT"]);
+        }
+        if !cursor.is_word("SELECT") {
+            return Err(cursor.unexpected("SELECT"));
+        }
+        unions.push(Union { all, select: self::select(cursor)?, span });
+    }
+    Ok(unions)
 }
 
 fn limit(cursor: &mut Cursor<'_>) -> Parsed<syntax::Expr> {
@@ -65,8 +84,7 @@ fn common_tables(cursor: &mut Cursor<'_>) -> Parsed<Vec<(Name, Query)>> {
 
 /// Names the clause at this place if it is one that the dialect has not yet.
 fn refuse_clauses(cursor: &Cursor<'_>) -> Parsed<()> {
-    let clauses: [(&[&str], &str); 13] = [
-        (&["UNION"], "UNION"),
+    let clauses: [(&[&str], &str); 12] = [
         (&["INTERSECT"], "INTERSECT"),
         (&["EXCEPT"], "EXCEPT"),
         (&["QUALIFY"], "QUALIFY"),
@@ -105,8 +123,7 @@ fn select(cursor: &mut Cursor<'_>) -> Parsed<Select> {
     cursor.expect(&["SELECT"])?;
     let distinct = distinct(cursor)?;
     let items = cursor.list(item)?;
-    let from = if cursor.eat(&["FROM"]) { Some(table_reference(cursor)?) } else { None };
-    refuse_joins(cursor)?;
+    let from = if cursor.eat(&["FROM"]) { Some(join::from(cursor)?) } else { None };
     refuse_clauses(cursor)?;
     let mut window = optional_window(cursor)?;
     let predicate = if cursor.eat(&["WHERE"]) { Some(cursor.expr()?) } else { None };
@@ -184,7 +201,7 @@ fn optional_window(cursor: &mut Cursor<'_>) -> Parsed<Option<WindowClause>> {
     if cursor.eat(&["WINDOW"]) { window_clause(cursor).map(Some) } else { Ok(None) }
 }
 
-fn table_reference(cursor: &mut Cursor<'_>) -> Parsed<TableReference> {
+pub(super) fn table_reference(cursor: &mut Cursor<'_>) -> Parsed<TableReference> {
     let start = cursor.here();
     let source = table_source(cursor)?;
     let span = cursor.since(start);
@@ -229,15 +246,4 @@ fn parenthesised_table(cursor: &mut Cursor<'_>) -> Parsed<TableSource> {
     let query = query(cursor)?;
     cursor.expect_token(&Token::RParen)?;
     Ok(TableSource::Query(Box::new(query)))
-}
-
-fn refuse_joins(cursor: &Cursor<'_>) -> Parsed<()> {
-    if *cursor.token(0) == Token::Comma {
-        return Err(cursor.unsupported("a join of several relations"));
-    }
-    let words = ["JOIN", "INNER", "LEFT", "RIGHT", "FULL", "CROSS", "NATURAL", "ASOF", "SEMI", "ANTI"];
-    if words.iter().any(|word| cursor.is_word(word)) {
-        return Err(cursor.unsupported("JOIN"));
-    }
-    Ok(())
 }

@@ -100,7 +100,7 @@ fn at_duration(cursor: &Cursor<'_>) -> bool {
 }
 
 /// A length of time that is not negative.
-fn duration(cursor: &mut Cursor<'_>) -> Parsed<Duration> {
+pub(super) fn duration(cursor: &mut Cursor<'_>) -> Parsed<Duration> {
     let duration = signed_duration(cursor)?;
     if duration.micros < 0 {
         return Err(Diagnostic::new(ErrorCode::Type, duration.span, "a duration must not be negative"));

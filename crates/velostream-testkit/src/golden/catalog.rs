@@ -80,16 +80,15 @@ impl Catalog for GoldenCatalog {
 /// The source relations that a plan reads, each once.
 #[must_use]
 pub fn sources_of(plan: &LogicalPlan) -> Vec<Arc<Relation>> {
-    match plan {
-        LogicalPlan::Source { relation, .. } => vec![Arc::clone(&relation.0)],
-        LogicalPlan::Values { .. } => Vec::new(),
-        LogicalPlan::Filter { input, .. }
-        | LogicalPlan::Project { input, .. }
-        | LogicalPlan::Aggregate { input, .. }
-        | LogicalPlan::Check { input, .. }
-        | LogicalPlan::Limit { input, .. }
-        | LogicalPlan::Final { input, .. } => sources_of(input),
-    }
+    let mut sources: Vec<Arc<Relation>> = Vec::new();
+    plan.for_each(&mut |node| {
+        if let LogicalPlan::Source { relation, .. } = node
+            && sources.iter().all(|known| known.id != relation.0.id)
+        {
+            sources.push(Arc::clone(&relation.0));
+        }
+    });
+    sources
 }
 
 /// Whether a relation keeps its rows.

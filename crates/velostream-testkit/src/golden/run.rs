@@ -131,11 +131,13 @@ fn run_query(
     configuration: Configuration,
 ) -> Result<Vec<Vec<Outcome>>, String> {
     let sources = sources_of(&query.plan);
-    let [source] = sources.as_slice() else {
-        return Err(format!("{} sources: only one is supported here", sources.len()));
-    };
-    let declared = catalog.source(&source.name).ok_or("its source is not declared")?;
-    let mut door = CoreDoor::new(query, declared).map_err(|error| error.to_string())?;
+    let declared = sources.iter().map(|source| catalog.source(&source.name).ok_or("a source is not declared"));
+    let declared: Vec<_> = declared.collect::<Result<_, _>>()?;
+    if declared.is_empty() {
+        return Err("a query without sources cannot be run here".to_owned());
+    }
+    let reads = |name: &str| sources.iter().any(|source| source.name.eq_ignore_ascii_case(name));
+    let mut door = CoreDoor::new(query, &declared).map_err(|error| error.to_string())?;
     let mut outcomes = vec![Vec::new(); steps.len()];
     let mut batch: Vec<usize> = Vec::new();
     for (at, step) in steps.iter().enumerate() {
@@ -144,13 +146,19 @@ fn run_query(
             door.move_state().map_err(|error| error.to_string())?;
         }
         let located = |error: DoorError| format!("line {}: {error}", step.line);
+        if let ItemKind::Record { relation, .. } | ItemKind::Delete { relation, .. } = &step.kind
+            && reads(relation)
+            && !door.continues(relation)
+        {
+            flush(&mut door, &mut batch, &mut outcomes)?;
+        }
         match &step.kind {
-            ItemKind::Record { relation, values } if source.name.eq_ignore_ascii_case(relation) => {
-                door.push(values, false).map_err(located)?;
+            ItemKind::Record { relation, values } if reads(relation) => {
+                door.push(relation, values, false).map_err(located)?;
                 batch.push(at);
             }
-            ItemKind::Delete { relation, key } if source.name.eq_ignore_ascii_case(relation) => {
-                door.push(key, true).map_err(located)?;
+            ItemKind::Delete { relation, key } if reads(relation) => {
+                door.push(relation, key, true).map_err(located)?;
                 batch.push(at);
             }
             ItemKind::Advance(time) => {
