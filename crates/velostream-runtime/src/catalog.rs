@@ -26,8 +26,8 @@ pub struct Source {
     pub door: Door,
     /// The file that it is read from.
     pub file: Option<FileSource>,
-    /// Pipelines that get its batches.
-    pub readers: Vec<PipelineId>,
+    /// Pipelines that get its batches, and as which of their inputs.
+    pub readers: Vec<(PipelineId, usize)>,
     /// How its TIMESTAMP texts are written.
     pub timestamp_format: Option<TimestampFormat>,
     /// Reads JSON bytes; keeps what a chunk leaves unfinished.

@@ -7,7 +7,7 @@ use velostream_engine::error::{RecordError, Rejects};
 use velostream_engine::limits::Limits;
 use velostream_engine::plan::{PhysicalPlan, PlanOptions, SourceId};
 use velostream_engine::processor::QueryProcessor;
-use velostream_engine::time::TimeRuns;
+use velostream_engine::time::{TimeRuns, Watermark};
 use velostream_sql::catalog::{Relation, RelationKind};
 use velostream_sql::plan::{LogicalPlan, RelationRef};
 use velostream_sql::types::Schema;
@@ -26,14 +26,10 @@ pub struct KernelOptions {
 /// A running plan with its state.
 pub struct Kernel {
     processor: QueryProcessor,
-    /// Whether a relation feeds it; constant rows have none.
-    has_source: bool,
+    /// What feeds it, in the order of the positions that the calls take.
+    inputs: Vec<Arc<Relation>>,
     schema: Arc<Schema>,
-    delay_micros: i64,
 }
-
-/// The one source that every plan of today has at most.
-const SOURCE: SourceId = SourceId(0);
 
 impl Kernel {
     /// A plan, ready to run.
@@ -48,9 +44,8 @@ impl Kernel {
         let schema = Schema { updating: physical.is_updating(), ..Schema::clone(physical.schema()) };
         Ok(Self {
             processor: QueryProcessor::new(&physical, &Limits::default())?,
-            has_source: !physical.sources().is_empty(),
+            inputs: physical.sources().iter().map(|source| Arc::clone(&source.relation)).collect(),
             schema: Arc::new(schema),
-            delay_micros: delay_micros(plan, options.default_grace_micros),
         })
     }
 
@@ -59,18 +54,48 @@ impl Kernel {
         &self.schema
     }
 
-    /// Applies a batch. Rejected records are in `rejects`.
-    pub fn process(&mut self, batch: &Batch, out: &mut ChangeBatch, rejects: &mut Rejects) -> Result<()> {
-        Ok(self.processor.process(SOURCE, batch, out, rejects)?)
+    /// What feeds the plan; none where it has constant rows alone.
+    pub fn inputs(&self) -> &[Arc<Relation>] {
+        &self.inputs
     }
 
-    /// The input ends; a plan over constant rows gives them now.
-    pub fn end(&mut self, out: &mut ChangeBatch) -> Result<()> {
+    /// Applies a batch of an input. Rejected records are in `rejects`.
+    pub fn process(
+        &mut self,
+        input: usize,
+        batch: &Batch,
+        out: &mut ChangeBatch,
+        rejects: &mut Rejects,
+    ) -> Result<()> {
+        Ok(self.processor.process(SourceId(input), batch, out, rejects)?)
+    }
+
+    /// Applies what came to several inputs in one step, all of one number. If it is rejected, it is row 0.
+    pub fn process_step(
+        &mut self,
+        inputs: &[(usize, &Batch)],
+        out: &mut ChangeBatch,
+        rejects: &mut Rejects,
+    ) -> Result<()> {
+        let inputs: Vec<_> = inputs.iter().map(|&(input, batch)| (SourceId(input), batch)).collect();
+        Ok(self.processor.process_step(&inputs, out, rejects)?)
+    }
+
+    /// Emits the plan's constant rows, once.
+    pub fn start(&mut self, out: &mut ChangeBatch) -> Result<()> {
+        Ok(self.processor.start(out)?)
+    }
+
+    /// An input ends.
+    pub fn end(&mut self, input: usize, out: &mut ChangeBatch) -> Result<()> {
         self.processor.start(out)?;
-        if self.has_source {
-            self.processor.end(SOURCE, out)?;
-        }
-        Ok(())
+        Ok(self.processor.end(SourceId(input), out)?)
+    }
+
+    /// Every input ends.
+    pub fn end_all(&mut self, out: &mut ChangeBatch) -> Result<()> {
+        self.start(out)?;
+        (0..self.inputs.len()).try_for_each(|input| self.end(input, out))
     }
 
     /// Whether no further record can change the answer, as after LIMIT.
@@ -113,70 +138,36 @@ impl Kernel {
         ChangeBatch::new(&self.schema.fields.iter().map(|field| field.data_type).collect::<Vec<_>>())
     }
 
-    /// The watermark of the answer: the input's, held back by what windows wait for.
-    pub fn output_time(&self, time: &TimeRuns) -> TimeRuns {
-        let delay = self.delay_micros;
-        let advances = time.advances.iter().map(|&(seq, watermark)| (seq, watermark.delayed(delay)));
-        TimeRuns { before: time.before.delayed(delay), advances: advances.collect() }
+    /// The smallest watermark of the inputs of which something is known.
+    pub fn watermark(&self) -> Watermark {
+        let each = (0..self.inputs.len()).map(|input| self.processor.watermark(SourceId(input)));
+        each.filter(|&watermark| watermark != Watermark::NONE).min().unwrap_or(Watermark::NONE)
+    }
+
+    /// How the watermark of the answer moved in the last call: the inputs', held back by what operators wait for.
+    pub fn output_time(&self) -> &TimeRuns {
+        self.processor.output_time()
     }
 }
 
-/// The input of a node.
-fn input(plan: &LogicalPlan) -> Option<&LogicalPlan> {
-    match plan {
-        LogicalPlan::Source { .. } | LogicalPlan::Values { .. } => None,
-        LogicalPlan::Filter { input, .. }
-        | LogicalPlan::Project { input, .. }
-        | LogicalPlan::Aggregate { input, .. }
-        | LogicalPlan::Check { input, .. }
-        | LogicalPlan::Limit { input, .. }
-        | LogicalPlan::Final { input, .. } => Some(input),
-    }
-}
-
-/// The nodes of a plan from its root down; every node has one input at most.
-fn nodes(plan: &LogicalPlan) -> impl Iterator<Item = &LogicalPlan> {
-    std::iter::successors(Some(plan), |plan| input(plan))
-}
-
-/// The relation that a plan reads; `None` for constant rows.
-pub fn source_of(plan: &LogicalPlan) -> Option<&Arc<Relation>> {
-    nodes(plan).find_map(|node| match node {
-        LogicalPlan::Source { relation, .. } => Some(&relation.0),
-        _ => None,
-    })
-}
-
-fn delay_micros(plan: &LogicalPlan, default_grace_micros: i64) -> i64 {
-    let graces = nodes(plan).filter_map(|node| match node {
-        LogicalPlan::Aggregate { window: Some(window), .. } => {
-            Some(window.grace_micros.unwrap_or(default_grace_micros))
+/// The relations that a plan reads, each once; none for constant rows.
+pub fn sources_of(plan: &LogicalPlan) -> Vec<&Arc<Relation>> {
+    let mut sources: Vec<&Arc<Relation>> = Vec::new();
+    plan.for_each(&mut |node| {
+        if let LogicalPlan::Source { relation, .. } = node
+            && sources.iter().all(|known| known.id != relation.0.id)
+        {
+            sources.push(&relation.0);
         }
-        _ => None,
     });
-    graces.fold(0, i64::saturating_add)
+    sources
 }
 
-/// The same plan over what `replace` gives for its source, or over the source itself.
-pub fn with_source(plan: &LogicalPlan, replace: &dyn Fn(&RelationRef) -> Option<LogicalPlan>) -> LogicalPlan {
-    let mut plan = plan.clone();
-    let mut node = &mut plan;
-    loop {
-        match node {
-            LogicalPlan::Source { relation, .. } => {
-                if let Some(other) = replace(relation) {
-                    *node = other;
-                }
-                return plan;
-            }
-            LogicalPlan::Values { .. } => return plan,
-            LogicalPlan::Filter { input, .. }
-            | LogicalPlan::Project { input, .. }
-            | LogicalPlan::Aggregate { input, .. }
-            | LogicalPlan::Check { input, .. }
-            | LogicalPlan::Limit { input, .. }
-            | LogicalPlan::Final { input, .. } => node = input,
-        }
+/// The same plan over what `replace` gives for its sources, or over the sources themselves.
+pub fn with_sources(plan: LogicalPlan, replace: &dyn Fn(&RelationRef) -> Option<LogicalPlan>) -> LogicalPlan {
+    match &plan {
+        LogicalPlan::Source { relation, .. } => replace(relation).unwrap_or(plan),
+        _ => plan.map_inputs(&mut |input| with_sources(input, replace)),
     }
 }
 

@@ -34,21 +34,25 @@ pub struct Pipeline {
     pub sql: Arc<str>,
     /// What it is for.
     pub purpose: Purpose,
-    /// The relation that its batches come from.
-    pub input: Option<RelationId>,
+    /// The relations that its batches come from, in the order of the receiver's inputs.
+    pub inputs: Vec<RelationId>,
     /// Relations that its text names.
     pub reads: Vec<RelationId>,
     /// Columns and key.
     pub schema: Arc<Schema>,
-    /// Its input.
-    pub mailbox: Arc<Mailbox>,
+    /// Its mailboxes, one for each way.
+    pub mailboxes: Vec<Arc<Mailbox>>,
+    /// That by which the engine sends what it accepts, if the pipeline reads such a relation.
+    pub from_engine: Option<Arc<Mailbox>>,
+    /// Whether it, or one that reads it, has several ways in, so that it must hear of all that the engine accepts.
+    pub paced: bool,
     /// Its output, where the engine or the caller takes it.
     pub output: Option<Arc<OutputQueue>>,
     /// Counters.
     pub metrics: Arc<PartitionMetrics>,
     /// The input has ended or failed and all of it is given out.
     pub finished: Arc<AtomicBool>,
-    /// Whether its input is, at the far end, a file.
+    /// Whether its input is, at the far end, files alone.
     pub finite: bool,
     /// The receiver, where it runs on the calling thread.
     pub inline: Option<Box<PartitionReceiver>>,
@@ -64,9 +68,15 @@ impl Pipeline {
         self.finished.load(Ordering::Acquire)
     }
 
+    /// Batches and bytes waiting for it.
+    pub fn depth(&self) -> (u64, u64) {
+        let each = self.mailboxes.iter().map(|mailbox| mailbox.depth());
+        each.fold((0, 0), |(batches, bytes), (more, more_bytes)| (batches + more, bytes + more_bytes))
+    }
+
     /// Ends all waiting of its threads, which then return.
     pub fn stop(&self) {
-        self.mailbox.close();
+        self.mailboxes.iter().for_each(|mailbox| mailbox.close());
         if let Some(output) = &self.output {
             output.abandon();
         }

@@ -12,55 +12,85 @@ use velostream_engine::batch::{Batch, ChangeBatch, Op, Seq};
 use velostream_engine::error::{Reject, Rejects};
 use velostream_engine::time::Watermark;
 use velostream_engine::value::TimestampFormat;
+use velostream_sql::catalog::Relation;
 use velostream_sql::diagnostic::ErrorCode;
 use velostream_sql::plan::LogicalPlan;
 use velostream_sql::statement::CreateSource;
 use velostream_sql::types::Schema;
 
-/// What a rollback of the door puts back, and the number that was next.
-type Mark = ((Watermark, u64), Seq);
+/// What a rollback of a door puts back.
+type DoorMark = (Watermark, u64);
 
-/// A query that answers each call with its changes. Nothing of a call that fails remains.
-pub struct Processor {
-    sources: Vec<RelationInfo>,
-    door: Option<Door>,
-    timestamp_format: Option<TimestampFormat>,
-    kernel: Kernel,
+/// What a rollback of everything puts back: each door, the number that was next, whether the input had ended.
+struct Mark {
+    doors: Vec<DoorMark>,
     next: Seq,
-    /// From `begin` on, what a rollback goes back to; also whether the input had ended.
-    begun: Option<(Mark, bool)>,
     ended: bool,
-    rejects: Rejects,
+}
+
+/// A relation that is fed, with the way in.
+struct Source {
+    door: Door,
+    timestamp_format: Option<TimestampFormat>,
     /// Rows as decoded, and as admitted; reused.
     raw: ChangeBatch,
     batch: Batch,
 }
 
+impl Source {
+    fn new(create: &CreateSource) -> Result<Self> {
+        let format = create.options.get("timestamp_format");
+        let door = Door::new(create)?;
+        Ok(Self {
+            timestamp_format: format.map(compile_format).transpose()?,
+            raw: door.empty(),
+            batch: Batch { changes: door.empty(), ..Batch::default() },
+            door,
+        })
+    }
+}
+
+/// A query that answers each call with its changes. Nothing of a call that fails remains.
+pub struct Processor {
+    infos: Vec<RelationInfo>,
+    sources: Vec<Source>,
+    kernel: Kernel,
+    next: Seq,
+    /// From `begin` on, what a rollback goes back to.
+    begun: Option<Mark>,
+    ended: bool,
+    rejects: Rejects,
+}
+
 impl Processor {
+    /// A processor whose sources are declared so.
     pub(crate) fn new(
         plan: &LogicalPlan,
-        create: Option<&CreateSource>,
+        declared: impl Fn(&Relation) -> Option<CreateSource>,
         options: &KernelOptions,
     ) -> Result<Self> {
-        let format = create.and_then(|create| create.options.get("timestamp_format"));
+        let kernel = Kernel::new(plan, options)?;
+        let mut sources = Vec::with_capacity(kernel.inputs().len());
+        for input in kernel.inputs() {
+            let message = format!("{} is not a source of records", input.name);
+            let create = declared(input).ok_or_else(|| Error::new(ErrorCode::Internal, message))?;
+            sources.push(Source::new(&create)?);
+        }
         Ok(Self {
-            sources: create.map(|create| info(&create.relation)).into_iter().collect(),
-            door: create.map(Door::new).transpose()?,
-            timestamp_format: format.map(compile_format).transpose()?,
-            kernel: Kernel::new(plan, options)?,
+            infos: sources.iter().map(|source| info(&source.door.relation)).collect(),
+            sources,
+            kernel,
             next: Seq(1),
             begun: None,
             ended: false,
             rejects: Rejects::default(),
-            raw: ChangeBatch::default(),
-            batch: Batch::default(),
         })
     }
 
     /// The relations to be fed, in the order of their positions.
     #[must_use]
     pub fn sources(&self) -> &[RelationInfo] {
-        &self.sources
+        &self.infos
     }
 
     /// Columns, key, and whether rows are updated.
@@ -72,7 +102,8 @@ impl Processor {
     /// Bytes of state.
     #[must_use]
     pub fn state_bytes(&self) -> usize {
-        self.kernel.state_bytes() + self.door.as_ref().map_or(0, Door::table_bytes)
+        let tables: usize = self.sources.iter().map(|source| source.door.table_bytes()).sum();
+        self.kernel.state_bytes() + tables
     }
 
     /// Applies a row block of source number `source` and appends the changes. Atomic: an error carries the
@@ -95,7 +126,7 @@ impl Processor {
         now_ms: i64,
         out: &mut ChangeBatch,
     ) -> Result<()> {
-        let keyed = self.sources.get(source).is_some_and(|s| s.is_table && !s.schema.primary_key.is_empty());
+        let keyed = self.infos.get(source).is_some_and(|s| s.is_table && !s.schema.primary_key.is_empty());
         if !keyed {
             let message = "only rows of a table with a primary key can be deleted";
             return Err(Error::new(ErrorCode::Unsupported, message));
@@ -112,86 +143,77 @@ impl Processor {
         out: &mut ChangeBatch,
     ) -> Result<()> {
         self.open()?;
-        let (Some(info), Some(door)) = (self.sources.get(source), &self.door) else {
+        let Some(Source { door, timestamp_format, raw, .. }) = self.sources.get_mut(source) else {
             return Err(Error::new(ErrorCode::Argument, "the processor has no such source"));
         };
-        if self.raw.columns.is_empty() {
-            self.raw = door.empty();
-            self.batch.changes = door.empty();
-        }
-        self.raw.clear();
-        let keys = (op == Op::Delete).then_some(info.schema.primary_key.as_slice());
-        let format = self.timestamp_format.as_ref();
-        rows::decode(block, &info.schema.fields, format, keys, &mut self.raw.columns)
-            .map_err(|error| Error { relation: Some(info.name.clone()), ..error })?;
-        self.apply(op, now_ms, out)
+        raw.clear();
+        let schema = &door.relation.schema;
+        let keys = (op == Op::Delete).then_some(schema.primary_key.as_slice());
+        rows::decode(block, &schema.fields, timestamp_format.as_ref(), keys, &mut raw.columns)
+            .map_err(|error| Error { relation: Some(door.relation.name.to_string()), ..error })?;
+        self.apply(source, op, now_ms, out)
     }
 
     fn open(&self) -> Result<()> {
         if self.ended { Err(Error::new(ErrorCode::State, "the processor's input has ended")) } else { Ok(()) }
     }
 
-    /// Applies decoded rows, or nothing of them.
-    fn apply(&mut self, op: Op, now_ms: i64, out: &mut ChangeBatch) -> Result<()> {
-        let before = out.len();
-        let mark = self.savepoint();
-        match self.try_apply(op, now_ms, out) {
-            Ok(()) => {
-                self.kernel.commit();
-                self.door.iter_mut().for_each(Door::commit);
-                Ok(())
-            }
-            Err(error) => {
-                out.truncate(before);
-                self.kernel.rollback();
-                self.rollback_door(mark);
-                Err(error)
-            }
-        }
-    }
-
-    fn savepoint(&mut self) -> Mark {
+    /// Applies the decoded rows of a source, or nothing of them.
+    fn apply(&mut self, source: usize, op: Op, now_ms: i64, out: &mut ChangeBatch) -> Result<()> {
+        let (before, next) = (out.len(), self.next);
         self.kernel.savepoint();
-        (self.door.as_mut().map_or((Watermark::NONE, 0), Door::savepoint), self.next)
+        let mark = self.sources[source].door.savepoint();
+        let applied = self.try_apply(source, op, now_ms, out);
+        let door = &mut self.sources[source].door;
+        if applied.is_ok() {
+            self.kernel.commit();
+            door.commit();
+        } else {
+            out.truncate(before);
+            self.kernel.rollback();
+            door.rollback(mark);
+            self.next = next;
+        }
+        applied
     }
 
-    fn rollback_door(&mut self, (door, next): Mark) {
-        self.door.iter_mut().for_each(|own| own.rollback(door));
-        self.next = next;
-    }
-
-    fn try_apply(&mut self, op: Op, now_ms: i64, out: &mut ChangeBatch) -> Result<()> {
-        let Some(door) = &mut self.door else { return Ok(()) };
+    fn try_apply(&mut self, source: usize, op: Op, now_ms: i64, out: &mut ChangeBatch) -> Result<()> {
+        let Source { door, raw, batch, .. } = &mut self.sources[source];
         let at = |reject: &Reject, index: u32, door: &Door| {
             Err(Error::from(reject.error.clone()).at_record(&door.relation.name, index))
         };
         self.rejects.clear();
         let first = self.next;
         let refused = &mut self.rejects.failed;
-        door.admit_into(&mut self.raw, op, &mut self.next, now_ms, &mut self.batch, refused);
+        door.admit_into(raw, op, &mut self.next, now_ms, batch, refused);
         if let Some(reject) = refused.first() {
             return at(reject, reject.row, door);
         }
-        self.kernel.process(&self.batch, out, &mut self.rejects)?;
+        self.kernel.process(source, batch, out, &mut self.rejects)?;
         match self.rejects.failed.first() {
             None => Ok(()),
             Some(reject) => {
-                let index = self.batch.changes.seqs[reject.row as usize].0 - first.0;
+                let index = batch.changes.seqs[reject.row as usize].0 - first.0;
                 at(reject, index as u32, door)
             }
         }
     }
 
+    fn savepoint(&mut self) -> Mark {
+        self.kernel.savepoint();
+        let doors = self.sources.iter_mut().map(|source| source.door.savepoint());
+        Mark { doors: doors.collect(), next: self.next, ended: self.ended }
+    }
+
     /// From here on `rollback` takes back every record since the last `commit`. Begun already, it does nothing.
     pub fn begin(&mut self) -> Result<()> {
         if self.begun.is_none() {
-            let ended = self.ended;
-            self.begun = Some((self.savepoint(), ended));
+            self.begun = Some(self.savepoint());
         }
         Ok(())
     }
 
-    fn take_begun(&mut self, call: &str) -> Result<(Mark, bool)> {
+    fn take_begun(&mut self, call: &str) -> Result<Mark> {
         let begun = self.begun.take();
         begun.ok_or_else(|| Error::new(ErrorCode::State, format!("{call} without begin")))
     }
@@ -200,15 +222,18 @@ impl Processor {
     pub fn commit(&mut self) -> Result<()> {
         self.take_begun("commit")?;
         self.kernel.commit();
-        self.door.iter_mut().for_each(Door::commit);
+        self.sources.iter_mut().for_each(|source| source.door.commit());
         self.begin()
     }
 
     /// Goes back to the last `commit`, or to `begin`, in every operator, time and end of input included.
     pub fn rollback(&mut self) -> Result<()> {
-        let (mark, ended) = self.take_begun("rollback")?;
+        let Mark { doors, next, ended } = self.take_begun("rollback")?;
         self.kernel.rollback();
-        self.rollback_door(mark);
+        for (source, mark) in self.sources.iter_mut().zip(doors) {
+            source.door.rollback(mark);
+        }
+        self.next = next;
         self.ended = ended;
         self.begin()
     }
@@ -216,10 +241,13 @@ impl Processor {
     /// Moves the watermark of every source.
     pub fn advance_time(&mut self, micros: i64, out: &mut ChangeBatch) -> Result<()> {
         self.open()?;
-        let Some(door) = &mut self.door else { return Ok(()) };
-        let Some(envelope) = door.advance(&mut self.next, Watermark(micros), 0) else { return Ok(()) };
-        self.rejects = Rejects::default();
-        self.kernel.process(&envelope.batch, out, &mut self.rejects)
+        self.rejects.clear();
+        for (input, source) in self.sources.iter_mut().enumerate() {
+            if let Some(envelope) = source.door.advance(&mut self.next, Watermark(micros), 0) {
+                self.kernel.process(input, &envelope.batch, out, &mut self.rejects)?;
+            }
+        }
+        Ok(())
     }
 
     /// Ends every source.
@@ -227,6 +255,6 @@ impl Processor {
         if std::mem::replace(&mut self.ended, true) {
             return Ok(());
         }
-        self.kernel.end(out)
+        self.kernel.end_all(out)
     }
 }

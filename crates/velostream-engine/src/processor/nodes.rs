@@ -174,10 +174,11 @@ impl Nodes {
                 late: &mut report.late,
             };
             match (&mut node.work, &node.inputs[..]) {
-                (Work::One(operator), &[(input, _)]) => operator.process(given(input), output, &mut context)?,
+                (Work::One(operator), &[(input, _)]) => {
+                    operator.process(given(input), output, &mut context)?
+                }
                 (Work::Two(joint, net), &[left, right]) => {
-                    let arriving =
-                        |(input, own)| Arriving { rows: given(input), own: self.clocks.time(own) };
+                    let arriving = |(input, own)| Arriving { rows: given(input), own: self.clocks.time(own) };
                     let from = output.len();
                     joint.process(arriving(left), arriving(right), output, &mut context)?;
                     net.consolidate(output, from);

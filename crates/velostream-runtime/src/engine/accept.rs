@@ -2,7 +2,7 @@
 
 use super::Engine;
 use crate::api::Admission;
-use crate::catalog::Source;
+use crate::catalog::{PipelineId, Source};
 use crate::error::{Error, Result};
 use crate::ingest::json::JsonDecoder;
 use crate::ingest::{Decoded, SourceFormat, rows};
@@ -115,8 +115,8 @@ impl Engine {
     /// Whether every mailbox that rows of a relation would go to has room, INSERT SELECTs followed.
     pub(super) fn has_room(&self, relation: RelationId) -> bool {
         let Some(source) = self.catalog.source(relation) else { return true };
-        source.readers.iter().filter_map(|reader| self.pipelines.get(reader)).all(|pipeline| {
-            pipeline.mailbox.has_room()
+        source.readers.iter().filter_map(|(reader, _)| self.pipelines.get(reader)).all(|pipeline| {
+            pipeline.from_engine.as_ref().is_none_or(|mailbox| mailbox.has_room())
                 && match pipeline.purpose {
                     Purpose::Feed(target) => self.has_room(target),
                     _ => true,
@@ -171,12 +171,18 @@ impl Engine {
     /// Puts a batch in the mailbox of every reader of a source.
     pub(super) fn send(&mut self, relation: RelationId, envelope: Envelope) {
         let Some(source) = self.catalog.source(relation) else { return };
-        let mut readers = source.readers.iter().filter_map(|reader| self.pipelines.get(reader));
-        let Some(last) = readers.next_back() else { return };
-        for reader in readers {
-            drop(reader.mailbox.push(Event::Batch(Box::new(envelope.clone()))));
+        let mailbox = |&(reader, input): &(PipelineId, usize)| {
+            Some((self.pipelines.get(&reader)?.from_engine.as_ref()?, input))
+        };
+        let mut readers = source.readers.iter().filter_map(mailbox);
+        let last = readers.next_back();
+        for (mailbox, input) in readers {
+            drop(mailbox.push(Event::Batch(Box::new(Envelope { input, ..envelope.clone() }))));
         }
-        drop(last.mailbox.push(Event::Batch(Box::new(envelope))));
+        if let Some((mailbox, input)) = last {
+            drop(mailbox.push(Event::Batch(Box::new(Envelope { input, ..envelope }))));
+        }
+        self.pace(relation);
     }
 
     /// The relations that a call for one or for all means.
@@ -226,7 +232,7 @@ impl Engine {
             let fed_later = |id: RelationId, left: &[RelationId]| {
                 self.pipelines.values().any(|pipeline| {
                     pipeline.purpose == Purpose::Feed(id)
-                        && pipeline.input.is_some_and(|input| left.contains(&input))
+                        && pipeline.inputs.iter().any(|input| left.contains(input))
                 })
             };
             let at = left.iter().position(|&id| !fed_later(id, &left)).unwrap_or(0);
@@ -242,11 +248,16 @@ impl Engine {
         }
         let Some(source) = self.catalog.source_mut(id) else { return };
         source.ended = true;
-        for reader in std::mem::take(&mut source.readers) {
-            if let Some(pipeline) = self.pipelines.get(&reader) {
-                drop(pipeline.mailbox.push(Event::End));
+        let readers = std::mem::take(&mut source.readers);
+        let last = self.last_number();
+        for (reader, input) in readers {
+            if let Some(mailbox) =
+                self.pipelines.get(&reader).and_then(|pipeline| pipeline.from_engine.as_ref())
+            {
+                drop(mailbox.push(Event::End(input, last)));
             }
         }
+        self.pace(id);
         self.pump(now_ms);
     }
 }

@@ -6,13 +6,15 @@ use crate::api::{Pull, QueryOptions, Ticket, TicketResult, TicketValue};
 use crate::catalog::PipelineId;
 use crate::error::{Error, Result};
 use crate::kernel::{self, Kernel, KernelOptions};
-use crate::partition::mailbox::{Barrier, Event, RowsRequest};
+use crate::partition::mailbox::{BarrierKind, Passes};
 use crate::pipeline::Purpose;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::task::Poll;
 use velostream_engine::batch::{Batch, ChangeBatch, Op};
 use velostream_engine::error::Rejects;
 use velostream_sql::bind::{BindOptions, Params};
+use velostream_sql::catalog::{Relation, RelationId};
 use velostream_sql::diagnostic::ErrorCode;
 use velostream_sql::plan::LogicalPlan;
 use velostream_sql::statement::{BoundQuery, Statement};
@@ -22,13 +24,21 @@ use velostream_sql::types::Schema;
 pub(super) enum Job {
     /// The answer is there.
     Ready(TicketResult),
-    /// A derived table's rows are asked for; the plan runs over them when they come. First the table's pipeline
-    /// must have read its file, if it reads one.
-    Table { upstream: PipelineId, request: Option<Arc<RowsRequest>>, kernel: Box<Kernel> },
-    /// A pipeline reads a file; its rows are collected until its end.
-    File { pipeline: PipelineId, schema: Arc<Schema>, rows: ChangeBatch },
+    /// Relations that it reads are still being computed from files.
+    Waits { files: Vec<PipelineId>, asked: Box<Asked> },
+    /// A pipeline of its own gathers the rows until their end.
+    Gather { pipeline: PipelineId, schema: Arc<Schema>, rows: ChangeBatch },
     /// A flush.
-    Flush { barrier: Arc<Barrier>, files: Vec<PipelineId> },
+    Flush { passes: Arc<Passes>, files: Vec<PipelineId> },
+}
+
+/// A query that is asked for once.
+pub(super) struct Asked {
+    plan: LogicalPlan,
+    text: Arc<str>,
+    reads: Vec<RelationId>,
+    options: QueryOptions,
+    now_ms: i64,
 }
 
 impl Engine {
@@ -55,63 +65,85 @@ impl Engine {
 
     fn ask(&mut self, query: &BoundQuery, now_ms: i64) -> Result<Job> {
         let plan = kernel::once(&self.expanded(&query.plan));
-        let Some(relation) = kernel::source_of(&plan).map(Arc::clone) else {
-            return Ok(Job::Ready(self.run_once(&plan, None)));
-        };
-        if self.catalog.file_of(relation.id).is_some() {
-            return self.ask_file(&plan, query, now_ms);
+        let (mut held, mut files) = (true, false);
+        for relation in kernel::sources_of(&plan) {
+            let is_file = self.catalog.file_of(relation.id).is_some();
+            if !is_file && !kernel::is_table(relation) {
+                return Err(Error::new(
+                    ErrorCode::Unsupported,
+                    format!("{} is a stream and keeps no rows", relation.name),
+                )
+                .with_hint("use query(), or a CREATE TABLE ... AS over it"));
+            }
+            held &= !is_file && self.catalog.source(relation.id).is_some();
+            files |= is_file;
         }
-        if !kernel::is_table(&relation) {
-            return Err(Error::new(
-                ErrorCode::Unsupported,
-                format!("{} is a stream and keeps no rows", relation.name),
-            )
-            .with_hint("use query(), or a CREATE TABLE ... AS over it"));
+        if held {
+            return Ok(Job::Ready(self.run_once(&plan, now_ms)));
         }
-        if let Some(source) = self.catalog.source(relation.id) {
-            let rows = source.door.snapshot(self.last_number(), now_ms);
-            return Ok(Job::Ready(self.run_once(&plan, rows.map(|rows| rows.batch))));
-        }
-        let upstream = self.pipeline_of(relation.id)?.id;
-        Ok(Job::Table { upstream, request: None, kernel: Box::new(self.kernel_once(&plan)?) })
+        let on_error = (!files).then(|| "stop".to_owned());
+        let options = QueryOptions { on_error, ..QueryOptions::default() };
+        let (text, reads) = (Arc::clone(&query.text), query.reads.clone());
+        let asked = Box::new(Asked { plan, text, reads, options, now_ms });
+        let upstream =
+            kernel::sources_of(&asked.plan).into_iter().filter_map(|source| self.maintainer(source.id));
+        let leading: BTreeSet<PipelineId> = upstream.flat_map(|pipeline| self.ancestors(pipeline)).collect();
+        let is_finite = |id: &PipelineId| self.pipelines.get(id).is_some_and(|pipeline| pipeline.finite);
+        let files: Vec<PipelineId> = leading.into_iter().filter(is_finite).collect();
+        if files.is_empty() { self.gather_from(&asked) } else { Ok(Job::Waits { files, asked }) }
     }
 
-    fn kernel_once(&self, plan: &LogicalPlan) -> Result<Kernel> {
-        Kernel::new(plan, &KernelOptions { snapshot: true, ..self.kernel_options(false) })
-    }
-
-    fn run_once(&self, plan: &LogicalPlan, rows: Option<Batch>) -> TicketResult {
-        run(&mut self.kernel_once(plan)?, rows)
-    }
-
-    fn ask_file(&mut self, plan: &LogicalPlan, query: &BoundQuery, now_ms: i64) -> Result<Job> {
-        let options = QueryOptions::default();
-        let start = Start {
-            plan,
-            sql: Arc::clone(&query.text),
-            reads: query.reads.clone(),
+    /// Starts the pipeline that gathers an answer.
+    fn gather_from(&mut self, asked: &Asked) -> Result<Job> {
+        let pipeline = self.start(Start {
+            plan: &asked.plan,
+            sql: Arc::clone(&asked.text),
+            reads: asked.reads.clone(),
             purpose: Purpose::Ask,
             keeps_rows: false,
-            options: &options,
-            now_ms,
+            options: &asked.options,
+            now_ms: asked.now_ms,
+        })?;
+        let schema = Arc::clone(asked.plan.schema());
+        Ok(Job::Gather { pipeline, schema, rows: ChangeBatch::default() })
+    }
+
+    /// The answer over rows that the engine itself holds; the first record that fails is the error.
+    fn run_once(&self, plan: &LogicalPlan, now_ms: i64) -> TicketResult {
+        let options = KernelOptions { snapshot: true, ..self.kernel_options(false) };
+        let mut kernel = Kernel::new(plan, &options)?;
+        let at = self.last_number();
+        let rows = |(input, relation): (usize, &Arc<Relation>)| {
+            let rows = self.catalog.source(relation.id)?.door.snapshot(at, now_ms)?;
+            (!rows.batch.changes.is_empty()).then_some((input, rows.batch))
         };
-        let pipeline = self.start(start)?;
-        Ok(Job::File { pipeline, schema: Arc::clone(plan.schema()), rows: ChangeBatch::default() })
+        let inputs: Vec<(usize, Batch)> = kernel.inputs().iter().enumerate().filter_map(rows).collect();
+        let inputs: Vec<(usize, &Batch)> = inputs.iter().map(|(input, batch)| (*input, batch)).collect();
+        let mut out = kernel.empty();
+        let mut rejects = Rejects::default();
+        match inputs.as_slice() {
+            [] => {}
+            &[(input, batch)] => kernel.process(input, batch, &mut out, &mut rejects)?,
+            inputs => kernel.process_step(inputs, &mut out, &mut rejects)?,
+        }
+        if let Some(reject) = rejects.failed.into_iter().next() {
+            return Err(reject.error.into());
+        }
+        kernel.end_all(&mut out)?;
+        if let Some(error) = kernel.take_row_errors().into_iter().next() {
+            return Err(error.into());
+        }
+        debug_assert!(out.ops.iter().all(|&op| op == Op::Insert), "an answer given once is not revised");
+        Ok(TicketValue::Rows(Arc::clone(kernel.schema()), out))
     }
 
     /// Ready when everything accepted so far is processed and sits in output queues or was pulled, and files
     /// are read to their end.
     pub fn flush(&mut self) -> Ticket {
-        let (barrier, pass) = Barrier::new(self.shared.wake.clone());
-        for pipeline in self.pipelines.values() {
-            let fed_here = pipeline.input.is_some_and(|input| self.catalog.source(input).is_some());
-            if fed_here && !pipeline.finite {
-                drop(pipeline.mailbox.push(Event::Flush(pass.again())));
-            }
-        }
-        drop(pass);
+        let (passes, pass) = Passes::new(self.shared.wake.clone());
+        self.send_barrier(None, &BarrierKind::Flush(pass));
         let files = self.pipelines.values().filter(|pipeline| pipeline.finite).map(|pipeline| pipeline.id);
-        let job = Job::Flush { barrier, files: files.collect() };
+        let job = Job::Flush { passes, files: files.collect() };
         self.ticket(job)
     }
 
@@ -137,62 +169,27 @@ impl Engine {
     fn proceed(&mut self, job: Job) -> std::result::Result<TicketResult, Job> {
         match job {
             Job::Ready(result) => Ok(result),
-            Job::Flush { barrier, files } => {
-                if barrier.is_passed() && files.iter().all(|&id| self.is_finished(id)) {
+            Job::Flush { passes, files } => {
+                if passes.is_passed() && files.iter().all(|&id| self.is_finished(id)) {
                     Ok(Ok(TicketValue::Done))
                 } else {
-                    Err(Job::Flush { barrier, files })
+                    Err(Job::Flush { passes, files })
                 }
             }
-            Job::Table { upstream, request, kernel } => self.proceed_table(upstream, request, kernel),
-            Job::File { pipeline, schema, rows } => self.proceed_file(pipeline, schema, rows),
-        }
-    }
-
-    fn proceed_table(
-        &mut self,
-        upstream: PipelineId,
-        request: Option<Arc<RowsRequest>>,
-        mut kernel: Box<Kernel>,
-    ) -> std::result::Result<TicketResult, Job> {
-        let Some(pipeline) = self.pipelines.get(&upstream) else {
-            return Ok(Err(Error::new(ErrorCode::State, "the table was dropped")));
-        };
-        let Some(request) = request else {
-            if pipeline.finite && !pipeline.is_finished() {
-                return Err(Job::Table { upstream, request: None, kernel });
+            Job::Waits { files, asked } => {
+                if !files.iter().all(|&id| self.is_finished(id)) {
+                    return Err(Job::Waits { files, asked });
+                }
+                match self.gather_from(&asked) {
+                    Ok(job) => self.proceed(job),
+                    Err(error) => Ok(Err(error)),
+                }
             }
-            let request = Arc::new(RowsRequest::default());
-            self.ask_rows(upstream, &request);
-            self.pump(self.now_ms);
-            return self.proceed_table(upstream, Some(request), kernel);
-        };
-        match request.take() {
-            None => Err(Job::Table { upstream, request: Some(request), kernel }),
-            Some(Err(error)) => Ok(Err(error)),
-            Some(Ok(rows)) => Ok(run(&mut kernel, Some(Batch { changes: rows, ..Batch::default() }))),
+            Job::Gather { pipeline, schema, rows } => self.gather(pipeline, schema, rows),
         }
     }
 
-    /// Sends the question behind everything that was accepted, through every pipeline between the source and
-    /// the table.
-    fn ask_rows(&self, table: PipelineId, request: &Arc<RowsRequest>) {
-        let mut way = Vec::new();
-        let mut next = self.pipelines.get(&table);
-        while let Some(pipeline) = next {
-            way.push(pipeline);
-            next = pipeline.input.and_then(|input| self.pipeline_of(input).ok());
-        }
-        let Some((first, rest)) = way.split_last() else { return };
-        let mut event = Event::Rows(Arc::clone(request));
-        for pipeline in rest {
-            event = Event::Forward(Arc::clone(&pipeline.mailbox), Box::new(event));
-        }
-        // Nested from the table outwards: the first pipeline of the way passes the rest on.
-        drop(first.mailbox.push(event));
-    }
-
-    fn proceed_file(
+    fn gather(
         &mut self,
         pipeline: PipelineId,
         schema: Arc<Schema>,
@@ -205,7 +202,7 @@ impl Engine {
             };
             match output.pull(usize::MAX, &mut rows) {
                 Ok(Pull::Rows) => self.pump(self.now_ms),
-                Ok(Pull::Empty) => return Err(Job::File { pipeline, schema, rows }),
+                Ok(Pull::Empty) => return Err(Job::Gather { pipeline, schema, rows }),
                 Ok(Pull::Ended) => {
                     self.remove(pipeline);
                     if rows.columns.is_empty() {
@@ -225,22 +222,4 @@ impl Engine {
 /// An empty batch of a schema's columns.
 pub(super) fn empty(schema: &Schema) -> ChangeBatch {
     ChangeBatch::new(&schema.fields.iter().map(|field| field.data_type).collect::<Vec<_>>())
-}
-
-/// The answer over these rows; the first record that fails is the error.
-fn run(kernel: &mut Kernel, rows: Option<Batch>) -> TicketResult {
-    let mut out = kernel.empty();
-    let mut rejects = Rejects::default();
-    if let Some(rows) = rows.filter(|rows| !rows.changes.is_empty()) {
-        kernel.process(&rows, &mut out, &mut rejects)?;
-    }
-    if let Some(reject) = rejects.failed.into_iter().next() {
-        return Err(reject.error.into());
-    }
-    kernel.end(&mut out)?;
-    if let Some(error) = kernel.take_row_errors().into_iter().next() {
-        return Err(error.into());
-    }
-    debug_assert!(out.ops.iter().all(|&op| op == Op::Insert), "an answer given once is not revised");
-    Ok(TicketValue::Rows(Arc::clone(kernel.schema()), out))
 }

@@ -93,14 +93,13 @@ impl Engine {
     /// Takes a query off its input: what is in its output can still be pulled, then it ends.
     pub(super) fn detach(&mut self, id: crate::catalog::PipelineId) {
         let Some(pipeline) = self.pipelines.get(&id) else { return };
-        pipeline.mailbox.close();
+        pipeline.mailboxes.iter().for_each(|mailbox| mailbox.close());
         if let Some(output) = &pipeline.output {
             output.end();
         }
         pipeline.finished.store(true, Ordering::Release);
-        if let Some(source) = pipeline.input.and_then(|input| self.catalog.source_mut(input)) {
-            source.readers.retain(|&reader| reader != id);
-        }
+        let inputs = pipeline.inputs.clone();
+        self.forget_reader(&inputs, id);
     }
 
     /// A relation by name, without regard to case.
@@ -123,19 +122,16 @@ impl Engine {
         }
         let expand = BindOptions { expand: true, ..BindOptions::default() };
         let query = self.bind_one(sql, params, &expand)?;
-        let create = match kernel::source_of(&query.plan) {
-            None => None,
-            Some(relation) => match self.catalog.file_of(relation.id) {
-                Some((create, _)) => Some(create),
-                None => self.catalog.source(relation.id).map(|source| source.create.clone()),
-            },
+        let declared = |relation: &Relation| match self.catalog.file_of(relation.id) {
+            Some((create, _)) => Some(create),
+            None => self.catalog.source(relation.id).map(|source| source.create.clone()),
         };
-        Processor::new(&query.plan, create.as_ref(), &self.kernel_options(options.before))
+        Processor::new(&query.plan, declared, &self.kernel_options(options.before))
     }
 
     /// A plan over declared sources alone.
     pub(super) fn down_to_sources(&self, plan: &LogicalPlan) -> LogicalPlan {
-        kernel::with_source(plan, &|relation| match &self.catalog.get(relation.0.id)?.what {
+        kernel::with_sources(plan.clone(), &|relation| match &self.catalog.get(relation.0.id)?.what {
             What::Derived(derived) => Some(self.down_to_sources(&derived.plan)),
             _ => None,
         })
@@ -222,6 +218,6 @@ fn query_metrics(pipeline: &Pipeline) -> QueryMetrics {
         sql: pipeline.sql.to_string(),
         watermark_micros: pipeline.metrics.watermark(),
         output_rows: pipeline.output.as_ref().map_or(0, |output| output.rows() as u64),
-        partitions: vec![pipeline.metrics.snapshot(0, pipeline.mailbox.depth())],
+        partitions: vec![pipeline.metrics.snapshot(0, pipeline.depth())],
     }
 }

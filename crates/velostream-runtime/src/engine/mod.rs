@@ -7,6 +7,7 @@ mod describe;
 mod pipelines;
 mod settings;
 mod statements;
+mod ways;
 
 use crate::api::{EngineOptions, Ticket, Waker};
 use crate::catalog::{Catalog, PipelineId};

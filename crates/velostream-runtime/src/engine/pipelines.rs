@@ -1,24 +1,22 @@
 //! Starting, pumping and ending queries.
 
-use super::{Engine, FILE_NUMBERS};
+use super::Engine;
+use super::ways::Ways;
 use crate::api::{OnError, QueryOptions};
 use crate::catalog::{PipelineId, What};
 use crate::error::{Error, Result};
-use crate::kernel::{self, Kernel};
+use crate::kernel::{self, Kernel, KernelOptions};
 use crate::metrics::PartitionMetrics;
-use crate::partition::mailbox::{Capacity, Event, Mailbox};
 use crate::partition::merge::merge;
 use crate::partition::receiver::{PartitionReceiver, ReceiverSetup};
 use crate::pipeline::{Pipeline, Purpose};
 use crate::sink::memory::OutputQueue;
-use crate::source::door::Door;
-use crate::source::file::{self, ReaderSetup};
 use crate::source::table::TableStore;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use velostream_engine::batch::{ChangeBatch, Op};
-use velostream_sql::catalog::{Relation, RelationId};
+use velostream_sql::catalog::RelationId;
 use velostream_sql::diagnostic::ErrorCode;
 use velostream_sql::plan::{LogicalPlan, RelationRef};
 
@@ -35,25 +33,27 @@ pub(super) struct Start<'a> {
 }
 
 impl Engine {
-    /// The plan over what its source really is: derived streams over files are computed by each reader.
+    /// The plan over what its sources really are: derived streams over files are computed by each reader.
     pub(super) fn expanded(&self, plan: &LogicalPlan) -> LogicalPlan {
-        let definition = |relation: &RelationRef| match &self.catalog.get(relation.0.id)?.what {
+        kernel::with_sources(plan.clone(), &|relation: &RelationRef| match &self
+            .catalog
+            .get(relation.0.id)?
+            .what
+        {
             What::Derived(derived) if derived.pipeline.is_none() => Some(self.expanded(&derived.plan)),
             _ => None,
-        };
-        kernel::with_source(plan, &definition)
+        })
     }
 
-    /// Whether a plan's rows come, at the far end, from a file, so that they end by themselves.
+    /// Whether a plan's rows come, at the far end, from files alone, so that they end by themselves.
     pub(super) fn is_finite(&self, plan: &LogicalPlan) -> bool {
-        let Some(relation) = kernel::source_of(plan) else { return true };
-        if self.catalog.file_of(relation.id).is_some() {
-            return true;
-        }
-        match self.catalog.get(relation.id).map(|entry| &entry.what) {
-            Some(What::Derived(derived)) => self.is_finite(&derived.plan),
-            _ => false,
-        }
+        kernel::sources_of(plan).iter().all(|relation| {
+            self.catalog.file_of(relation.id).is_some()
+                || match self.catalog.get(relation.id).map(|entry| &entry.what) {
+                    Some(What::Derived(derived)) => self.is_finite(&derived.plan),
+                    _ => false,
+                }
+        })
     }
 
     /// Starts a query; nothing is left behind when it cannot be.
@@ -62,11 +62,10 @@ impl Engine {
         let name = self.free_name(start.options.name.as_deref())?;
         let plan = self.expanded(start.plan);
         let before = start.options.before || matches!(start.purpose, Purpose::Derived(_));
-        let kernel = Kernel::new(&plan, &self.kernel_options(before))?;
-        let input = kernel::source_of(&plan).map(Arc::clone);
+        let snapshot = start.purpose == Purpose::Ask;
+        let kernel = Kernel::new(&plan, &KernelOptions { snapshot, ..self.kernel_options(before) })?;
+        let ways = self.ways(&kernel)?;
         let wake = self.shared.wake.clone();
-        let capacity = Capacity { batches: self.options.mailbox_batches, bytes: self.options.mailbox_bytes };
-        let mailbox = Arc::new(Mailbox::new(capacity, wake.clone()));
         let output = match start.purpose {
             Purpose::Derived(_) => None,
             Purpose::Feed(_) => Some(Arc::new(OutputQueue::new(usize::MAX, usize::MAX, wake))),
@@ -81,10 +80,12 @@ impl Engine {
             name: name.clone(),
             sql: Arc::clone(&start.sql),
             purpose: start.purpose,
-            input: input.as_ref().map(|relation| relation.id),
+            inputs: kernel.inputs().iter().map(|relation| relation.id).collect(),
             reads: start.reads,
             schema: Arc::clone(&schema),
-            mailbox: Arc::clone(&mailbox),
+            mailboxes: ways.mailboxes(),
+            from_engine: ways.from_engine.clone(),
+            paced: false,
             output: output.clone(),
             metrics: Arc::new(PartitionMetrics::default()),
             finished: Arc::new(AtomicBool::new(false)),
@@ -95,10 +96,11 @@ impl Engine {
         };
         let receiver = PartitionReceiver::new(ReceiverSetup {
             partition: 0,
+            id: pipeline.id,
             query: name,
-            input: input.clone(),
+            inlet: self.inlet(&ways),
             kernel,
-            mailbox,
+            finite: pipeline.finite,
             output,
             table: start.keeps_rows.then(|| TableStore::new(&schema)),
             serves,
@@ -107,7 +109,7 @@ impl Engine {
             metrics: Arc::clone(&pipeline.metrics),
             finished: Arc::clone(&pipeline.finished),
         });
-        self.launch(pipeline, receiver, input, start.now_ms)
+        self.launch(pipeline, receiver, &ways, start.now_ms)
     }
 
     /// A name for a query: the one asked for, or one that is free.
@@ -119,24 +121,23 @@ impl Engine {
         Ok(wanted.to_owned())
     }
 
-    /// Connects a pipeline to its input and lets its receiver run.
+    /// Connects a pipeline to its inputs and lets its receiver run.
     fn launch(
         &mut self,
         mut pipeline: Pipeline,
-        receiver: PartitionReceiver,
-        input: Option<Arc<Relation>>,
+        mut receiver: PartitionReceiver,
+        ways: &Ways,
         now_ms: i64,
     ) -> Result<PipelineId> {
         let id = pipeline.id;
-        let inline = self.options.partitions == 0 || matches!(pipeline.purpose, Purpose::Feed(_));
-        if inline && pipeline.finite {
-            pipeline.mailbox.wake_caller();
-        }
-        match &input {
-            None => drop(pipeline.mailbox.push(Event::End)),
-            Some(relation) => self.connect(&mut pipeline, relation.id, now_ms)?,
-        }
+        let inline =
+            self.options.partitions == 0 || matches!(pipeline.purpose, Purpose::Feed(_) | Purpose::Ask);
         if inline {
+            ways.of_threads().for_each(|mailbox| mailbox.wake_caller());
+        }
+        self.connect(&mut pipeline, ways, now_ms)?;
+        if inline {
+            receiver.begin();
             pipeline.inline = Some(Box::new(receiver));
         } else {
             let thread = std::thread::Builder::new().name(format!("velostream-{}", pipeline.name));
@@ -147,41 +148,9 @@ impl Engine {
         }
         self.next_pipeline += 1;
         self.pipelines.insert(id, pipeline);
+        self.set_pace();
         self.pump(now_ms);
         Ok(id)
-    }
-
-    /// Lets the input flow into a pipeline's mailbox, the current rows of a table first.
-    fn connect(&mut self, pipeline: &mut Pipeline, input: RelationId, now_ms: i64) -> Result<()> {
-        if let Some((create, file)) = self.catalog.file_of(input) {
-            let setup = ReaderSetup {
-                door: Door::new(&create)?,
-                mailbox: Arc::clone(&pipeline.mailbox),
-                shared: Arc::clone(&self.shared),
-                query: pipeline.name.clone(),
-                next: self.take_numbers(FILE_NUMBERS),
-                now_ms,
-            };
-            let is_stdin = file.is_stdin();
-            let reader = file::spawn(file, setup)?;
-            pipeline.reader = (!is_stdin).then_some(reader);
-            return Ok(());
-        }
-        let last = self.last_number();
-        if let Some(source) = self.catalog.source_mut(input) {
-            if let Some(rows) = source.door.snapshot(last, now_ms) {
-                drop(pipeline.mailbox.push(Event::Batch(Box::new(rows))));
-            }
-            if source.ended {
-                drop(pipeline.mailbox.push(Event::End));
-            } else {
-                source.readers.push(pipeline.id);
-            }
-            return Ok(());
-        }
-        let upstream = self.pipeline_of(input)?;
-        drop(upstream.mailbox.push(Event::Subscribe(Arc::clone(&pipeline.mailbox))));
-        Ok(())
     }
 
     /// The pipeline that maintains a derived relation.
@@ -251,11 +220,19 @@ impl Engine {
     /// Ends a query and waits for its threads.
     pub(super) fn remove(&mut self, id: PipelineId) {
         let Some(pipeline) = self.pipelines.remove(&id) else { return };
-        if let Some(source) = pipeline.input.and_then(|input| self.catalog.source_mut(input)) {
-            source.readers.retain(|&reader| reader != id);
-        }
+        self.forget_reader(&pipeline.inputs, id);
         drop(pipeline);
+        self.set_pace();
         self.shared.wake.wake();
+    }
+
+    /// Takes a pipeline off the sources that it reads.
+    pub(super) fn forget_reader(&mut self, inputs: &[RelationId], id: PipelineId) {
+        for &input in inputs {
+            if let Some(source) = self.catalog.source_mut(input) {
+                source.readers.retain(|&(reader, _)| reader != id);
+            }
+        }
     }
 
     /// Whether a pipeline has given out all of its input.

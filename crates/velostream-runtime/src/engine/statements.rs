@@ -109,7 +109,7 @@ impl Engine {
         };
         let reads = create.query.reads.clone();
         let plan = create.query.plan;
-        let pipeline = if !is_table && self.is_finite(&plan) && kernel::source_of(&plan).is_some() {
+        let pipeline = if !is_table && self.is_finite(&plan) && !kernel::sources_of(&plan).is_empty() {
             Kernel::new(&self.expanded(&plan), &self.kernel_options(true))?;
             None
         } else {
@@ -198,7 +198,7 @@ impl Engine {
             seen.push(id);
             next.extend(self.catalog.get(id).into_iter().flat_map(|entry| entry.reads.iter().copied()));
             let feeds = self.pipelines.values().filter(|pipeline| pipeline.purpose == Purpose::Feed(id));
-            next.extend(feeds.filter_map(|pipeline| pipeline.input));
+            next.extend(feeds.flat_map(|pipeline| pipeline.inputs.iter().copied()));
         }
         false
     }
@@ -235,7 +235,7 @@ impl Engine {
         if changes.is_empty() {
             return Ok(());
         }
-        let envelope = source.door.step(changes, now_ms);
+        let envelope = source.door.step(changes, seq, now_ms);
         self.next_seq += 1;
         self.count_table(held, holds);
         self.send(target.id, envelope);

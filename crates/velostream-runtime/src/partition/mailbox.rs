@@ -1,16 +1,20 @@
 //! The bounded queue between one sender and one receiver.
 
+use crate::catalog::PipelineId;
 use crate::error::Error;
 use crate::wake::Wake;
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 use velostream_engine::batch::{Batch, ChangeBatch, Seq};
+use velostream_engine::time::TimeRuns;
 
 /// A batch with what the receiver must know of its way.
 #[derive(Debug, Clone)]
 pub struct Envelope {
+    /// Which of the receiver's inputs it belongs to.
+    pub input: usize,
     /// Rows and time.
     pub batch: Batch,
     /// The relation's number of the first row.
@@ -21,6 +25,8 @@ pub struct Envelope {
     pub at_ms: i64,
     /// When it was accepted, for latency.
     pub accepted: Instant,
+    /// Up to this number the sender has sent everything.
+    pub through: Seq,
 }
 
 impl Envelope {
@@ -35,6 +41,41 @@ impl Envelope {
     fn bytes(&self) -> usize {
         batch_bytes(&self.batch.changes)
     }
+
+    /// The number of the first row or move of time; nothing for an envelope without either.
+    pub fn head(&self) -> Option<Seq> {
+        let row = self.batch.changes.seqs.first();
+        let moved = self.batch.time.advances.first().map(|(seq, _)| seq);
+        row.into_iter().chain(moved).min().copied()
+    }
+
+    /// The number of the last row or move of time.
+    pub fn tail(&self) -> Option<Seq> {
+        let row = self.batch.changes.seqs.last();
+        let moved = self.batch.time.advances.last().map(|(seq, _)| seq);
+        row.into_iter().chain(moved).max().copied()
+    }
+
+    /// Takes out what is numbered below `bound`; what is left stays.
+    pub fn split_before(&mut self, bound: Seq) -> Self {
+        let (changes, time) = (&mut self.batch.changes, &mut self.batch.time);
+        let rows = changes.seqs.partition_point(|&seq| seq < bound);
+        let moves = time.advances.partition_point(|&(seq, _)| seq < bound);
+        let types: Vec<_> = changes.columns.iter().map(|column| column.data_type).collect();
+        let (mut head, mut rest) = (ChangeBatch::new(&types), ChangeBatch::new(&types));
+        head.extend_range(changes, 0, rows);
+        rest.extend_range(changes, rows, changes.len());
+        *changes = rest;
+        let moved: Vec<_> = time.advances.drain(..moves).collect();
+        let before = time.before;
+        time.before = moved.last().map_or(before, |&(_, watermark)| watermark);
+        let head = Batch { changes: head, time: TimeRuns { before, advances: moved } };
+        let (offset, first_seq) = (self.offset, self.first_seq);
+        if first_seq.is_none() {
+            self.offset += rows as u64;
+        }
+        Self { batch: head, offset, first_seq, through: Seq(bound.0 - 1), ..*self }
+    }
 }
 
 /// What goes through a mailbox.
@@ -42,42 +83,84 @@ impl Envelope {
 pub enum Event {
     /// Rows, or only time.
     Batch(Box<Envelope>),
-    /// Everything before is processed when this is dropped, here and in every reader downstream.
-    Flush(Pass),
-    /// Asks for the rows of the table that the receiver maintains.
-    Rows(Arc<RowsRequest>),
-    /// Passes an event on, behind everything before it, to a reader further down.
-    Forward(Arc<Mailbox>, Box<Event>),
-    /// From here on the changes go to this mailbox too; its first batch is the table's rows.
-    Subscribe(Arc<Mailbox>),
-    /// The input ends: what is open becomes final.
-    End,
+    /// What several inputs begin with, all of one number.
+    Beginning(Vec<Envelope>),
+    /// Up to this number the sender has sent everything.
+    Through(Seq),
+    /// Comes once by every way that leads from the engine to the receiver, behind everything accepted before it.
+    Barrier(Barrier),
+    /// An input ends behind this number: what is open becomes final.
+    End(usize, Seq),
     /// The input has failed, and with it all that reads it.
     Failed(Box<Error>),
+}
+
+/// A question that travels behind everything accepted before it.
+#[derive(Debug, Clone)]
+pub struct Barrier {
+    /// The number of the last record accepted before it.
+    pub at: Seq,
+    /// The pipelines that it goes to.
+    pub members: Arc<BTreeSet<PipelineId>>,
+    /// What is asked.
+    pub kind: BarrierKind,
+}
+
+/// What a barrier asks.
+#[derive(Debug, Clone)]
+pub enum BarrierKind {
+    /// Everything before is processed when the last pass is dropped: a pass counts while it lives.
+    Flush(#[allow(dead_code)] Pass),
+    /// The rows that a pipeline maintains, and from here on its changes.
+    Subscribe(Arc<Subscription>),
+}
+
+/// A new reader of a derived relation.
+#[derive(Debug)]
+pub struct Subscription {
+    /// Who maintains the relation.
+    pub of: PipelineId,
+    /// Who reads it.
+    pub reader: Reader,
+    /// The number of the rows with which the reader begins.
+    pub at: Seq,
+    /// Whether it wants the rows of this moment alone, then the end.
+    pub once: bool,
+}
+
+/// Where changes go.
+#[derive(Debug, Clone)]
+pub struct Reader {
+    /// The reading pipeline.
+    pub pipeline: PipelineId,
+    /// Its mailbox.
+    pub mailbox: Arc<Mailbox>,
+    /// Which of its inputs this is.
+    pub input: usize,
 }
 
 /// A flush on its way: one pass per receiver that still has to be passed. It counts as passed when dropped,
 /// also where a receiver has gone.
 #[derive(Debug)]
-pub struct Pass(Arc<Barrier>);
+pub struct Pass(Arc<Passes>);
 
 /// Counts the passes of one flush.
-pub struct Barrier {
+pub struct Passes {
     waiting: AtomicUsize,
     wake: Wake,
 }
 
-impl std::fmt::Debug for Barrier {
+impl std::fmt::Debug for Passes {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Barrier").field("waiting", &self.waiting).finish_non_exhaustive()
+        f.debug_struct("Passes").field("waiting", &self.waiting).finish_non_exhaustive()
     }
 }
 
-impl Barrier {
-    /// A barrier with its first pass; it is passed when that and all made from it are dropped.
+impl Passes {
+    /// The first pass of a flush, which is passed when that and all made from it are dropped.
     pub fn new(wake: Wake) -> (Arc<Self>, Pass) {
-        let barrier = Arc::new(Self { waiting: AtomicUsize::new(1), wake });
-        (Arc::clone(&barrier), Pass(barrier))
+        let passes = Arc::new(Self { waiting: AtomicUsize::new(1), wake });
+        (Arc::clone(&passes), Pass(passes))
     }
 
     /// Whether all are passed.
@@ -86,9 +169,8 @@ impl Barrier {
     }
 }
 
-impl Pass {
-    /// Another pass of the same flush.
-    pub fn again(&self) -> Self {
+impl Clone for Pass {
+    fn clone(&self) -> Self {
         self.0.waiting.fetch_add(1, Ordering::AcqRel);
         Self(Arc::clone(&self.0))
     }
@@ -99,24 +181,6 @@ impl Drop for Pass {
         if self.0.waiting.fetch_sub(1, Ordering::AcqRel) == 1 {
             self.0.wake.wake();
         }
-    }
-}
-
-/// A question for a table's rows and the place for its answer.
-#[derive(Debug, Default)]
-pub struct RowsRequest {
-    answer: Mutex<Option<Result<ChangeBatch, Error>>>,
-}
-
-impl RowsRequest {
-    /// Answers.
-    pub fn answer(&self, rows: Result<ChangeBatch, Error>) {
-        *self.answer.lock().unwrap_or_else(PoisonError::into_inner) = Some(rows);
-    }
-
-    /// Takes the answer, if it is there.
-    pub fn take(&self) -> Option<Result<ChangeBatch, Error>> {
-        self.answer.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 }
 
@@ -203,7 +267,10 @@ impl Mailbox {
             state.batches += 1;
             state.bytes += envelope.bytes();
         }
-        state.events.push_back(event);
+        match (&event, state.events.back_mut()) {
+            (Event::Through(seq), Some(Event::Through(last))) => *last = *seq,
+            _ => state.events.push_back(event),
+        }
         drop(state);
         self.arrived.notify_one();
         if self.wakes_caller.load(Ordering::Acquire) {

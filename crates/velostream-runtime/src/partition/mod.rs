@@ -1,9 +1,11 @@
-//! Partitions: a receiver with its processor and state, fed by a bounded mailbox.
+//! Partitions: a receiver with its processor and state, fed by bounded mailboxes.
 //!
-//! A mailbox has one sender and one receiver; what a receiver gives out goes to the mailboxes of its readers
+//! A receiver has a mailbox for each way by which something comes: from the engine, from a reader of files, from
+//! each relation that another pipeline maintains. What comes is taken in order of its numbers ([`inlet`]). A mailbox has one sender and one receiver; what a receiver gives out goes to the mailboxes of its readers
 //! and to its own output queue. Pipelines never form a cycle, so a full mailbox only ever waits for somebody
 //! further down.
 
+pub mod inlet;
 pub mod mailbox;
 pub mod merge;
 pub mod poison;

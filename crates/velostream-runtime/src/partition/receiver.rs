@@ -1,8 +1,10 @@
-//! [`PartitionReceiver`]: one query's processor and state, owned by one thread, fed by its mailbox.
+//! [`PartitionReceiver`]: one query's processor and state, owned by one thread, fed by its mailboxes.
 
-use super::mailbox::{Envelope, Event, Mailbox, RowsRequest};
+use super::inlet::{Inlet, Work};
+use super::mailbox::{Barrier, BarrierKind, Envelope, Event, Reader, Subscription};
 use super::poison::guarded;
 use crate::api::{DeadLetter, DeadRecord, LateRecord, OnError};
+use crate::catalog::PipelineId;
 use crate::error::{Error, Result};
 use crate::kernel::Kernel;
 use crate::metrics::PartitionMetrics;
@@ -16,21 +18,22 @@ use std::time::Instant;
 use velostream_engine::batch::{Batch, ChangeBatch, Seq};
 use velostream_engine::error::Rejects;
 use velostream_engine::time::{TimeRuns, Watermark};
-use velostream_sql::catalog::Relation;
 use velostream_sql::diagnostic::ErrorCode;
 
 /// What a receiver is made of.
 pub struct ReceiverSetup {
     /// Which partition.
     pub partition: usize,
+    /// The pipeline's number.
+    pub id: PipelineId,
     /// The query's id or name, for letters.
     pub query: String,
-    /// The relation that comes in; `None` for constant rows.
-    pub input: Option<Arc<Relation>>,
     /// The plan.
     pub kernel: Kernel,
     /// Where the input comes from.
-    pub mailbox: Arc<Mailbox>,
+    pub inlet: Inlet,
+    /// Whether all that comes in comes from files, so that its numbers are those of the files.
+    pub finite: bool,
     /// Where the caller reads, if it does.
     pub output: Option<Arc<OutputQueue>>,
     /// The rows of the table that the query maintains, if it does.
@@ -66,8 +69,10 @@ pub struct PartitionStats {
 /// Owned by one partition thread; nothing else refers to its processor.
 pub struct PartitionReceiver {
     setup: ReceiverSetup,
-    readers: Vec<Arc<Mailbox>>,
+    readers: Vec<Reader>,
     phase: Phase,
+    /// Inputs that have not ended.
+    open_inputs: usize,
     out: ChangeBatch,
     rejects: Rejects,
     /// Rows given to readers so far.
@@ -85,6 +90,7 @@ impl PartitionReceiver {
     pub fn new(setup: ReceiverSetup) -> Self {
         let out = setup.kernel.empty();
         Self {
+            open_inputs: setup.kernel.inputs().len(),
             setup,
             readers: Vec::new(),
             phase: Phase::Running,
@@ -99,25 +105,36 @@ impl PartitionReceiver {
         }
     }
 
-    /// Receives until the mailbox is closed, or the input has ended and nobody can ask any more. Blocking.
+    /// Receives until the mailboxes are closed, or the input has ended and nobody can ask any more. Blocking.
     pub fn run(mut self) -> PartitionStats {
         self.waits = true;
+        self.begin();
         while self.setup.serves || matches!(self.phase, Phase::Running) {
             if let Some(output) = &self.setup.output {
                 output.wait_for_room();
             }
-            let Some(event) = self.setup.mailbox.pop() else { break };
-            self.handle(event);
+            let Some(work) = self.setup.inlet.next() else { break };
+            self.handle(work);
         }
         PartitionStats { batches: self.batches, failed: matches!(self.phase, Phase::Failed(_)) }
+    }
+
+    /// A plan over constant rows alone has nothing to wait for.
+    pub fn begin(&mut self) {
+        if self.open_inputs == 0 && matches!(self.phase, Phase::Running) {
+            let ended = guarded(|| self.complete());
+            if let Err(error) = ended.and_then(|result| result) {
+                self.fail(error);
+            }
+        }
     }
 
     /// Receives what is there while there is room downstream, on the calling thread; whether it did anything.
     pub fn pump(&mut self) -> bool {
         let mut worked = false;
         while self.can_go_on() {
-            let Some(event) = self.setup.mailbox.try_pop() else { break };
-            self.handle(event);
+            let Some(work) = self.setup.inlet.try_next() else { break };
+            self.handle(work);
             worked = true;
         }
         worked
@@ -125,62 +142,100 @@ impl PartitionReceiver {
 
     fn can_go_on(&self) -> bool {
         self.setup.output.as_ref().is_none_or(|output| output.has_room())
-            && self.readers.iter().all(|reader| reader.has_room())
+            && self.readers.iter().all(|reader| reader.mailbox.has_room())
     }
 
-    fn handle(&mut self, event: Event) {
-        let poisoned = guarded(|| self.dispatch(event));
+    fn handle(&mut self, work: Work) {
+        let poisoned = guarded(|| self.dispatch(work));
         if let Err(error) = poisoned.and_then(|result| result) {
             self.fail(error);
         }
     }
 
-    fn dispatch(&mut self, event: Event) -> Result<()> {
-        match event {
-            Event::Batch(envelope) if matches!(self.phase, Phase::Running) => self.batch(&envelope)?,
-            Event::Batch(_) => {}
-            Event::Flush(pass) => {
-                for reader in &self.readers {
-                    drop(reader.push(Event::Flush(pass.again())));
+    fn dispatch(&mut self, work: Work) -> Result<()> {
+        let running = matches!(self.phase, Phase::Running);
+        match work {
+            Work::Batch(envelope) if running => self.batch(&[*envelope]),
+            Work::Step(envelopes) if running => self.batch(&envelopes),
+            Work::End(input, seq) if running => self.end_input(input, seq),
+            Work::Through(seq) if running => {
+                self.publish(&|_| Event::Through(seq));
+                Ok(())
+            }
+            Work::Barrier(barrier) => {
+                self.barrier(barrier);
+                Ok(())
+            }
+            Work::Failed(error) => Err(*error),
+            Work::Batch(_) | Work::Step(_) | Work::End(..) | Work::Through(_) => Ok(()),
+        }
+    }
+
+    /// Passes a barrier on, or answers what it asks.
+    fn barrier(&mut self, barrier: Barrier) {
+        match &barrier.kind {
+            BarrierKind::Subscribe(subscription) if subscription.of == self.setup.id => {
+                self.subscribe(subscription, barrier.at);
+            }
+            _ => {
+                for reader in self.readers.iter().filter(|reader| barrier.members.contains(&reader.pipeline))
+                {
+                    drop(reader.mailbox.push(Event::Barrier(barrier.clone())));
                 }
             }
-            Event::Rows(request) => self.rows(&request),
-            Event::Forward(reader, event) => drop(reader.push(*event)),
-            Event::Subscribe(reader) => self.subscribe(reader),
-            Event::End if matches!(self.phase, Phase::Running) => {
-                self.setup.kernel.end(&mut self.out)?;
-                self.report_rows();
-                self.end();
-            }
-            Event::End => {}
-            Event::Failed(error) => return Err(*error),
         }
+    }
+
+    fn end_input(&mut self, input: usize, seq: Seq) -> Result<()> {
+        self.last = self.last.max(seq);
+        self.setup.kernel.end(input, &mut self.out)?;
+        self.open_inputs = self.open_inputs.saturating_sub(1);
+        if self.open_inputs == 0 {
+            return self.complete();
+        }
+        self.report_rows()?;
+        let time = self.setup.kernel.output_time().clone();
+        self.deliver(time, 0, seq);
         Ok(())
     }
 
-    fn batch(&mut self, envelope: &Envelope) -> Result<()> {
+    /// All inputs have ended.
+    fn complete(&mut self) -> Result<()> {
+        self.setup.kernel.start(&mut self.out)?;
+        self.report_rows()?;
+        self.end();
+        Ok(())
+    }
+
+    /// Applies a batch of one input, or a step of several.
+    fn batch(&mut self, envelopes: &[Envelope]) -> Result<()> {
+        let Some(envelope) = envelopes.first() else { return Ok(()) };
         let begin = Instant::now();
-        let records = envelope.batch.changes.len() as u64;
+        let records = envelopes.iter().map(|envelope| envelope.batch.changes.len() as u64).sum();
         self.rejects.failed.clear();
         self.rejects.late.clear();
-        self.setup.kernel.process(&envelope.batch, &mut self.out, &mut self.rejects)?;
+        let kernel = &mut self.setup.kernel;
+        if envelopes.len() == 1 {
+            kernel.process(envelope.input, &envelope.batch, &mut self.out, &mut self.rejects)?;
+        } else {
+            let step: Vec<_> = envelopes.iter().map(|each| (each.input, &each.batch)).collect();
+            kernel.process_step(&step, &mut self.out, &mut self.rejects)?;
+        }
         self.batches += 1;
-        let marks =
-            [envelope.batch.changes.seqs.last(), envelope.batch.time.advances.last().map(|(seq, _)| seq)];
-        self.last = marks.into_iter().flatten().copied().fold(self.last, Seq::max);
+        self.last = envelope.tail().into_iter().fold(self.last, Seq::max);
         let metrics = Arc::clone(&self.setup.metrics);
         metrics.records_in.fetch_add(records, Ordering::Relaxed);
         metrics.batches_in.fetch_add(1, Ordering::Relaxed);
         metrics.changes_out.fetch_add(self.out.len() as u64, Ordering::Relaxed);
         let stop = self.report(envelope);
-        self.report_rows();
-        let time = self.setup.kernel.output_time(&envelope.batch.time);
-        metrics.watermark_micros.store(envelope.batch.time.after().0, Ordering::Relaxed);
+        self.report_rows()?;
+        let time = self.setup.kernel.output_time().clone();
+        metrics.watermark_micros.store(self.setup.kernel.watermark().0, Ordering::Relaxed);
         metrics.busy_nanos.fetch_add(begin.elapsed().as_nanos() as u64, Ordering::Relaxed);
         if records > 0 {
             metrics.latency.add(envelope.accepted.elapsed(), records);
         }
-        self.deliver(time, envelope.at_ms);
+        self.deliver(time, envelope.at_ms, envelope.through);
         if let Some(error) = stop {
             return Err(error);
         }
@@ -195,12 +250,11 @@ impl PartitionReceiver {
     /// after the record stays in the output.
     fn report(&mut self, envelope: &Envelope) -> Option<Error> {
         let rejects = std::mem::take(&mut self.rejects);
-        let input =
-            self.setup.input.as_ref().filter(|_| !rejects.failed.is_empty() || !rejects.late.is_empty());
-        let Some(input) = input.map(Arc::clone) else {
+        if rejects.failed.is_empty() && rejects.late.is_empty() {
             self.rejects = rejects;
             return None;
-        };
+        }
+        let input = Arc::clone(&self.setup.kernel.inputs()[envelope.input]);
         let changes = &envelope.batch.changes;
         let metrics = &self.setup.metrics;
         metrics.late.fetch_add(rejects.late.len() as u64, Ordering::Relaxed);
@@ -236,13 +290,18 @@ impl PartitionReceiver {
         None
     }
 
-    /// Letters for rows of the answer that failed when time made them final; they belong to no record.
-    fn report_rows(&mut self) {
+    /// Letters for rows of the answer that failed when time made them final; they belong to no record. With
+    /// `stop`, the first of them ends the query.
+    fn report_rows(&mut self) -> Result<()> {
         let errors = self.setup.kernel.take_row_errors();
-        if errors.is_empty() {
-            return;
+        if let (OnError::Stop, Some(error)) = (self.setup.on_error, errors.first()) {
+            return Err(error.clone().into());
         }
-        let relation = self.setup.input.as_ref().map_or_else(String::new, |input| input.name.to_string());
+        if errors.is_empty() {
+            return Ok(());
+        }
+        let names: Vec<&str> = self.setup.kernel.inputs().iter().map(|input| &*input.name).collect();
+        let relation = names.join(", ");
         self.setup.metrics.dead_letters.fetch_add(errors.len() as u64, Ordering::Relaxed);
         self.setup.shared.dead_letters.add(errors.into_iter().map(|error| DeadLetter {
             relation: relation.clone(),
@@ -255,12 +314,14 @@ impl PartitionReceiver {
             at_ms: 0,
         }));
         self.setup.shared.wake.wake();
+        Ok(())
     }
 
-    /// Gives the changes in hand to the table, the readers and the caller.
-    fn deliver(&mut self, time: TimeRuns, at_ms: i64) {
+    /// Gives the changes in hand to the table, the readers and the caller, and tells the readers how far it is.
+    fn deliver(&mut self, time: TimeRuns, at_ms: i64, through: Seq) {
         self.watermark = time.after();
         if self.out.is_empty() && time.advances.is_empty() {
+            self.publish(&|_| Event::Through(through));
             return;
         }
         let fresh = self.setup.kernel.empty();
@@ -271,13 +332,15 @@ impl PartitionReceiver {
         }
         if !self.readers.is_empty() {
             let envelope = Envelope {
+                input: 0,
                 batch: Batch { changes: changes.clone(), time },
                 offset: self.offset,
                 first_seq: None,
                 at_ms,
                 accepted: Instant::now(),
+                through,
             };
-            self.publish(&|| Event::Batch(Box::new(envelope.clone())));
+            self.publish(&|input| Event::Batch(Box::new(Envelope { input, ..envelope.clone() })));
         }
         self.offset += changes.len() as u64;
         if let Some(output) = &self.setup.output {
@@ -285,11 +348,12 @@ impl PartitionReceiver {
         }
     }
 
-    /// Sends an event to every reader and forgets those that are gone.
-    fn publish(&mut self, event: &dyn Fn() -> Event) {
+    /// Sends every reader an event, made for its input, and forgets those that are gone.
+    fn publish(&mut self, event: &dyn Fn(usize) -> Event) {
         let waits = self.waits;
-        self.readers.retain(|reader| {
-            let sent = if waits { reader.push_when_room(event()) } else { reader.push(event()) };
+        self.readers.retain(|Reader { mailbox, input, .. }| {
+            let event = event(*input);
+            let sent = if waits { mailbox.push_when_room(event) } else { mailbox.push(event) };
             sent.is_ok()
         });
     }
@@ -315,38 +379,35 @@ impl PartitionReceiver {
         Err(Error::new(ErrorCode::Limit, message).with_hint("raise memoryLimit, or keep fewer groups"))
     }
 
-    fn rows(&self, request: &RowsRequest) {
-        request.answer(match (&self.phase, &self.setup.table) {
-            (Phase::Failed(error), _) => Err(error.clone()),
-            (_, Some(table)) => Ok(table.rows(self.last)),
-            (_, None) => Err(Error::new(ErrorCode::Unsupported, "a stream keeps no rows")),
-        });
-        self.setup.shared.wake.wake();
-    }
-
-    /// Adds a reader; of a table it gets the rows first.
-    fn subscribe(&mut self, reader: Arc<Mailbox>) {
+    /// Adds a reader, behind everything up to number `through`; of a table it gets the rows first.
+    fn subscribe(&mut self, subscription: &Subscription, through: Seq) {
+        let Reader { mailbox, input, .. } = &subscription.reader;
         if let Phase::Failed(error) = &self.phase {
-            drop(reader.push(Event::Failed(Box::new(error.clone()))));
+            drop(mailbox.push(Event::Failed(Box::new(error.clone()))));
             return;
         }
+        let ended = matches!(self.phase, Phase::Ended);
+        // What a file still brings has numbers of its own, which come after these rows.
+        let reads_file = self.setup.finite && !ended;
+        let (seq, through) = if reads_file { (self.last, self.last) } else { (subscription.at, through) };
         let changes = match &self.setup.table {
-            Some(table) => table.rows(self.last),
+            Some(table) => table.rows(seq),
             None => self.setup.kernel.empty(),
         };
-        let time = TimeRuns { before: self.watermark, advances: Vec::new() };
         let envelope = Envelope {
-            batch: Batch { changes, time },
+            input: *input,
+            batch: Batch { changes, time: TimeRuns { before: self.watermark, advances: Vec::new() } },
             offset: 0,
             first_seq: None,
             at_ms: 0,
             accepted: Instant::now(),
+            through,
         };
-        drop(reader.push(Event::Batch(Box::new(envelope))));
-        if matches!(self.phase, Phase::Ended) {
-            drop(reader.push(Event::End));
+        drop(mailbox.push(Event::Batch(Box::new(envelope))));
+        if ended || subscription.once {
+            drop(mailbox.push(Event::End(*input, through)));
         } else {
-            self.readers.push(reader);
+            self.readers.push(subscription.reader.clone());
         }
     }
 
@@ -355,8 +416,9 @@ impl PartitionReceiver {
         self.phase = Phase::Ended;
         self.setup.metrics.changes_out.fetch_add(self.out.len() as u64, Ordering::Relaxed);
         let time = TimeRuns { before: self.watermark, advances: Vec::new() };
-        self.deliver(time, 0);
-        self.publish(&|| Event::End);
+        let last = self.last;
+        self.deliver(time, 0, last);
+        self.publish(&|input| Event::End(input, last));
         if let Some(output) = &self.setup.output {
             output.end();
         }
@@ -372,7 +434,7 @@ impl PartitionReceiver {
         self.out = fresh;
         let mut inherited = error.clone();
         inherited.message = format!("{} has failed: {}", self.setup.query, error.message);
-        self.publish(&|| Event::Failed(Box::new(inherited.clone())));
+        self.publish(&|_| Event::Failed(Box::new(inherited.clone())));
         if let Some(output) = &self.setup.output {
             output.fail(error.clone());
         }
@@ -388,7 +450,7 @@ impl PartitionReceiver {
 
 impl Drop for PartitionReceiver {
     fn drop(&mut self) {
-        self.setup.mailbox.close();
+        self.setup.inlet.close();
         self.setup.shared.state_bytes.fetch_sub(self.state_bytes, Ordering::Relaxed);
     }
 }

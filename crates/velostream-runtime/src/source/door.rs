@@ -106,8 +106,8 @@ impl Door {
         if next.0 == first.0 {
             return (None, refused);
         }
-        let accepted = Instant::now();
-        (Some(Envelope { batch, offset, first_seq: Some(first), at_ms: now_ms, accepted }), refused)
+        let through = Seq(next.0 - 1);
+        (Some(Envelope { first_seq: Some(first), ..envelope(batch, offset, now_ms, through) }), refused)
     }
 
     /// The same over buffers that the caller reuses: of `raw` the columns are given, and it keeps its rows only
@@ -153,25 +153,24 @@ impl Door {
     }
 
     /// Changes that are one step at `seq`, as of an UPDATE; rows move no time.
-    pub fn step(&mut self, changes: ChangeBatch, now_ms: i64) -> Envelope {
+    pub fn step(&mut self, changes: ChangeBatch, seq: Seq, now_ms: i64) -> Envelope {
         let batch = Batch { changes, time: self.standing() };
         self.offset += 1;
-        Envelope { batch, offset: self.offset - 1, first_seq: None, at_ms: now_ms, accepted: Instant::now() }
+        envelope(batch, self.offset - 1, now_ms, seq)
     }
 
     /// A move of time by hand; `None` when it does not move.
     pub fn advance(&mut self, next: &mut Seq, to: Watermark, now_ms: i64) -> Option<Envelope> {
         let time = self.gate.advance(to, next)?;
         let batch = Batch { changes: self.empty(), time };
-        let accepted = Instant::now();
-        Some(Envelope { batch, offset: self.offset, first_seq: None, at_ms: now_ms, accepted })
+        Some(envelope(batch, self.offset, now_ms, Seq(next.0 - 1)))
     }
 
     /// The rows of the table as the first step of a query.
     pub fn snapshot(&self, seq: Seq, now_ms: i64) -> Option<Envelope> {
         let changes = self.table.as_ref()?.rows(seq);
         let batch = Batch { changes, time: self.standing() };
-        Some(Envelope { batch, offset: 0, first_seq: None, at_ms: now_ms, accepted: Instant::now() })
+        Some(envelope(batch, 0, now_ms, seq))
     }
 
     /// The letter of a refused row.
@@ -201,6 +200,11 @@ impl Door {
             at_ms,
         }
     }
+}
+
+/// A batch on its way, for a receiver's first input.
+fn envelope(batch: Batch, offset: u64, at_ms: i64, through: Seq) -> Envelope {
+    Envelope { input: 0, batch, offset, first_seq: None, at_ms, accepted: Instant::now(), through }
 }
 
 /// A row that did not pass the gate.

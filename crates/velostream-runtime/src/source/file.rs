@@ -1,28 +1,19 @@
-//! Files and standard input: a thread that reads, decodes and numbers, feeding one pipeline.
+//! Files and standard input: where they are, how they are written, what their columns are.
 
-use super::door::Door;
 use super::stdin;
 use crate::error::{Error, Result};
 use crate::ingest::csv::{CsvDecoder, CsvOptions};
 use crate::ingest::infer::{Inferred, SAMPLE_BYTES_MAX, infer_csv, infer_json};
 use crate::ingest::json::JsonDecoder;
 use crate::ingest::{Decoded, SourceFormat};
-use crate::partition::mailbox::{Event, Mailbox};
-use crate::partition::poison::guarded;
-use crate::shared::Shared;
 use std::fs::File;
 use std::io::{ErrorKind, Read};
 use std::path::Path;
 use std::sync::Arc;
-use std::thread::JoinHandle;
-use velostream_engine::batch::{Op, Seq};
 use velostream_engine::value::TimestampFormat;
 use velostream_sql::diagnostic::ErrorCode;
 use velostream_sql::statement::SourceOptions;
 use velostream_sql::types::Field;
-
-/// Bytes asked for at a time; one chunk's records are at most one batch.
-const CHUNK_BYTES: usize = 64 << 10;
 
 /// How a file is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,7 +40,7 @@ pub fn is_stdin(path: &str) -> bool {
     path == "-" || path.eq_ignore_ascii_case("stdin")
 }
 
-fn io(message: String) -> Error {
+pub(super) fn io(message: String) -> Error {
     Error::new(ErrorCode::Io, message)
 }
 
@@ -113,7 +104,7 @@ impl FileSource {
         Ok(fields)
     }
 
-    fn unreadable(&self, error: &std::io::Error) -> Error {
+    pub(super) fn unreadable(&self, error: &std::io::Error) -> Error {
         let reason = match error.kind() {
             ErrorKind::NotFound => "there is no such file".to_owned(),
             ErrorKind::PermissionDenied => "permission denied".to_owned(),
@@ -134,7 +125,7 @@ impl FileSource {
         Ok(Box::new(file))
     }
 
-    fn decoder(&self, fields: &[Field]) -> Result<Decoder> {
+    pub(super) fn decoder(&self, fields: &[Field]) -> Result<Decoder> {
         let timestamp_format = self.timestamp_format.as_deref().map(compile_format).transpose()?;
         let format = SourceFormat { fields: fields.to_vec(), timestamp_format, json_text: self.inferred };
         Ok(match self.format {
@@ -151,93 +142,17 @@ pub fn compile_format(pattern: &str) -> Result<TimestampFormat> {
     })
 }
 
-enum Decoder {
+/// Reads the bytes of a file.
+pub(super) enum Decoder {
     Json(JsonDecoder),
     Csv(Box<CsvDecoder>),
 }
 
 impl Decoder {
-    fn push(&mut self, chunk: &[u8], end: bool, out: &mut Decoded) {
+    pub fn push(&mut self, chunk: &[u8], end: bool, out: &mut Decoded) {
         match self {
             Self::Json(decoder) => decoder.push(chunk, end, out),
             Self::Csv(decoder) => decoder.push(chunk, end, out),
         }
-    }
-}
-
-/// What a reader needs beside its file.
-pub struct ReaderSetup {
-    /// The door that its records pass, with no record so far.
-    pub door: Door,
-    /// Where the batches go.
-    pub mailbox: Arc<Mailbox>,
-    /// Dead letters.
-    pub shared: Arc<Shared>,
-    /// The query that reads, for dead letters.
-    pub query: String,
-    /// The next record's number.
-    pub next: Seq,
-    /// The clock at the start, which is the arrival of every record.
-    pub now_ms: i64,
-}
-
-/// Starts reading. The thread ends at the end of the file, or soon after its mailbox is closed.
-pub fn spawn(source: FileSource, setup: ReaderSetup) -> Result<JoinHandle<()>> {
-    let input = source.open()?;
-    let decoder = source.decoder(&setup.door.relation.schema.fields)?;
-    let name = format!("velostream-read-{}", setup.door.relation.id.0);
-    std::thread::Builder::new()
-        .name(name)
-        .spawn(move || {
-            let mailbox = Arc::clone(&setup.mailbox);
-            let read = guarded(move || read(&source, input, decoder, setup));
-            let event = match read.and_then(|read| read) {
-                Ok(()) => Event::End,
-                Err(error) => Event::Failed(Box::new(error)),
-            };
-            drop(mailbox.push(event));
-        })
-        .map_err(|error| io(format!("no thread can be started: {error}")))
-}
-
-fn read(
-    source: &FileSource,
-    mut input: Box<dyn Read + Send>,
-    mut decoder: Decoder,
-    mut setup: ReaderSetup,
-) -> Result<()> {
-    let mut chunk = vec![0; CHUNK_BYTES];
-    let mut decoded = Decoded::new(&setup.door.relation.schema.fields);
-    loop {
-        let length = match input.read(&mut chunk) {
-            Ok(length) => length,
-            Err(error) if error.kind() == ErrorKind::Interrupted => continue,
-            Err(error) => return Err(source.unreadable(&error)),
-        };
-        decoder.push(&chunk[..length], length == 0, &mut decoded);
-        if !deliver(&mut decoded, &mut setup) || length == 0 {
-            return Ok(());
-        }
-    }
-}
-
-/// Sends what was decoded; false when nobody takes it any more.
-fn deliver(decoded: &mut Decoded, setup: &mut ReaderSetup) -> bool {
-    let ReaderSetup { door, query, now_ms, .. } = setup;
-    let query = Some(query.as_str());
-    setup.shared.dead_letters.add(decoded.bad.iter().map(|bad| door.bad_letter(bad, query, *now_ms)));
-    decoded.bad.clear();
-    if decoded.rows == 0 {
-        return true;
-    }
-    let fresh = door.empty();
-    let columns = std::mem::replace(&mut decoded.columns, fresh.columns);
-    decoded.rows = 0;
-    let (envelope, refused) = door.admit(columns, Op::Insert, &mut setup.next, *now_ms);
-    let letters: Vec<_> = refused.into_iter().map(|one| door.letter(one, query, *now_ms)).collect();
-    setup.shared.dead_letters.add(letters);
-    match envelope {
-        None => true,
-        Some(envelope) => setup.mailbox.push_when_room(Event::Batch(Box::new(envelope))).is_ok(),
     }
 }

@@ -2,5 +2,6 @@
 
 pub mod door;
 pub mod file;
+pub mod reader;
 mod stdin;
 pub mod table;

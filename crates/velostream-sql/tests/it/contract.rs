@@ -3,7 +3,7 @@
 use velostream_sql::expr::children;
 use velostream_sql::plan::{BinaryOp, EmitMode, Expr, ExprKind, LogicalPlan};
 use velostream_sql::statement::BoundQuery;
-use velostream_sql::types::{DataType, Schema};
+use velostream_sql::types::{DataType, Field, Schema};
 
 /// Checks a query: its root is FINAL exactly if it is, and then append-only.
 pub fn check_query(query: &BoundQuery) {
@@ -59,6 +59,40 @@ pub fn check_plan(plan: &LogicalPlan) {
             });
             assert_eq!(schema.updating, input.schema().updating || !calls.is_empty());
             check_plan(input);
+        }
+        LogicalPlan::Join { left, right, kind, keys, residual, columns, schema, .. } => {
+            for (one, other) in keys {
+                check_expr(one, left.schema());
+                check_expr(other, right.schema());
+                assert_eq!(one.data_type, other.data_type);
+            }
+            let both: Vec<Field> =
+                left.schema().fields.iter().chain(&right.schema().fields).cloned().collect();
+            let both = Schema::append_only(both);
+            residual.iter().for_each(|residual| {
+                check_expr(residual, &both);
+                assert_eq!(residual.data_type, DataType::Boolean);
+            });
+            assert_eq!(columns.len(), schema.fields.len());
+            for (&column, field) in columns.iter().zip(&schema.fields) {
+                let is_left = column < left.schema().fields.len();
+                let may_miss = if is_left { kind.keeps_right() } else { kind.keeps_left() };
+                let of_side = &both.fields[column];
+                assert_eq!(field.data_type, of_side.data_type);
+                assert_eq!(field.nullable, of_side.nullable || may_miss, "{field:?}");
+            }
+            check_plan(left);
+            check_plan(right);
+        }
+        LogicalPlan::Union { left, right, schema } => {
+            for side in [left, right] {
+                let types = |schema: &Schema| -> Vec<DataType> {
+                    schema.fields.iter().map(|field| field.data_type).collect()
+                };
+                assert_eq!(types(side.schema()), types(schema));
+                check_plan(side);
+            }
+            assert_eq!(schema.updating, left.schema().updating || right.schema().updating);
         }
         LogicalPlan::Check { input, checks, schema } => {
             assert_eq!(schema, input.schema());

@@ -1,0 +1,225 @@
+//! The ways by which records and changes come to a pipeline, and what travels along them.
+
+use super::{Engine, FILE_NUMBERS};
+use crate::catalog::{PipelineId, What};
+use crate::error::Result;
+use crate::kernel::Kernel;
+use crate::partition::inlet::{Inlet, Lane};
+use crate::partition::mailbox::{
+    Barrier, BarrierKind, Capacity, Envelope, Event, Mailbox, Reader, Subscription,
+};
+use crate::pipeline::{Pipeline, Purpose};
+use crate::source::door::Door;
+use crate::source::reader::{self, FileInput, ReaderSetup};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use velostream_engine::batch::Seq;
+use velostream_sql::catalog::RelationId;
+
+/// The mailboxes of a pipeline to be started, and which of its inputs come by them.
+pub(super) struct Ways {
+    /// What the engine accepts.
+    pub from_engine: Option<Arc<Mailbox>>,
+    engine_inputs: Vec<(usize, RelationId)>,
+    from_files: Option<Arc<Mailbox>>,
+    file_inputs: Vec<(usize, RelationId)>,
+    /// Relations that other pipelines maintain.
+    derived: Vec<Derived>,
+}
+
+struct Derived {
+    mailbox: Arc<Mailbox>,
+    input: usize,
+    pipeline: PipelineId,
+    carries_barriers: bool,
+}
+
+impl Ways {
+    /// All mailboxes.
+    pub fn mailboxes(&self) -> Vec<Arc<Mailbox>> {
+        self.from_engine.iter().chain(self.of_threads()).map(Arc::clone).collect()
+    }
+
+    /// The mailboxes into which other threads may push.
+    pub fn of_threads(&self) -> impl Iterator<Item = &Arc<Mailbox>> {
+        self.from_files.iter().chain(self.derived.iter().map(|derived| &derived.mailbox))
+    }
+}
+
+impl Engine {
+    fn mailbox(&self) -> Arc<Mailbox> {
+        let capacity = Capacity { batches: self.options.mailbox_batches, bytes: self.options.mailbox_bytes };
+        Arc::new(Mailbox::new(capacity, self.shared.wake.clone()))
+    }
+
+    /// How each input of a plan is to come.
+    pub(super) fn ways(&self, kernel: &Kernel) -> Result<Ways> {
+        let (mut engine_inputs, mut file_inputs, mut derived) = (Vec::new(), Vec::new(), Vec::new());
+        for (input, relation) in kernel.inputs().iter().enumerate() {
+            if self.catalog.file_of(relation.id).is_some() {
+                file_inputs.push((input, relation.id));
+            } else if self.catalog.source(relation.id).is_some() {
+                engine_inputs.push((input, relation.id));
+            } else {
+                let upstream = self.pipeline_of(relation.id)?;
+                let (pipeline, carries_barriers) = (upstream.id, !upstream.finite);
+                derived.push(Derived { mailbox: self.mailbox(), input, pipeline, carries_barriers });
+            }
+        }
+        Ok(Ways {
+            // Without any input there is still somebody to ask.
+            from_engine: (!engine_inputs.is_empty() || kernel.inputs().is_empty()).then(|| self.mailbox()),
+            engine_inputs,
+            from_files: (!file_inputs.is_empty()).then(|| self.mailbox()),
+            file_inputs,
+            derived,
+        })
+    }
+
+    /// The receiver's end of the ways.
+    pub(super) fn inlet(&self, ways: &Ways) -> Inlet {
+        let lane = |mailbox: &Arc<Mailbox>, open_inputs, carries_barriers| Lane {
+            mailbox: Arc::clone(mailbox),
+            open_inputs,
+            carries_barriers,
+        };
+        let engine = ways.from_engine.iter().map(|mailbox| lane(mailbox, ways.engine_inputs.len(), true));
+        let files = ways.from_files.iter().map(|mailbox| lane(mailbox, ways.file_inputs.len(), false));
+        let derived = ways.derived.iter().map(|way| lane(&way.mailbox, 1, way.carries_barriers));
+        Inlet::new(engine.chain(files).chain(derived).collect())
+    }
+
+    /// Lets the inputs flow: the current rows of tables first, all as one step.
+    pub(super) fn connect(&mut self, pipeline: &mut Pipeline, ways: &Ways, now_ms: i64) -> Result<()> {
+        let at = self.last_number();
+        let once = pipeline.purpose == Purpose::Ask;
+        if let Some(mailbox) = &ways.from_files {
+            pipeline.reader = self.read_files(pipeline, mailbox, &ways.file_inputs, now_ms)?;
+        }
+        if let Some(mailbox) = &ways.from_engine {
+            self.begin_sources(pipeline.id, mailbox, &ways.engine_inputs, (at, once), now_ms);
+        }
+        for way in &ways.derived {
+            let reader =
+                Reader { pipeline: pipeline.id, mailbox: Arc::clone(&way.mailbox), input: way.input };
+            let subscription = Subscription { of: way.pipeline, reader, at, once };
+            self.send_barrier(Some(way.pipeline), &BarrierKind::Subscribe(Arc::new(subscription)));
+        }
+        Ok(())
+    }
+
+    /// Starts the thread that reads a pipeline's files; nothing for standard input, which may never end.
+    fn read_files(
+        &mut self,
+        pipeline: &Pipeline,
+        mailbox: &Arc<Mailbox>,
+        inputs: &[(usize, RelationId)],
+        now_ms: i64,
+    ) -> Result<Option<std::thread::JoinHandle<()>>> {
+        let mut files = Vec::with_capacity(inputs.len());
+        for &(input, relation) in inputs {
+            if let Some((create, source)) = self.catalog.file_of(relation) {
+                files.push(FileInput { input, source, door: Door::new(&create)? });
+            }
+        }
+        let is_stdin = files.iter().any(|file| file.source.is_stdin());
+        let setup = ReaderSetup {
+            mailbox: Arc::clone(mailbox),
+            shared: Arc::clone(&self.shared),
+            query: pipeline.name.clone(),
+            next: self.take_numbers(FILE_NUMBERS),
+            now_ms,
+        };
+        let reader = reader::spawn(files, setup)?;
+        Ok((!is_stdin).then_some(reader))
+    }
+
+    /// Sends the rows of source tables and makes the pipeline a reader of what the engine accepts.
+    fn begin_sources(
+        &mut self,
+        id: PipelineId,
+        mailbox: &Mailbox,
+        inputs: &[(usize, RelationId)],
+        (at, once): (Seq, bool),
+        now_ms: i64,
+    ) {
+        let last = self.last_number();
+        let mut beginnings: Vec<Envelope> = Vec::new();
+        let mut ended = Vec::new();
+        for &(input, relation) in inputs {
+            let Some(source) = self.catalog.source_mut(relation) else { continue };
+            let rows = source.door.snapshot(at, now_ms);
+            beginnings.extend(rows.map(|rows| Envelope { input, ..rows }));
+            if source.ended || once {
+                ended.push(input);
+            } else {
+                source.readers.push((id, input));
+            }
+        }
+        if !beginnings.is_empty() {
+            drop(mailbox.push(Event::Beginning(beginnings)));
+        }
+        drop(mailbox.push(Event::Through(last)));
+        for input in ended {
+            drop(mailbox.push(Event::End(input, last)));
+        }
+    }
+
+    /// Sends a barrier by every way from the engine: to all pipelines, or to those that lead to one.
+    pub(super) fn send_barrier(&self, to: Option<PipelineId>, kind: &BarrierKind) {
+        let members: BTreeSet<PipelineId> = match to {
+            Some(to) => self.ancestors(to),
+            None => self.pipelines.keys().copied().collect(),
+        };
+        let barrier = Barrier { at: self.last_number(), members: Arc::new(members), kind: kind.clone() };
+        for pipeline in barrier.members.iter().filter_map(|id| self.pipelines.get(id)) {
+            let direct = (to == Some(pipeline.id) && pipeline.finite).then(|| pipeline.mailboxes.first());
+            if let Some(mailbox) = pipeline.from_engine.as_ref().or(direct.flatten()) {
+                drop(mailbox.push(Event::Barrier(barrier.clone())));
+            }
+        }
+    }
+
+    /// The pipelines that lead to one, itself included.
+    pub(super) fn ancestors(&self, of: PipelineId) -> BTreeSet<PipelineId> {
+        let mut found = BTreeSet::new();
+        let mut open = vec![of];
+        while let Some(id) = open.pop() {
+            if found.insert(id) {
+                let inputs = self.pipelines.get(&id).into_iter().flat_map(|pipeline| &pipeline.inputs);
+                open.extend(inputs.filter_map(|&input| self.maintainer(input)));
+            }
+        }
+        found
+    }
+
+    /// The pipeline that maintains a relation, if one does.
+    pub(super) fn maintainer(&self, relation: RelationId) -> Option<PipelineId> {
+        match &self.catalog.get(relation)?.what {
+            What::Derived(derived) => derived.pipeline,
+            _ => None,
+        }
+    }
+
+    /// Notes which pipelines must hear of all that the engine accepts: those with several ways in, and those that
+    /// lead to them.
+    pub(super) fn set_pace(&mut self) {
+        let joining = self.pipelines.values().filter(|pipeline| pipeline.mailboxes.len() > 1);
+        let paced: BTreeSet<PipelineId> = joining.flat_map(|pipeline| self.ancestors(pipeline.id)).collect();
+        for (id, pipeline) in &mut self.pipelines {
+            pipeline.paced = paced.contains(id);
+        }
+    }
+
+    /// Tells paced pipelines that do not read `relation` up to which number everything was accepted.
+    pub(super) fn pace(&self, relation: RelationId) {
+        let last = self.last_number();
+        for pipeline in self.pipelines.values().filter(|pipeline| pipeline.paced) {
+            if let Some(mailbox) = &pipeline.from_engine
+                && !pipeline.inputs.contains(&relation)
+            {
+                drop(mailbox.push(Event::Through(last)));
+            }
+        }
+    }
+}

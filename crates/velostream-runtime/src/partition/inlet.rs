@@ -1,0 +1,291 @@
+//! What comes to a receiver by several ways, in the order of sequence numbers.
+//!
+//! Each way, or *lane*, has a mailbox of its own in which numbers ascend, and each event says up to which number its
+//! sender has sent everything. A number is taken when no other lane can bring a smaller one any more; what several
+//! lanes bring under one number is one step. So neither the threads' timing nor the cut of batches shows. A barrier
+//! comes by every lane that leads from the engine, and counts when it has come by all.
+
+use super::mailbox::{Barrier, Envelope, Event, Mailbox};
+use crate::error::Error;
+use std::collections::VecDeque;
+use std::sync::Arc;
+use velostream_engine::batch::Seq;
+
+/// One way to a receiver.
+pub struct Lane {
+    /// Where its events arrive.
+    pub mailbox: Arc<Mailbox>,
+    /// How many inputs come by it that have not ended.
+    pub open_inputs: usize,
+    /// Whether it leads from the engine, so that every barrier comes by it; not from files alone.
+    pub carries_barriers: bool,
+}
+
+/// A lane with what was taken from its mailbox and waits for its turn.
+struct Waiting {
+    lane: Lane,
+    events: VecDeque<Event>,
+    /// Up to this number everything has come.
+    through: Seq,
+}
+
+/// What is to be done next.
+pub enum Work {
+    /// Rows of one input.
+    Batch(Box<Envelope>),
+    /// Rows of several inputs, all of one number.
+    Step(Vec<Envelope>),
+    /// Everything up to this number has come, and nothing is to be done for it.
+    Through(Seq),
+    /// A barrier, which has come by every lane.
+    Barrier(Barrier),
+    /// An input ends.
+    End(usize, Seq),
+    /// What comes in has failed.
+    Failed(Box<Error>),
+}
+
+/// All lanes of a receiver.
+pub struct Inlet {
+    lanes: Vec<Waiting>,
+    /// The largest number up to which everything was given out.
+    told: Seq,
+}
+
+/// What a lane can bring next.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Next {
+    /// Rows or an end of this number.
+    At(Seq),
+    /// Nothing before the barrier at its front has come by all lanes.
+    Blocked,
+    /// Nothing up to this number.
+    Unknown(Seq),
+}
+
+impl Waiting {
+    /// Takes in an event from the mailbox.
+    fn arrive(&mut self, event: Event) {
+        match event {
+            Event::Batch(envelope) => {
+                self.through = self.through.max(envelope.through);
+                if envelope.head().is_some() {
+                    self.events.push_back(Event::Batch(envelope));
+                }
+            }
+            Event::Beginning(envelopes) => {
+                envelopes.into_iter().for_each(|each| self.arrive(Event::Batch(Box::new(each))))
+            }
+            Event::Through(seq) => self.through = self.through.max(seq),
+            Event::Barrier(barrier) => {
+                self.through = self.through.max(barrier.at);
+                self.events.push_back(Event::Barrier(barrier));
+            }
+            Event::End(input, seq) => {
+                self.through = self.through.max(seq);
+                self.events.push_back(Event::End(input, seq));
+            }
+            Event::Failed(error) => self.events.push_back(Event::Failed(error)),
+        }
+    }
+
+    fn next(&self) -> Next {
+        match self.events.front() {
+            Some(Event::Batch(envelope)) => Next::At(envelope.head().unwrap_or_default()),
+            Some(Event::End(_, seq)) => Next::At(*seq),
+            Some(Event::Barrier(_)) => Next::Blocked,
+            _ if self.lane.open_inputs == 0 => Next::Unknown(Seq(u64::MAX)),
+            _ => Next::Unknown(self.through),
+        }
+    }
+
+    fn is_blocked(&self) -> bool {
+        matches!(self.events.front(), Some(Event::Barrier(_)))
+    }
+}
+
+impl Inlet {
+    /// Over these lanes, from which nothing has come.
+    pub fn new(lanes: Vec<Lane>) -> Self {
+        let waiting = |lane| Waiting { lane, events: VecDeque::new(), through: Seq(0) };
+        Self { lanes: lanes.into_iter().map(waiting).collect(), told: Seq(0) }
+    }
+
+    /// What is to be done next, waiting for it; `None` once a mailbox is closed.
+    pub fn next(&mut self) -> Option<Work> {
+        self.take(|mailbox| mailbox.pop())
+    }
+
+    /// What is to be done next, if it is there.
+    pub fn try_next(&mut self) -> Option<Work> {
+        self.take(|mailbox| mailbox.try_pop())
+    }
+
+    /// Closes every mailbox.
+    pub fn close(&self) {
+        self.lanes.iter().for_each(|waiting| waiting.lane.mailbox.close());
+    }
+
+    fn take(&mut self, pop: impl Fn(&Mailbox) -> Option<Event>) -> Option<Work> {
+        if self.lanes.len() == 1 {
+            return self.take_single(pop);
+        }
+        loop {
+            if let Some(work) = self.ready() {
+                return Some(work);
+            }
+            let candidates = self.lanes.iter_mut().filter(|waiting| {
+                let may_bring = waiting.lane.open_inputs > 0 || waiting.lane.carries_barriers;
+                may_bring && !waiting.is_blocked() && waiting.events.is_empty()
+            });
+            let slowest = candidates.min_by_key(|waiting| match waiting.next() {
+                Next::Unknown(seq) => seq,
+                Next::At(_) | Next::Blocked => Seq(u64::MAX),
+            });
+            let waiting = match slowest {
+                Some(waiting) => waiting,
+                // Everything has ended; what may still come are questions, by the first way.
+                None => self.lanes.first_mut()?,
+            };
+            let event = pop(&waiting.lane.mailbox)?;
+            waiting.arrive(event);
+        }
+    }
+
+    /// With one lane nothing has to be put in order.
+    fn take_single(&mut self, pop: impl Fn(&Mailbox) -> Option<Event>) -> Option<Work> {
+        let Waiting { lane, .. } = self.lanes.first_mut()?;
+        Some(match pop(&lane.mailbox)? {
+            Event::Batch(envelope) => Work::Batch(envelope),
+            Event::Beginning(envelopes) => Work::Step(envelopes),
+            Event::Through(seq) => Work::Through(seq),
+            Event::Barrier(barrier) => Work::Barrier(barrier),
+            Event::End(input, seq) => Work::End(input, seq),
+            Event::Failed(error) => Work::Failed(error),
+        })
+    }
+
+    /// What can be done with what has come.
+    fn ready(&mut self) -> Option<Work> {
+        if let Some(error) = self.failed() {
+            return Some(Work::Failed(error));
+        }
+        let heads = self.lanes.iter().enumerate().filter_map(|(lane, waiting)| match waiting.next() {
+            Next::At(seq) => Some((seq, lane)),
+            Next::Blocked | Next::Unknown(_) => None,
+        });
+        let first = heads.min();
+        let known = self.known_through();
+        match first {
+            Some((seq, lane)) if known.is_none_or(|known| seq <= known) => Some(self.give(seq, lane, known)),
+            _ => self.aligned().or_else(|| self.news(known)),
+        }
+    }
+
+    /// The smallest number up to which the lanes that bring nothing now have sent everything.
+    fn known_through(&self) -> Option<Seq> {
+        let unknown = self.lanes.iter().filter_map(|waiting| match waiting.next() {
+            Next::Unknown(seq) => Some(seq),
+            Next::At(_) | Next::Blocked => None,
+        });
+        unknown.min()
+    }
+
+    fn failed(&mut self) -> Option<Box<Error>> {
+        let at_front = |waiting: &&mut Waiting| matches!(waiting.events.front(), Some(Event::Failed(_)));
+        match self.lanes.iter_mut().find(at_front)?.events.pop_front() {
+            Some(Event::Failed(error)) => Some(error),
+            _ => None,
+        }
+    }
+
+    /// Gives out what has number `seq`, the smallest one, and as much of its lane as no other can come before.
+    fn give(&mut self, seq: Seq, lane: usize, known: Option<Seq>) -> Work {
+        let same = |waiting: &Waiting| matches!(waiting.events.front(), Some(Event::Batch(each)) if each.head() == Some(seq));
+        let step = self
+            .lanes
+            .iter()
+            .map(|waiting| {
+                waiting
+                    .events
+                    .iter()
+                    .take_while(|event| matches!(event, Event::Batch(each) if each.head() == Some(seq)))
+                    .count()
+            })
+            .sum::<usize>();
+        if step > 1 {
+            self.told = seq;
+            let mut parts = Vec::with_capacity(step);
+            for waiting in &mut self.lanes {
+                while same(waiting) {
+                    parts.extend(take_before(&mut waiting.events, Seq(seq.0 + 1)));
+                }
+            }
+            return Work::Step(parts);
+        }
+        // Rows of a number come before an end behind it, whichever lanes they are in.
+        let rows = self.lanes.iter().position(same).unwrap_or(lane);
+        let others = self.lanes.iter().enumerate().filter(|&(other, _)| other != rows);
+        let limit = others
+            .filter_map(|(_, waiting)| match waiting.next() {
+                Next::At(other) => Some(other),
+                Next::Blocked | Next::Unknown(_) => None,
+            })
+            .min();
+        let bound = limit.unwrap_or(Seq(u64::MAX)).max(Seq(seq.0 + 1));
+        let bound = known.map_or(bound, |known| bound.min(Seq(known.0.saturating_add(1))));
+        let waiting = &mut self.lanes[rows];
+        if let Some(envelope) = take_before(&mut waiting.events, bound) {
+            self.told = envelope.tail().unwrap_or(seq);
+            return Work::Batch(Box::new(envelope));
+        }
+        match waiting.events.pop_front() {
+            Some(Event::End(input, seq)) => {
+                waiting.lane.open_inputs -= 1;
+                Work::End(input, seq)
+            }
+            _ => unreachable!("the front of the lane has a number: rows or an end"),
+        }
+    }
+
+    /// A barrier that has come by every lane that carries it.
+    fn aligned(&mut self) -> Option<Work> {
+        let blocked = self.lanes.iter().any(Waiting::is_blocked);
+        let all = self.lanes.iter().filter(|waiting| waiting.lane.carries_barriers).all(Waiting::is_blocked);
+        if !blocked || !all {
+            return None;
+        }
+        let fronts = self.lanes.iter_mut().filter(|waiting| waiting.is_blocked());
+        let barriers: Vec<Event> = fronts.filter_map(|waiting| waiting.events.pop_front()).collect();
+        barriers.into_iter().find_map(|event| match event {
+            Event::Barrier(barrier) => Some(Work::Barrier(barrier)),
+            _ => None,
+        })
+    }
+
+    /// That more is known to have come than was told.
+    fn news(&mut self, known: Option<Seq>) -> Option<Work> {
+        let known = known.filter(|known| *known > self.told && known.0 != u64::MAX)?;
+        if self.lanes.iter().any(|waiting| !waiting.events.is_empty()) {
+            return None;
+        }
+        self.told = known;
+        Some(Work::Through(known))
+    }
+}
+
+/// Takes what is numbered below `bound` off the envelope at the front, if there is one. More may come by other
+/// lanes behind it, so it says no more than its own rows.
+fn take_before(events: &mut VecDeque<Event>, bound: Seq) -> Option<Envelope> {
+    let Some(Event::Batch(envelope)) = events.front_mut() else { return None };
+    if envelope.tail().is_some_and(|tail| tail >= bound) {
+        return Some(envelope.split_before(bound));
+    }
+    match events.pop_front() {
+        Some(Event::Batch(envelope)) => {
+            let through = envelope.tail().unwrap_or(envelope.through);
+            Some(Envelope { through, ..*envelope })
+        }
+        _ => None,
+    }
+}

@@ -1,0 +1,202 @@
+//! A thread that reads the files of one pipeline: decodes, numbers, sends.
+//!
+//! Of a file the order is the file's. Of several, those of tables come first, each whole; then those of streams,
+//! together by their records' event times where all declare one, else one after the other.
+
+use super::door::Door;
+use super::file::{Decoder, FileSource, io};
+use crate::error::Result;
+use crate::ingest::Decoded;
+use crate::partition::mailbox::{Envelope, Event, Mailbox};
+use crate::partition::poison::guarded;
+use crate::shared::Shared;
+use std::io::{ErrorKind, Read};
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use velostream_engine::batch::{ChangeBatch, Op, Seq};
+use velostream_engine::column::Values;
+use velostream_engine::time::EventTime;
+use velostream_sql::types::DataType;
+
+/// Bytes asked for at a time; one chunk's records are at most one batch.
+const CHUNK_BYTES: usize = 64 << 10;
+
+/// A file that is one of a pipeline's inputs.
+pub struct FileInput {
+    /// Which input.
+    pub input: usize,
+    /// The file.
+    pub source: FileSource,
+    /// The door that its records pass, with no record so far.
+    pub door: Door,
+}
+
+/// What a reader needs beside its files.
+pub struct ReaderSetup {
+    /// Where the batches go.
+    pub mailbox: Arc<Mailbox>,
+    /// Dead letters.
+    pub shared: Arc<Shared>,
+    /// The query that reads, for dead letters.
+    pub query: String,
+    /// The next record's number.
+    pub next: Seq,
+    /// The clock at the start, which is the arrival of every record.
+    pub now_ms: i64,
+}
+
+/// Starts reading. The thread ends behind the last file, or soon after its mailbox is closed.
+pub fn spawn(files: Vec<FileInput>, setup: ReaderSetup) -> Result<JoinHandle<()>> {
+    let feeds: Vec<Feed> = files.into_iter().map(Feed::open).collect::<Result<_>>()?;
+    let name = format!("velostream-read-{}", setup.query);
+    std::thread::Builder::new()
+        .name(name)
+        .spawn(move || {
+            let mailbox = Arc::clone(&setup.mailbox);
+            let read = guarded(move || read(feeds, setup));
+            if let Err(error) = read.and_then(|read| read) {
+                drop(mailbox.push(Event::Failed(Box::new(error))));
+            }
+        })
+        .map_err(|error| io(format!("no thread can be started: {error}")))
+}
+
+/// A file being read.
+struct Feed {
+    file: FileInput,
+    bytes: Box<dyn Read + Send>,
+    decoder: Decoder,
+    decoded: Decoded,
+    /// Rows of `decoded` that are sent already.
+    sent: usize,
+    ended: bool,
+}
+
+impl Feed {
+    fn open(file: FileInput) -> Result<Self> {
+        let fields = &file.door.relation.schema.fields;
+        let bytes = file.source.open()?;
+        let decoder = file.source.decoder(fields)?;
+        let decoded = Decoded::new(fields);
+        Ok(Self { file, bytes, decoder, decoded, sent: 0, ended: false })
+    }
+
+    /// Decodes the next chunk.
+    fn read(&mut self, chunk: &mut [u8], setup: &ReaderSetup) -> Result<()> {
+        let length = loop {
+            match self.bytes.read(chunk) {
+                Ok(length) => break length,
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(self.file.source.unreadable(&error)),
+            }
+        };
+        self.ended = length == 0;
+        self.decoder.push(&chunk[..length], self.ended, &mut self.decoded);
+        let bad = self.decoded.bad.drain(..);
+        let letters = bad.map(|bad| self.file.door.bad_letter(&bad, Some(&setup.query), setup.now_ms));
+        setup.shared.dead_letters.add(letters.collect::<Vec<_>>());
+        Ok(())
+    }
+
+    /// Makes sure that a row is there, unless the file has ended.
+    fn fill(&mut self, chunk: &mut [u8], setup: &ReaderSetup) -> Result<()> {
+        while self.sent == self.decoded.rows && !self.ended {
+            let fresh = self.file.door.empty();
+            self.decoded.columns = fresh.columns;
+            (self.decoded.rows, self.sent) = (0, 0);
+            self.read(chunk, setup)?;
+        }
+        Ok(())
+    }
+
+    fn is_empty(&self) -> bool {
+        self.sent == self.decoded.rows
+    }
+
+    /// The event time of a row; a row without one comes at once, to be refused.
+    fn time(&self, row: usize) -> EventTime {
+        let Some(position) = self.file.door.relation.event_time else { return EventTime::MIN };
+        let column = &self.decoded.columns[position];
+        let factor = if column.data_type == DataType::BigInt { 1_000 } else { 1 };
+        match &column.values {
+            Values::I64(values) if column.validity.is_valid(row) => values[row].saturating_mul(factor),
+            _ => EventTime::MIN,
+        }
+    }
+
+    /// Sends the rows up to `end`; false when nobody takes them any more.
+    fn send(&mut self, end: usize, setup: &mut ReaderSetup) -> bool {
+        let mut rows = self.file.door.empty();
+        if self.sent == 0 && end == self.decoded.rows {
+            std::mem::swap(&mut rows.columns, &mut self.decoded.columns);
+            self.decoded.rows = 0;
+        } else {
+            copy(&self.decoded, self.sent, end, &mut rows);
+            self.sent = end;
+        }
+        let (door, query) = (&mut self.file.door, Some(setup.query.as_str()));
+        let (envelope, refused) = door.admit(rows.columns, Op::Insert, &mut setup.next, setup.now_ms);
+        let letters: Vec<_> = refused.into_iter().map(|one| door.letter(one, query, setup.now_ms)).collect();
+        setup.shared.dead_letters.add(letters);
+        let Some(envelope) = envelope else { return true };
+        let envelope = Envelope { input: self.file.input, ..envelope };
+        setup.mailbox.push_when_room(Event::Batch(Box::new(envelope))).is_ok()
+    }
+
+    fn end(&self, setup: &ReaderSetup) {
+        drop(setup.mailbox.push(Event::End(self.file.input, Seq(setup.next.0 - 1))));
+    }
+}
+
+fn copy(decoded: &Decoded, from: usize, to: usize, rows: &mut ChangeBatch) {
+    for (column, source) in rows.columns.iter_mut().zip(&decoded.columns) {
+        column.extend_range(source, from, to);
+    }
+}
+
+fn read(feeds: Vec<Feed>, mut setup: ReaderSetup) -> Result<()> {
+    let mut chunk = vec![0; CHUNK_BYTES];
+    let (tables, streams): (Vec<Feed>, Vec<Feed>) =
+        feeds.into_iter().partition(|feed| feed.file.door.table.is_some());
+    let timed = streams.iter().all(|feed| feed.file.door.relation.event_time.is_some());
+    let (together, single) = if timed {
+        (streams, tables)
+    } else {
+        (Vec::new(), [tables, streams].into_iter().flatten().collect())
+    };
+    for mut feed in single {
+        loop {
+            feed.fill(&mut chunk, &setup)?;
+            if feed.is_empty() {
+                break;
+            }
+            if !feed.send(feed.decoded.rows, &mut setup) {
+                return Ok(());
+            }
+        }
+        feed.end(&setup);
+    }
+    read_together(together, &mut chunk, &mut setup)
+}
+
+/// Always sends the rows of the file whose next row is the earliest, as long as they are.
+fn read_together(mut feeds: Vec<Feed>, chunk: &mut [u8], setup: &mut ReaderSetup) -> Result<()> {
+    loop {
+        for feed in &mut feeds {
+            feed.fill(chunk, setup)?;
+        }
+        let (open, ended): (Vec<Feed>, Vec<Feed>) = feeds.into_iter().partition(|feed| !feed.is_empty());
+        ended.iter().for_each(|feed| feed.end(setup));
+        feeds = open;
+        let heads = feeds.iter().enumerate().map(|(at, feed)| (feed.time(feed.sent), at));
+        let Some((_, first)) = heads.clone().min() else { return Ok(()) };
+        let next = heads.filter(|&(_, at)| at != first).min();
+        let feed = &mut feeds[first];
+        let comes_before = |row: usize| next.is_none_or(|next| (feed.time(row), first) < next);
+        let end = (feed.sent + 1..feed.decoded.rows).find(|&row| !comes_before(row));
+        let end = end.unwrap_or(feed.decoded.rows);
+        if !feed.send(end, setup) {
+            return Ok(());
+        }
+    }
+}
