@@ -10,13 +10,13 @@ use super::{
 use crate::error::{EngineError, Result};
 use crate::expr::Program;
 use crate::functions::aggregate::counts_every_row;
-use crate::operators::aggregate::{Aggregate, AggregateSpec, Tumbling};
+use crate::operators::aggregate::{Aggregate, AggregateSpec, WindowSpec};
 use crate::operators::table::Show;
 use std::sync::Arc;
 use velostream_sql::catalog::Relation;
 use velostream_sql::expr::for_each_column;
 use velostream_sql::plan::{
-    AggregateCall, Expr, ExprKind, JoinKind, JoinMethod, LogicalPlan, Window, WindowKind,
+    AggregateCall, Expr, ExprKind, JoinKind, JoinMethod, LogicalPlan, Window,
 };
 use velostream_sql::types::{DataType, Schema};
 
@@ -315,14 +315,9 @@ impl Builder {
         })
     }
 
-    fn window(&self, window: &Window) -> Tumbling {
-        let WindowKind::Tumbling { size_micros, offset_micros } = window.kind;
-        Tumbling {
-            size: size_micros,
-            offset: offset_micros,
-            grace: window.grace_micros.unwrap_or(self.options.default_grace_micros),
-            time: window.time.clone(),
-        }
+    fn window(&self, window: &Window) -> WindowSpec {
+        let grace = window.grace_micros.unwrap_or(self.options.default_grace_micros);
+        WindowSpec { kind: window.kind, grace, time: window.time.clone() }
     }
 }
 

@@ -106,7 +106,8 @@ fn aggregate(
             ..call
         })
         .collect();
-    kept.updating = input.schema().updating || !calls.is_empty();
+    let merges = window.as_ref().is_some_and(Window::is_session);
+    kept.updating = input.schema().updating || !calls.is_empty() || merges;
     let plan = LogicalPlan::Aggregate { input: Box::new(input), keys, window, calls, schema: Arc::new(kept) };
     (plan, moved)
 }
