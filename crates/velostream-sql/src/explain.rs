@@ -91,7 +91,8 @@ pub fn join_condition(
     keys: &[(Expr, Expr)],
     residual: Option<&Expr>,
 ) -> String {
-    let equal = |(one, other): &(Expr, Expr)| format!("{} = {}", expression(one, left), expression(other, right));
+    let equal =
+        |(one, other): &(Expr, Expr)| format!("{} = {}", expression(one, left), expression(other, right));
     let mut conditions: Vec<String> = keys.iter().map(equal).collect();
     let both = Schema::append_only(left.fields.iter().chain(&right.fields).cloned().collect());
     conditions.extend(residual.map(|residual| expression(residual, &both)));

@@ -10,14 +10,12 @@ use super::{
 use crate::error::{EngineError, Result};
 use crate::expr::Program;
 use crate::functions::aggregate::counts_every_row;
-use crate::operators::aggregate::{Aggregate, AggregateSpec, WindowSpec};
+use crate::operators::aggregate::{self, AggregateSpec, WindowSpec};
 use crate::operators::table::Show;
 use std::sync::Arc;
 use velostream_sql::catalog::Relation;
 use velostream_sql::expr::for_each_column;
-use velostream_sql::plan::{
-    AggregateCall, Expr, ExprKind, JoinKind, JoinMethod, LogicalPlan, Window,
-};
+use velostream_sql::plan::{AggregateCall, Expr, ExprKind, JoinKind, JoinMethod, LogicalPlan, Window};
 use velostream_sql::types::{DataType, Schema};
 
 pub(super) struct Builder {
@@ -295,7 +293,7 @@ impl Builder {
             before,
             row_of_nothing: self.options.snapshot,
         };
-        Aggregate::new(spec.clone())?;
+        aggregate::create(spec.clone())?;
         let time = spec.window.as_ref().and_then(|window| window.time.as_ref());
         if spec.is_fallible() || time.is_some() || !is_infallible(keys, calls)? {
             self.note_fallible(&built);

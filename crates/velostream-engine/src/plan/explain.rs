@@ -3,7 +3,9 @@
 use super::{Input, JoinPlan, Origin, PhysicalPlan};
 use crate::operators::aggregate::AggregateSpec;
 use crate::operators::join::JoinSpec;
-use velostream_sql::explain::{aggregate_name, duration, expression, join_condition, join_method, window_kind};
+use velostream_sql::explain::{
+    aggregate_name, duration, expression, join_condition, join_method, window_kind,
+};
 use velostream_sql::plan::{Expr, JoinKind, LogicalPlan};
 use velostream_sql::types::Schema;
 
@@ -88,7 +90,10 @@ pub(super) fn join_line(
                 (_, false) => "; rows without a match at once",
             };
             let unmatched = spec.kind != JoinKind::Inner;
-            format!("; keeps rows until the watermark is {} past them{shows}", duration(bounds.hold(unmatched)))
+            format!(
+                "; keeps rows until the watermark is {} past them{shows}",
+                duration(bounds.hold(unmatched))
+            )
         }
         JoinPlan::Kept if !spec.left.updating && !spec.right.updating => {
             "; keeps all rows of both streams for ever: WITHIN would bound them".to_owned()

@@ -116,6 +116,19 @@ impl<K: CountKey> OrderedCounts<K> {
         }
     }
 
+    /// The values of a group with their counts, in order.
+    pub fn entries(&self, group: GroupId) -> impl Iterator<Item = (&K, i64)> {
+        self.range(group).map(|((_, key), &count)| (key, count))
+    }
+
+    /// Takes all values of a group out.
+    pub fn remove(&mut self, group: GroupId) {
+        let entries: Vec<(K, i64)> = self.entries(group).map(|(key, count)| (key.clone(), count)).collect();
+        for (key, count) in entries {
+            self.add(group, key, -count);
+        }
+    }
+
     /// Takes everything out. No savepoint is open.
     pub fn clear(&mut self) {
         debug_assert!(self.marks.is_empty());

@@ -1,8 +1,8 @@
 //! SELECT: from its clauses to a plan.
 
+use super::from::CommonTables;
 use super::scope::{Scope, WINDOW_END, WINDOW_START};
 use super::window::event_time_column;
-use super::from::CommonTables;
 use super::{Binder, Bound, Reported, schema};
 use crate::ast::{Name, Query, Select, SelectItem, WindowClause};
 use crate::catalog::{Relation, RelationKind};
@@ -234,7 +234,8 @@ impl Binder<'_> {
             for merged in &scope.merged {
                 items.push((Expr { span, ..merged.expr.clone() }, Arc::clone(&merged.name)));
             }
-            let hidden = |position: &usize| scope.merged.iter().any(|merged| merged.columns.contains(position));
+            let hidden =
+                |position: &usize| scope.merged.iter().any(|merged| merged.columns.contains(position));
             for position in (0..scope.schema.fields.len()).filter(|position| !hidden(position)) {
                 items.push(scope.item(position, span));
             }

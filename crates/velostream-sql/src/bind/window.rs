@@ -7,9 +7,7 @@ use crate::ast::{Duration, WindowClause, WindowShape};
 use crate::catalog::Relation;
 use crate::diagnostic::{Diagnostic, ErrorCode};
 use crate::expr::same;
-use crate::plan::{
-    Expr, ExprKind, JoinMethod, Literal, LogicalPlan, RelationRef, Side, Window, WindowKind,
-};
+use crate::plan::{Expr, ExprKind, JoinMethod, Literal, LogicalPlan, RelationRef, Side, Window, WindowKind};
 use crate::types::DataType;
 use sqlparser::ast as syntax;
 use std::sync::Arc;

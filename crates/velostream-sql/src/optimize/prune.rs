@@ -118,8 +118,12 @@ fn join(plan: LogicalPlan, read: &Read) -> (LogicalPlan, Moved) {
         unreachable!("called for a join");
     };
     let (kept, moved) = keep(&schema, |position| read[position]);
-    let columns: Vec<usize> =
-        columns.into_iter().zip(&moved).filter(|(_, moved)| moved.is_some()).map(|(column, _)| column).collect();
+    let columns: Vec<usize> = columns
+        .into_iter()
+        .zip(&moved)
+        .filter(|(_, moved)| moved.is_some())
+        .map(|(column, _)| column)
+        .collect();
     let width = left.schema().fields.len();
     let mut both = vec![false; width + right.schema().fields.len()];
     columns.iter().for_each(|&column| both[column] = true);

@@ -1,8 +1,8 @@
 //! SELECT, clause by clause, with the clauses that streaming adds: WINDOW on either side of GROUP BY, EMIT.
 
 use super::cursor::{Cursor, Parsed};
-use super::window::{window_clause, window_function};
 use super::join;
+use super::window::{window_clause, window_function};
 use crate::ast::{Name, Query, Select, SelectItem, TableReference, TableSource, Union, WindowClause};
 use crate::diagnostic::{Diagnostic, ErrorCode, Span};
 use crate::parse::token_span;

@@ -5,28 +5,28 @@
 //! may go again, steps of several rows and sums near their limits take the path step by step ([`steps`]),
 //! which compares each touched group's row before and after. Both give the same changes.
 //!
-//! Windows whose bounds the rows themselves make are another operator.
+//! Windows whose bounds the rows themselves make are another operator, [`session`].
 //!
 //! Every expression is evaluated before the first change of state.
 
 mod given;
 mod pane;
 mod run;
+mod session;
 mod steps;
 mod window;
 
 pub use window::WindowSpec;
 
 use crate::batch::ChangeBatch;
-use crate::error::{EngineError, RecordError, Result};
-use crate::expr::RowErrors;
+use crate::error::{RecordError, Result};
 use crate::functions::aggregate;
 use crate::operators::{Context, Operator, Stateful};
 use crate::state::{Panes, State, composite_state, hash_rows};
 use crate::time::Watermark;
 use given::{Evaluation, Given};
 use pane::AggregatePane;
-use velostream_sql::plan::{AggregateCall, Expr};
+use velostream_sql::plan::{AggregateCall, Expr, WindowKind};
 use velostream_sql::types::DataType;
 use window::{Grid, OverlapScratch, RowTimes, Slice, Span, leave_late, place_rows};
 
@@ -109,19 +109,28 @@ struct Scratch {
     wide: ChangeBatch,
 }
 
+/// The operator of an aggregate: that of sessions where it has such windows.
+pub fn create(spec: AggregateSpec) -> Result<Box<dyn Operator>> {
+    Ok(match spec.window.as_ref().map(|window| window.kind) {
+        Some(WindowKind::Session { gap_micros }) => {
+            Box::new(session::SessionAggregate::new(spec, gap_micros)?)
+        }
+        _ => Box::new(Aggregate::new(spec)?),
+    })
+}
+
 /// The operator.
-pub struct Aggregate {
+struct Aggregate {
     spec: AggregateSpec,
     grid: Option<Grid>,
     evaluation: Evaluation,
     state: Groups,
     scratch: Scratch,
-    errors: RowErrors,
 }
 
 impl Aggregate {
     /// No groups yet.
-    pub fn new(spec: AggregateSpec) -> Result<Self> {
+    fn new(spec: AggregateSpec) -> Result<Self> {
         let evaluation = Evaluation::new(&spec)?;
         AggregatePane::new(&spec)?;
         let for_panes = spec.clone();
@@ -132,33 +141,8 @@ impl Aggregate {
             ..Scratch::default()
         };
         let grid = spec.window.as_ref().and_then(|window| Grid::new(window.kind, window.grace));
-        if spec.window.is_some() && grid.is_none() {
-            return Err(EngineError::Unsupported("SESSION windows are not supported".into()));
-        }
         let state = Groups { panes: Panes::new(Box::new(make)) };
-        Ok(Self { spec, grid, evaluation, state, scratch, errors: RowErrors::new() })
-    }
-
-    /// Evaluates and fills `rows`: all that do not fail, and whose step does not.
-    fn evaluate(&mut self, input: &ChangeBatch, ctx: &mut Context<'_>) {
-        let rows = &mut self.scratch.rows;
-        rows.clear();
-        if input.is_empty() {
-            return;
-        }
-        self.errors.clear();
-        self.evaluation.evaluate(input, &mut self.errors);
-        rows.extend(0..input.len() as u32);
-        if !self.errors.is_empty() {
-            let failing = |row: &u32| {
-                let seq = input.seqs[*row as usize];
-                let fails =
-                    |failed: u32| failed == *row || (ctx.on_record && input.seqs[failed as usize] == seq);
-                self.errors.iter().any(|&(failed, _)| fails(failed))
-            };
-            rows.retain(|row| !failing(row));
-            ctx.failures.extend(self.errors.drain(..).map(|(row, error)| (input.seqs[row as usize], error)));
-        }
+        Ok(Self { spec, grid, evaluation, state, scratch })
     }
 
     /// Applies the rows of the batch in hand from position `from` to position `to` of `scratch.rows`.
@@ -245,7 +229,7 @@ impl Aggregate {
 
 impl Operator for Aggregate {
     fn process(&mut self, input: &ChangeBatch, out: &mut ChangeBatch, ctx: &mut Context<'_>) -> Result<()> {
-        self.evaluate(input, ctx);
+        self.evaluation.take_rows(input, &mut self.scratch.rows, ctx);
         let given = Given { evaluation: &self.evaluation, input };
         let Scratch { rows, hashes, spans, slice, .. } = &mut self.scratch;
         spans.clear();
@@ -257,7 +241,7 @@ impl Operator for Aggregate {
                 }
                 Some(slice.span)
             });
-            leave_late(grid, ctx.time, input, rows, spans, ctx.late);
+            leave_late(grid, ctx.own, input, rows, spans, ctx.late);
         }
         hash_rows(self.spec.keys.len(), |index| given.key_column(index), rows, hashes);
         let seqs = &input.seqs;
