@@ -289,6 +289,7 @@ impl Builder {
             calls: calls.clone(),
             types: types(schema),
             updating_input: built.updating,
+            identity: identity(input.schema()),
             is_final,
             before,
             row_of_nothing: self.options.snapshot,
@@ -317,6 +318,11 @@ impl Builder {
         let grace = window.grace_micros.unwrap_or(self.options.default_grace_micros);
         WindowSpec { kind: window.kind, grace, time: window.time.clone() }
     }
+}
+
+/// The columns that tell rows apart.
+fn identity(schema: &Schema) -> Vec<usize> {
+    if schema.has_key() { schema.primary_key.clone() } else { (0..schema.fields.len()).collect() }
 }
 
 /// Whether an aggregate's keys, arguments and filters can be computed for every row.
@@ -414,6 +420,9 @@ fn find_needed(plan: &LogicalPlan, needed: &mut Vec<bool>, sources: &mut [Source
             let time = window.iter().filter_map(|window| window.time.as_ref());
             let of_calls = calls.iter().flat_map(|call| call.argument.iter().chain(&call.filter));
             keys.iter().chain(time).chain(of_calls).for_each(|expr| mark(&mut below, expr));
+            if window.as_ref().is_some_and(Window::is_session) && input.schema().updating {
+                identity(input.schema()).into_iter().for_each(|column| below[column] = true);
+            }
             find_needed(input, &mut below, sources);
         }
     }

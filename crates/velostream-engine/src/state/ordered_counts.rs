@@ -96,6 +96,12 @@ impl<K: CountKey> OrderedCounts<K> {
         before
     }
 
+    /// How often a value stands in a group.
+    #[must_use]
+    pub fn count(&self, group: GroupId, key: K) -> i64 {
+        self.counts.get(&(group, key)).copied().unwrap_or(0)
+    }
+
     /// The smallest value of a group.
     #[must_use]
     pub fn first(&self, group: GroupId) -> Option<&K> {

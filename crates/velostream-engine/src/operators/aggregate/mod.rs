@@ -43,6 +43,8 @@ pub struct AggregateSpec {
     pub types: Vec<DataType>,
     /// Whether the input can take rows back.
     pub updating_input: bool,
+    /// The input's columns that tell its rows apart; asked only of sessions whose rows can go.
+    pub identity: Vec<usize>,
     /// Whether a group is shown once, when it can no longer change, instead of after every change.
     pub is_final: bool,
     /// Whether updates show the old row before the new one.

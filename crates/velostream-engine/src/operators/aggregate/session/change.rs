@@ -144,6 +144,7 @@ impl SessionAggregate {
         let session = self.session_for(key, time, arrival.joined, input.seqs[row as usize])?;
         if self.spec.updating_input {
             let moment = self.moment_for(key, time);
+            self.state.rows.add(moment, self.scratch.identities[at] as i64, 1);
             return self.count_row(input, row, [session, moment], 1);
         }
         self.count_row(input, row, [session], 1)
@@ -244,7 +245,8 @@ impl SessionAggregate {
         let (row, time) = (self.scratch.rows[at], self.scratch.times[at]);
         let key = self.state.keys.find(&given, self.scratch.hashes[at], row as usize);
         let moment = key.and_then(|key| self.state.moment(key, time));
-        let moment = moment.filter(|&moment| self.state.sessions.get(moment).rows > 0);
+        let identity = self.scratch.identities[at] as i64;
+        let moment = moment.filter(|&moment| self.state.rows.count(moment, identity) > 0);
         let session = moment.and_then(|moment| self.state.session_of(moment));
         let last = session.map_or(time, |session| self.state.sessions.get(session).last);
         if self.is_late(input, at, last, watermark, ctx) {
@@ -252,6 +254,7 @@ impl SessionAggregate {
         }
         let (Some(moment), Some(session)) = (moment, session) else { return Ok(()) };
         self.touch(session, input.seqs[row as usize]);
+        self.state.rows.add(moment, identity, -1);
         self.count_row(input, row, [session, moment], -1)?;
         if self.state.sessions.get(moment).rows == 0 {
             self.scratch.step.emptied.push(moment);

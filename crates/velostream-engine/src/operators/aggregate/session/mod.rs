@@ -21,7 +21,9 @@ use crate::batch::{ChangeBatch, Seq};
 use crate::error::Result;
 use crate::functions::aggregate::{Aggregate, create};
 use crate::operators::{Context, Operator, Stateful};
-use crate::state::{GroupId, KeyTable, Layer, Sessions, State, StateCell, composite_state, hash_rows};
+use crate::state::{
+    GroupId, KeyTable, Layer, OrderedCounts, Sessions, State, StateCell, composite_state, hash_rows,
+};
 use crate::time::{Watermark, WatermarkCursor};
 
 /// The state: keys, their sessions and moments, and per aggregate a column indexed by their numbers.
@@ -30,9 +32,12 @@ struct SessionState {
     /// What the next session or moment has as its birth.
     next_birth: StateCell<u64>,
     sessions: Sessions,
+    /// Which rows a moment has, by hashes of what tells them apart: time that a closed session held may be in an
+    /// open one again, and then a row may go that is not the open one's.
+    rows: OrderedCounts<i64>,
     calls: Vec<Box<dyn Aggregate>>,
 }
-composite_state!(SessionState { keys, next_birth, sessions, calls });
+composite_state!(SessionState { keys, next_birth, sessions, rows, calls });
 
 /// Buffers that live from batch to batch and hold nothing between them.
 #[derive(Default)]
@@ -41,6 +46,8 @@ struct Scratch {
     rows: Vec<u32>,
     times: Vec<i64>,
     hashes: Vec<u64>,
+    /// What tells the rows apart, hashed, where rows can go.
+    identities: Vec<u64>,
     /// Scratch of looking keys up.
     groups: Vec<GroupId>,
     /// Sessions to close.
@@ -68,6 +75,7 @@ impl SessionAggregate {
             keys: KeyTable::new(&spec.types[..spec.keys.len()]),
             next_birth: StateCell::new(0),
             sessions: Sessions::default(),
+            rows: OrderedCounts::default(),
             calls: calls.collect::<Result<_>>()?,
         };
         let scratch = Scratch { step: show::Step::new(&spec.types), ..Scratch::default() };
@@ -115,6 +123,7 @@ impl SessionState {
     /// Takes a stretch out.
     fn take_out(&mut self, id: GroupId) {
         self.sessions.close(id);
+        self.rows.remove(id);
         self.calls.iter_mut().for_each(|call| call.reset(id));
     }
 
@@ -140,13 +149,17 @@ impl SessionState {
 
 impl Operator for SessionAggregate {
     fn process(&mut self, input: &ChangeBatch, out: &mut ChangeBatch, ctx: &mut Context<'_>) -> Result<()> {
-        let Scratch { rows, times, hashes, .. } = &mut self.scratch;
+        let Scratch { rows, times, hashes, identities, .. } = &mut self.scratch;
         self.evaluation.take_rows(input, rows, ctx);
         let given = Given { evaluation: &self.evaluation, input };
         let gap = self.gap;
         let place = |time: i64| time.checked_add(gap).map(|_| time);
         place_rows(input, RowTimes::new(given.times(), input), rows, times, ctx, place);
         hash_rows(self.spec.keys.len(), |index| given.key_column(index), rows, hashes);
+        if self.spec.updating_input {
+            let identity = &self.spec.identity;
+            hash_rows(identity.len(), |index| &input.columns[identity[index]], rows, identities);
+        }
         let mut lateness = WatermarkCursor::new(ctx.own);
         let mut advances = ctx.time.advances.iter().copied().peekable();
         let mut standing = ctx.time.before;
