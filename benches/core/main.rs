@@ -1,7 +1,7 @@
 //! The Rust doors of the benchmarks: `QueryProcessor` fed with batches of 1 and of 1,024 records, already
 //! decoded or from row structs. Prints one JSON object per scenario and door; a wrong answer ends the run.
 //!
-//! usage: bench-core RECORDS RUNS (`npm run bench` does it)
+//! usage: bench-core RECORDS RUNS [SCENARIO] (`npm run bench` does it)
 
 mod scenarios;
 mod session;
@@ -32,12 +32,14 @@ const DOORS: [Door; 4] = [
 ];
 
 fn main() {
-    let mut arguments = std::env::args().skip(1).map(|argument| argument.parse::<usize>());
-    let (Some(Ok(records)), Some(Ok(runs))) = (arguments.next(), arguments.next()) else {
-        eprintln!("usage: bench-core RECORDS RUNS");
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let number = |at: usize| arguments.get(at).and_then(|argument| argument.parse::<usize>().ok());
+    let (Some(records), Some(runs)) = (number(0), number(1)) else {
+        eprintln!("usage: bench-core RECORDS RUNS [SCENARIO]");
         std::process::exit(2);
     };
-    for scenario in scenarios::all() {
+    let wanted = |scenario: &Scenario| arguments.get(2).is_none_or(|id| id == scenario.id);
+    for scenario in scenarios::all().into_iter().filter(wanted) {
         if let Err(message) = report(&scenario, records, runs) {
             eprintln!("{}: {message}", scenario.id);
             std::process::exit(1);

@@ -62,6 +62,26 @@ macro_rules! windowed {
     };
 }
 
+macro_rules! hopping {
+    ($emit:literal) => {
+        concat!(
+            "SELECT symbol, window_start, COUNT(*) AS n, SUM(quantity) AS total, MAX(quantity) AS most ",
+            "FROM market_data WINDOW HOPPING (SIZE 60 SECONDS, ADVANCE BY 1 SECOND) GROUP BY symbol EMIT ",
+            $emit
+        )
+    };
+}
+
+macro_rules! sessions {
+    ($emit:literal) => {
+        concat!(
+            "SELECT trader_id, window_start, window_end, COUNT(*) AS n, SUM(quantity) AS total ",
+            "FROM market_data WINDOW SESSION (5 SECONDS) GROUP BY trader_id EMIT ",
+            $emit
+        )
+    };
+}
+
 /// Every scenario of this build.
 pub fn all() -> Vec<Scenario> {
     let selection = |id, row, expected| Scenario {
@@ -116,6 +136,21 @@ pub fn all() -> Vec<Scenario> {
         },
         windowed("s3a", windowed!("FINAL"), |n| expected_windows(n, true)),
         windowed("s3b", windowed!("CHANGES"), |n| expected_windows(n, false)),
+        Scenario { take: take_hops, ..windowed("hopping", hopping!("FINAL"), |n| expected_hops(n, true)) },
+        Scenario {
+            take: take_hops,
+            ..windowed("hopping-changes", hopping!("CHANGES"), |n| expected_hops(n, false))
+        },
+        Scenario {
+            row: burst,
+            take: take_sessions,
+            ..windowed("session", sessions!("FINAL"), |n| expected_sessions(n, true))
+        },
+        Scenario {
+            row: burst,
+            take: take_sessions,
+            ..windowed("session-changes", sessions!("CHANGES"), |n| expected_sessions(n, false))
+        },
     ]
 }
 
@@ -130,6 +165,18 @@ fn timed(i: usize) -> Row {
         price: (100 + i % 50) as f64,
         quantity: (i % 1000) as i32,
         trade_time_micros: (1_000_000 + i as i64 * 10) * 1000,
+    }
+}
+
+/// Two traders take turns for a hundred records, which is a second, then the next two; each pair comes again
+/// after 53 seconds.
+fn burst(i: usize) -> Row {
+    match timed(i) {
+        Row::Timed { symbol, price, quantity, trade_time_micros, .. } => {
+            let trader_id = format!("T{}", i / 100 % 53 * 2 + i % 2);
+            Row::Timed { trader_id, symbol, price, quantity, trade_time_micros }
+        }
+        other => other,
     }
 }
 
@@ -246,6 +293,28 @@ fn take_windows(out: &ChangeBatch, tally: &mut Tally) {
     }
 }
 
+fn take_hops(out: &ChangeBatch, tally: &mut Tally) {
+    let [symbols, starts, counts, totals, most] = out.columns.as_slice() else {
+        unreachable!("five columns")
+    };
+    let (starts, counts, totals, most) = (i64s(starts), i64s(counts), i64s(totals), i32s(most));
+    for row in shown(out) {
+        black_box((text(symbols, row), starts[row], totals[row], most[row]));
+        tally.add(counts[row] as f64);
+    }
+}
+
+fn take_sessions(out: &ChangeBatch, tally: &mut Tally) {
+    let [traders, starts, ends, counts, totals] = out.columns.as_slice() else {
+        unreachable!("five columns")
+    };
+    let (starts, ends, counts, totals) = (i64s(starts), i64s(ends), i64s(counts), i64s(totals));
+    for row in shown(out) {
+        black_box((text(traders, row), starts[row], ends[row], totals[row]));
+        tally.add(counts[row] as f64);
+    }
+}
+
 fn expected_orders(records: usize, amount: fn(usize) -> f64) -> Tally {
     let mut tally = Tally::default();
     (0..records).map(amount).filter(|amount| *amount > 100.0).for_each(|amount| tally.add(amount));
@@ -290,6 +359,38 @@ fn expected_windows(records: usize, is_final: bool) -> Tally {
     }
     if is_final {
         groups.values().for_each(|(count, value)| tally.add(count + value));
+    }
+    tally
+}
+
+/// Each record is in the sixty windows that end within a minute of it.
+fn expected_hops(records: usize, is_final: bool) -> Tally {
+    let mut tally = Tally::default();
+    let mut groups: HashMap<(usize, i64), f64> = HashMap::new();
+    for i in 0..records {
+        let second = (1_000_000 + i as i64 * 10) / 1000;
+        for end in second + 1..=second + 60 {
+            let count = groups.entry((i % 97, end)).or_default();
+            *count += 1.0;
+            if !is_final {
+                tally.add(*count);
+            }
+        }
+    }
+    if is_final {
+        groups.values().for_each(|count| tally.add(*count));
+    }
+    tally
+}
+
+fn expected_sessions(records: usize, is_final: bool) -> Tally {
+    let mut tally = Tally::default();
+    for i in 0..records {
+        let count = i % 100 / 2 + 1;
+        let is_last = i % 100 >= 98 || i + 2 >= records;
+        if !is_final || is_last {
+            tally.add(count as f64);
+        }
     }
     tally
 }

@@ -58,3 +58,29 @@ impl TimeRuns {
         index.checked_sub(1).map_or(self.before, |last| self.advances[last].1)
     }
 }
+
+/// The watermark standing before each of some records, which are asked for in ascending order.
+#[derive(Debug)]
+pub struct WatermarkCursor<'a> {
+    standing: Watermark,
+    ahead: &'a [(Seq, Watermark)],
+}
+
+impl<'a> WatermarkCursor<'a> {
+    /// At the beginning of a batch.
+    #[must_use]
+    pub fn new(time: &'a TimeRuns) -> Self {
+        Self { standing: time.before, ahead: &time.advances }
+    }
+
+    /// The watermark standing when the record `seq` arrives.
+    #[inline]
+    pub fn standing_at(&mut self, seq: Seq) -> Watermark {
+        while let Some((&(at, watermark), rest)) = self.ahead.split_first()
+            && at < seq
+        {
+            (self.standing, self.ahead) = (watermark, rest);
+        }
+        self.standing
+    }
+}

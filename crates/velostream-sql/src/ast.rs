@@ -356,7 +356,7 @@ pub enum TableSource {
     File(Arc<str>),
     /// A SELECT in parentheses.
     Query(Box<Query>),
-    /// TABLE(TUMBLE(TABLE t, DESCRIPTOR(c), d)).
+    /// TABLE(TUMBLE(TABLE t, DESCRIPTOR(c), d)) and its like.
     Window {
         /// The relation that is windowed.
         input: Name,
@@ -365,19 +365,50 @@ pub enum TableSource {
     },
 }
 
-/// A tumbling window as written in a WINDOW clause or a window function.
+/// A window as written in a WINDOW clause or a window function.
 #[derive(Debug, Clone)]
 pub struct WindowClause {
     /// The time column; `None` for the event time.
     pub time: Option<syntax::Expr>,
-    /// Length.
-    pub size: Duration,
+    /// The kind and its lengths.
+    pub shape: WindowShape,
     /// Shift of the alignment.
     pub offset: Option<Duration>,
     /// GRACE PERIOD.
     pub grace: Option<Duration>,
+    /// PARTITION BY of SESSION in FROM.
+    pub partition: Vec<syntax::Expr>,
     /// Its place.
     pub span: Span,
+}
+
+/// Kinds of windows as written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WindowShape {
+    /// TUMBLING, TUMBLE.
+    Tumbling {
+        /// Length.
+        size: Duration,
+    },
+    /// HOPPING, SLIDING, HOP.
+    Hopping {
+        /// Length.
+        size: Duration,
+        /// From one start to the next.
+        advance: Duration,
+    },
+    /// SESSION.
+    Session {
+        /// The longest time between two records of one session.
+        gap: Duration,
+    },
+    /// CUMULATE.
+    Cumulating {
+        /// The longest window.
+        size: Duration,
+        /// From one end to the next.
+        step: Duration,
+    },
 }
 
 /// A length of time as written.

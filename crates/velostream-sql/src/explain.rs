@@ -105,11 +105,7 @@ fn aggregate(input: &Schema, keys: &[Expr], window: Option<&Window>, calls: &[Ag
         let _ = write!(text, " by {}", list(keys, input));
     }
     if let Some(window) = window {
-        let WindowKind::Tumbling { size_micros, offset_micros } = window.kind;
-        let _ = write!(text, " window tumbling {}", duration(size_micros));
-        if offset_micros != 0 {
-            let _ = write!(text, " offset {}", duration(offset_micros));
-        }
+        let _ = write!(text, " window {}", window_kind(window.kind));
         if let Some(time) = &window.time {
             let _ = write!(text, " on {}", expression(time, input));
         }
@@ -122,6 +118,24 @@ fn aggregate(input: &Schema, keys: &[Expr], window: Option<&Window>, calls: &[Ag
         let _ = write!(text, " compute {}", calls.join(", "));
     }
     text
+}
+
+/// A kind of windows with its lengths.
+#[must_use]
+pub fn window_kind(kind: WindowKind) -> String {
+    let (text, offset_micros) = match kind {
+        WindowKind::Tumbling { size_micros, offset_micros } => {
+            (format!("tumbling {}", duration(size_micros)), offset_micros)
+        }
+        WindowKind::Hopping { size_micros, advance_micros, offset_micros } => {
+            (format!("hopping {} by {}", duration(size_micros), duration(advance_micros)), offset_micros)
+        }
+        WindowKind::Session { gap_micros } => (format!("session {}", duration(gap_micros)), 0),
+        WindowKind::Cumulating { size_micros, step_micros, offset_micros } => {
+            (format!("cumulating {} by {}", duration(size_micros), duration(step_micros)), offset_micros)
+        }
+    };
+    if offset_micros == 0 { text } else { format!("{text} offset {}", duration(offset_micros)) }
 }
 
 fn aggregate_call(call: &AggregateCall, input: &Schema) -> String {

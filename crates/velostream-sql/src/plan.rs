@@ -262,13 +262,44 @@ pub struct Window {
     pub grace_micros: Option<i64>,
 }
 
-/// Kinds of windows; hopping, session and cumulating follow.
+impl Window {
+    /// Whether the windows are sessions, whose bounds change.
+    #[must_use]
+    pub fn is_session(&self) -> bool {
+        matches!(self.kind, WindowKind::Session { .. })
+    }
+}
+
+/// Kinds of windows. All are aligned to the epoch but for sessions, which each key has of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WindowKind {
     /// `[n * size + offset, (n + 1) * size + offset)`.
     Tumbling {
         /// Length in microseconds, positive.
         size_micros: i64,
+        /// Shift of the alignment in microseconds.
+        offset_micros: i64,
+    },
+    /// `[n * advance + offset, n * advance + offset + size)`: a row is in every one that holds its time.
+    Hopping {
+        /// Length in microseconds.
+        size_micros: i64,
+        /// From one start to the next in microseconds, positive and at most the size.
+        advance_micros: i64,
+        /// Shift of the alignment in microseconds.
+        offset_micros: i64,
+    },
+    /// Rows of one key none of which is further than the gap from the next: `[first, last + gap)`.
+    Session {
+        /// The longest time between two neighbours in microseconds, positive.
+        gap_micros: i64,
+    },
+    /// `[n * size + offset, n * size + offset + k * step)` for k from 1 to size / step.
+    Cumulating {
+        /// Length of the longest in microseconds, a multiple of the step.
+        size_micros: i64,
+        /// From one end to the next in microseconds, positive.
+        step_micros: i64,
         /// Shift of the alignment in microseconds.
         offset_micros: i64,
     },

@@ -10,14 +10,12 @@ use super::{
 use crate::error::{EngineError, Result};
 use crate::expr::Program;
 use crate::functions::aggregate::counts_every_row;
-use crate::operators::aggregate::{Aggregate, AggregateSpec, Tumbling};
+use crate::operators::aggregate::{self, AggregateSpec, WindowSpec};
 use crate::operators::table::Show;
 use std::sync::Arc;
 use velostream_sql::catalog::Relation;
 use velostream_sql::expr::for_each_column;
-use velostream_sql::plan::{
-    AggregateCall, Expr, ExprKind, JoinKind, JoinMethod, LogicalPlan, Window, WindowKind,
-};
+use velostream_sql::plan::{AggregateCall, Expr, ExprKind, JoinKind, JoinMethod, LogicalPlan, Window};
 use velostream_sql::types::{DataType, Schema};
 
 pub(super) struct Builder {
@@ -291,11 +289,12 @@ impl Builder {
             calls: calls.clone(),
             types: types(schema),
             updating_input: built.updating,
+            identity: identity(input.schema()),
             is_final,
             before,
             row_of_nothing: self.options.snapshot,
         };
-        Aggregate::new(spec.clone())?;
+        aggregate::create(spec.clone())?;
         let time = spec.window.as_ref().and_then(|window| window.time.as_ref());
         if spec.is_fallible() || time.is_some() || !is_infallible(keys, calls)? {
             self.note_fallible(&built);
@@ -315,15 +314,15 @@ impl Builder {
         })
     }
 
-    fn window(&self, window: &Window) -> Tumbling {
-        let WindowKind::Tumbling { size_micros, offset_micros } = window.kind;
-        Tumbling {
-            size: size_micros,
-            offset: offset_micros,
-            grace: window.grace_micros.unwrap_or(self.options.default_grace_micros),
-            time: window.time.clone(),
-        }
+    fn window(&self, window: &Window) -> WindowSpec {
+        let grace = window.grace_micros.unwrap_or(self.options.default_grace_micros);
+        WindowSpec { kind: window.kind, grace, time: window.time.clone() }
     }
+}
+
+/// The columns that tell rows apart.
+fn identity(schema: &Schema) -> Vec<usize> {
+    if schema.has_key() { schema.primary_key.clone() } else { (0..schema.fields.len()).collect() }
 }
 
 /// Whether an aggregate's keys, arguments and filters can be computed for every row.
@@ -421,6 +420,9 @@ fn find_needed(plan: &LogicalPlan, needed: &mut Vec<bool>, sources: &mut [Source
             let time = window.iter().filter_map(|window| window.time.as_ref());
             let of_calls = calls.iter().flat_map(|call| call.argument.iter().chain(&call.filter));
             keys.iter().chain(time).chain(of_calls).for_each(|expr| mark(&mut below, expr));
+            if window.as_ref().is_some_and(Window::is_session) && input.schema().updating {
+                identity(input.schema()).into_iter().for_each(|column| below[column] = true);
+            }
             find_needed(input, &mut below, sources);
         }
     }

@@ -3,7 +3,9 @@
 use super::{Input, JoinPlan, Origin, PhysicalPlan};
 use crate::operators::aggregate::AggregateSpec;
 use crate::operators::join::JoinSpec;
-use velostream_sql::explain::{aggregate_name, duration, expression, join_condition, join_method};
+use velostream_sql::explain::{
+    aggregate_name, duration, expression, join_condition, join_method, window_kind,
+};
 use velostream_sql::plan::{Expr, JoinKind, LogicalPlan};
 use velostream_sql::types::Schema;
 
@@ -40,8 +42,7 @@ pub(super) fn aggregate_line(spec: &AggregateSpec, input: &Schema, output: &Sche
         text += &format!(" by {}", keys.join(", "));
     }
     if let Some(window) = &spec.window {
-        let (size, grace) = (duration(window.size), duration(window.grace));
-        text += &format!(", tumbling windows of {size}, grace {grace}");
+        text += &format!(", window {}, grace {}", window_kind(window.kind), duration(window.grace));
         if let Some(time) = &window.time {
             text += &format!(" on {}", expression(time, input));
         }

@@ -5,7 +5,7 @@ use super::clocks::{Arrival, Clocks};
 use crate::batch::{ChangeBatch, Op, Seq};
 use crate::error::{RecordError, Result};
 use crate::expr::{Program, RowErrors};
-use crate::operators::aggregate::Aggregate;
+use crate::operators::aggregate;
 use crate::operators::check::Check;
 use crate::operators::join::interval::IntervalJoin;
 use crate::operators::join::kept::KeptJoin;
@@ -274,7 +274,7 @@ fn make_node(plan: &NodePlan) -> Result<Node> {
         OperatorPlan::Map { input, predicate, items } => {
             Work::One(Box::new(Map::new(input, predicate.as_ref(), items.as_deref())?))
         }
-        OperatorPlan::Aggregate(spec) => Work::One(Box::new(Aggregate::new((**spec).clone())?)),
+        OperatorPlan::Aggregate(spec) => Work::One(aggregate::create((**spec).clone())?),
         OperatorPlan::Table { key, show } => Work::One(Box::new(Table::new(&plan.types, key.clone(), *show))),
         OperatorPlan::Check(checks) => Work::One(Box::new(Check::new(checks)?)),
         OperatorPlan::Limit(count) => Work::One(Box::new(Limit::new(*count))),

@@ -11,6 +11,7 @@ mod ordered_counts;
 mod panes;
 mod row_hash;
 mod row_store;
+mod sessions;
 mod slots;
 mod time_queue;
 
@@ -23,6 +24,7 @@ pub use ordered_counts::{CountKey, OrderedCounts, TextKey};
 pub use panes::{Pane, Panes};
 pub use row_hash::{ColumnKey, hash_rows, rows_equal, values_equal};
 pub use row_store::RowStore;
+pub use sessions::{Layer, Session, Sessions};
 pub use slots::Slots;
 pub use time_queue::TimeQueue;
 

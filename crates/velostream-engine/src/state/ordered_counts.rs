@@ -96,6 +96,12 @@ impl<K: CountKey> OrderedCounts<K> {
         before
     }
 
+    /// How often a value stands in a group.
+    #[must_use]
+    pub fn count(&self, group: GroupId, key: K) -> i64 {
+        self.counts.get(&(group, key)).copied().unwrap_or(0)
+    }
+
     /// The smallest value of a group.
     #[must_use]
     pub fn first(&self, group: GroupId) -> Option<&K> {
@@ -113,6 +119,19 @@ impl<K: CountKey> OrderedCounts<K> {
         match group.checked_add(1) {
             Some(next) => self.counts.range((from, Bound::Excluded((next, K::least())))),
             None => self.counts.range((from, Bound::Unbounded)),
+        }
+    }
+
+    /// The values of a group with their counts, in order.
+    pub fn entries(&self, group: GroupId) -> impl Iterator<Item = (&K, i64)> {
+        self.range(group).map(|((_, key), &count)| (key, count))
+    }
+
+    /// Takes all values of a group out.
+    pub fn remove(&mut self, group: GroupId) {
+        let entries: Vec<(K, i64)> = self.entries(group).map(|(key, count)| (key.clone(), count)).collect();
+        for (key, count) in entries {
+            self.add(group, key, -count);
         }
     }
 

@@ -11,17 +11,20 @@ pub trait Pane: State {
     fn restored(&mut self);
 }
 
+/// Most empty panes kept for windows to come.
+const SPARE_MAX: usize = 64;
+
 #[derive(Debug)]
 struct Entry<P> {
-    start: i64,
+    end: i64,
     /// How many savepoints were open when the pane was made, or folded into since: it has no part in them.
     made_at: usize,
     pane: Box<P>,
 }
 
-/// Panes by window start. Closing a window is taking its pane out; the pane serves again.
+/// Panes by the ends of their windows. Closing a window is taking its pane out; the pane serves again.
 pub struct Panes<P> {
-    /// Ascending by start.
+    /// Ascending by end.
     open: Vec<Entry<P>>,
     /// Empty panes for windows to come.
     spare: Vec<Box<P>>,
@@ -49,13 +52,13 @@ impl<P: Pane> Panes<P> {
         self.open.is_empty()
     }
 
-    /// The start of the earliest open window.
+    /// The end of the open window that ends first.
     #[must_use]
-    pub fn first_start(&self) -> Option<i64> {
-        self.open.first().map(|entry| entry.start)
+    pub fn first_end(&self) -> Option<i64> {
+        self.open.first().map(|entry| entry.end)
     }
 
-    /// The pane at a position of the order by start.
+    /// The pane at a position of the order by end.
     pub fn at(&mut self, index: usize) -> &mut P {
         &mut self.open[index].pane
     }
@@ -67,27 +70,27 @@ impl<P: Pane> Panes<P> {
 
     /// The position of a window's pane, if it is open.
     #[must_use]
-    pub fn find(&self, start: i64) -> Option<usize> {
+    pub fn find(&self, end: i64) -> Option<usize> {
         match self.open.last() {
-            Some(last) if last.start == start => Some(self.open.len() - 1),
-            _ => self.open.binary_search_by_key(&start, |entry| entry.start).ok(),
+            Some(last) if last.end == end => Some(self.open.len() - 1),
+            _ => self.open.binary_search_by_key(&end, |entry| entry.end).ok(),
         }
     }
 
     /// The position of a window's pane, which is opened if it is not there.
-    pub fn find_or_open(&mut self, start: i64) -> usize {
-        if let Some(index) = self.find(start) {
+    pub fn find_or_open(&mut self, end: i64) -> usize {
+        if let Some(index) = self.find(end) {
             return index;
         }
-        let index = self.open.partition_point(|entry| entry.start < start);
+        let index = self.open.partition_point(|entry| entry.end < end);
         let pane = self.spare.pop().unwrap_or_else(|| Box::new((self.make)()));
-        self.open.insert(index, Entry { start, made_at: self.marks.len(), pane });
+        self.open.insert(index, Entry { end, made_at: self.marks.len(), pane });
         index
     }
 
-    /// Takes the earliest pane out.
-    pub fn close_first(&mut self) {
-        let entry = self.open.remove(0);
+    /// Takes the pane at a position out.
+    pub fn close(&mut self, index: usize) {
+        let entry = self.open.remove(index);
         if self.marks.is_empty() {
             self.recycle(entry);
         } else {
@@ -96,8 +99,10 @@ impl<P: Pane> Panes<P> {
     }
 
     fn recycle(&mut self, mut entry: Entry<P>) {
-        entry.pane.clear();
-        self.spare.push(entry.pane);
+        if self.spare.len() < SPARE_MAX {
+            entry.pane.clear();
+            self.spare.push(entry.pane);
+        }
     }
 
     /// Ends the innermost savepoint inside a pane, unless the pane is younger.
@@ -121,9 +126,9 @@ impl<P: Pane> State for Panes<P> {
         let mark = self.marks.pop().expect("rollback follows savepoint");
         while self.undo.len() > mark {
             let entry = self.undo.pop().expect("the log is longer than its mark");
-            let index = self.open.partition_point(|other| other.start < entry.start);
+            let index = self.open.partition_point(|other| other.end < entry.end);
             // A window closed and opened again inside the savepoint: the younger pane goes.
-            while self.open.get(index).is_some_and(|other| other.start == entry.start) {
+            while self.open.get(index).is_some_and(|other| other.end == entry.end) {
                 self.open.remove(index);
             }
             self.open.insert(index, entry);
@@ -154,7 +159,7 @@ impl<P: Pane> State for Panes<P> {
     fn snapshot(&self, writer: &mut dyn SnapshotWriter) -> Result<()> {
         write_length(self.open.len(), writer)?;
         for entry in &self.open {
-            entry.start.store(writer)?;
+            entry.end.store(writer)?;
             entry.pane.snapshot(writer)?;
         }
         Ok(())
@@ -163,14 +168,14 @@ impl<P: Pane> State for Panes<P> {
     fn restore(&mut self, reader: &mut dyn SnapshotReader) -> Result<()> {
         self.open.clear();
         for _ in 0..read_length(reader)? {
-            let start = i64::load(reader)?;
-            if self.open.last().is_some_and(|last| last.start >= start) {
+            let end = i64::load(reader)?;
+            if self.open.last().is_some_and(|last| last.end >= end) {
                 return Err(EngineError::Snapshot("the windows are damaged".into()));
             }
             let mut pane = Box::new((self.make)());
             pane.restore(reader)?;
             pane.restored();
-            self.open.push(Entry { start, made_at: 0, pane });
+            self.open.push(Entry { end, made_at: 0, pane });
         }
         Ok(())
     }

@@ -5,7 +5,7 @@ use super::expression::constant;
 use super::later;
 use super::literal::cast_to;
 use super::scope::{Scope, window_placeholder};
-use super::window::same_window;
+use super::window::{names_kind, same_window};
 use super::{Binder, Bound, Reported};
 use crate::catalog::{FunctionError, ScalarSignature};
 use crate::diagnostic::{Diagnostic, ErrorCode, Span};
@@ -123,39 +123,39 @@ impl Binder<'_> {
         self.exprs(asts, scope)
     }
 
-    /// TUMBLE_START and TUMBLE_END, whose arguments the query's own TUMBLE has already given.
+    /// TUMBLE_START and its like, whose arguments the query's own window has already given.
     fn window_function(&mut self, name: &str, call: &Call<'_>, scope: &mut Scope) -> Option<Bound<Expr>> {
-        let end = match name {
-            "TUMBLE_START" => false,
-            "TUMBLE_END" => true,
-            "TUMBLE" => {
-                let message = "TUMBLE stands in GROUP BY or FROM";
+        let (window, part) = name.split_once('_').unwrap_or((name, ""));
+        let end = match (window, part) {
+            ("TUMBLE" | "HOP" | "SESSION", "START") => false,
+            ("TUMBLE" | "HOP" | "SESSION", "END") => true,
+            ("TUMBLE" | "HOP" | "SESSION", "") => {
+                let message = format!("{name} stands in GROUP BY or FROM");
                 return Some(Err(self.error(ErrorCode::Type, call.name_span, message)));
             }
-            "HOP" | "HOP_START" | "HOP_END" | "SESSION" | "SESSION_START" | "SESSION_END" | "CUMULATE"
-            | "TUMBLE_ROWTIME" | "TUMBLE_PROCTIME" => {
+            ("CUMULATE", "") | ("TUMBLE" | "HOP" | "SESSION", "ROWTIME" | "PROCTIME") => {
                 return Some(Err(self.unsupported(call.name_span, name)));
             }
             _ => return None,
         };
-        if scope.window.is_none() {
+        let Some(own) = scope.window.clone() else {
             let message = format!("{name} belongs to a query with a window");
             let error = Diagnostic::new(ErrorCode::UnknownName, call.name_span, message);
-            return Some(Err(
-                self.report(error.with_hint("add GROUP BY TUMBLE(...) or WINDOW TUMBLING (...)"))
-            ));
-        }
-        if !call.arguments.is_empty() {
-            match self.window_of_call(call, scope) {
-                Err(reported) => return Some(Err(reported)),
-                Ok(window) if scope.window.as_ref().is_some_and(|own| same_window(own, &window)) => {}
-                Ok(_) => {
-                    let message = format!("{name} names another window than this query's");
-                    return Some(Err(self.error(ErrorCode::Type, call.span, message)));
-                }
+            return Some(Err(self.report(error.with_hint(format!("add GROUP BY {window}(...)")))));
+        };
+        let named = if call.arguments.is_empty() {
+            Ok(names_kind(window, own.kind))
+        } else {
+            self.window_of_call(window, call, None, scope).map(|named| same_window(&own, &named))
+        };
+        Some(match named {
+            Ok(true) => Ok(window_placeholder(end, call.span)),
+            Ok(false) => {
+                let message = format!("{name} names another window than this query's");
+                Err(self.error(ErrorCode::Type, call.span, message))
             }
-        }
-        Some(Ok(window_placeholder(end, call.span)))
+            Err(reported) => Err(reported),
+        })
     }
 
     fn arity(&mut self, call: &Call<'_>, takes: &str) -> Reported {

@@ -133,6 +133,9 @@ impl Binder<'_> {
         let predicate = predicate.transpose()?;
         let (items, keys, having) = (items?, keys?, having?);
         self.check_window(select, windowed, &input.window, &key_asts, &scope)?;
+        if let Some(clause) = input.window {
+            self.check_partition(clause, &keys, &mut scope)?;
+        }
         let plan = filter(input.plan, predicate);
         let aggregated =
             windowed || having.is_some() || !select.group_by.is_empty() || !scope.aggregates.calls.is_empty();
@@ -198,7 +201,7 @@ impl Binder<'_> {
             _ => false,
         };
         if in_from.is_some() && !keys.iter().any(names_bound) {
-            let error = crate::parse::unsupported(span, "TUMBLE in FROM without window_start in GROUP BY");
+            let error = crate::parse::unsupported(span, "a window in FROM without window_start in GROUP BY");
             return Err(self.report(error.with_hint("GROUP BY window_start, window_end")));
         }
         Ok(())

@@ -1,7 +1,9 @@
 //! Schemas of plan nodes: names of columns, and what each node does to key, window and updating.
 
 use crate::parse::BETWEEN_SYMMETRIC;
-use crate::plan::{AggregateCall, EmitMode, Expr, ExprKind, JoinKind, JoinMethod, LogicalPlan, Window};
+use crate::plan::{
+    AggregateCall, EmitMode, Expr, ExprKind, JoinKind, JoinMethod, LogicalPlan, Window, WindowKind,
+};
 use crate::types::{DataType, Field, Schema};
 use sqlparser::ast as syntax;
 use std::collections::HashSet;
@@ -79,16 +81,15 @@ fn fields(names: Vec<Arc<str>>, items: &[Expr]) -> Vec<Field> {
     pairs.map(|(name, item)| Field::new(name, item.data_type, item.nullable)).collect()
 }
 
-/// The schema of a projection. A key is kept where every column of it is shown as it is; of a window in the
-/// key, one bound is enough.
+/// The schema of a projection. A key is kept where every column of it is shown as it is; where the start of a
+/// window is in the key alone, the end is enough.
 pub(crate) fn project(input: &Schema, names: Vec<Arc<str>>, items: &[Expr]) -> Schema {
     let shown = |column: usize| {
         items.iter().position(|item| matches!(item.kind, ExprKind::Column(at) if at == column))
     };
     let key_column = |column: &usize| {
         shown(*column).or_else(|| match input.window {
-            Some((start, end)) if *column == start => shown(end),
-            Some((start, end)) if *column == end => shown(start),
+            Some((start, end)) if *column == start && !input.primary_key.contains(&end) => shown(end),
             _ => None,
         })
     };
@@ -116,9 +117,14 @@ pub(crate) fn aggregate(
     let mut types: Vec<(DataType, bool)> = keys.iter().map(|key| (key.data_type, key.nullable)).collect();
     let mut primary_key: Vec<usize> = (0..keys.len()).collect();
     let mut bounds = None;
-    if window.is_some() {
-        bounds = Some((keys.len(), keys.len() + 1));
-        primary_key.push(keys.len());
+    if let Some(window) = window {
+        let (start, end) = (keys.len(), keys.len() + 1);
+        bounds = Some((start, end));
+        primary_key.extend(match window.kind {
+            WindowKind::Tumbling { .. } | WindowKind::Hopping { .. } => start..=start,
+            WindowKind::Cumulating { .. } => end..=end,
+            WindowKind::Session { .. } => start..=end,
+        });
         for name in ["window_start", "window_end"] {
             names.push(name.into());
             types.push((DataType::Timestamp, false));
@@ -133,7 +139,7 @@ pub(crate) fn aggregate(
         fields: named.map(|(name, (data_type, nullable))| Field::new(name, data_type, nullable)).collect(),
         single_row: primary_key.is_empty(),
         primary_key,
-        updating: input.updating || !calls.is_empty(),
+        updating: input.updating || !calls.is_empty() || window.is_some_and(Window::is_session),
         window: bounds,
     }
 }
@@ -241,6 +247,9 @@ pub(crate) fn updating_operator(plan: &LogicalPlan) -> Option<String> {
         | LogicalPlan::Check { input, .. }
         | LogicalPlan::Limit { input, .. }
         | LogicalPlan::Final { input, .. } => updating_operator(input),
+        LogicalPlan::Aggregate { window: Some(window), .. } if window.is_session() => {
+            Some("SESSION".to_owned())
+        }
         LogicalPlan::Aggregate { input, calls, keys, .. } => match calls.first() {
             None => updating_operator(input),
             Some(_) if !keys.is_empty() => Some("GROUP BY".to_owned()),

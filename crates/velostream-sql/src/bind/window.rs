@@ -3,14 +3,20 @@
 use super::call::Call;
 use super::scope::Scope;
 use super::{Binder, Bound};
-use crate::ast::WindowClause;
+use crate::ast::{Duration, WindowClause, WindowShape};
 use crate::catalog::Relation;
-use crate::diagnostic::{Diagnostic, ErrorCode, Span};
+use crate::diagnostic::{Diagnostic, ErrorCode};
 use crate::expr::same;
 use crate::plan::{Expr, ExprKind, JoinMethod, Literal, LogicalPlan, RelationRef, Side, Window, WindowKind};
 use crate::types::DataType;
 use sqlparser::ast as syntax;
 use std::sync::Arc;
+
+/// The windows that GROUP BY takes.
+const WINDOW_KEYS: [&str; 3] = ["TUMBLE", "HOP", "SESSION"];
+
+/// How many windows a record may be in.
+const WINDOWS_PER_RECORD_MAX: i64 = 100_000;
 
 /// Whether two windows are the same.
 pub(super) fn same_window(left: &Window, right: &Window) -> bool {
@@ -20,6 +26,16 @@ pub(super) fn same_window(left: &Window, right: &Window) -> bool {
         _ => false,
     };
     left.kind == right.kind && same_time
+}
+
+/// Whether TUMBLE, HOP or SESSION is the name of a window of this kind.
+pub(super) fn names_kind(name: &str, kind: WindowKind) -> bool {
+    match kind {
+        WindowKind::Tumbling { .. } => name == "TUMBLE",
+        WindowKind::Hopping { .. } => name == "HOP",
+        WindowKind::Session { .. } => name == "SESSION",
+        WindowKind::Cumulating { .. } => false,
+    }
 }
 
 /// Whether a column of a plan is the event time of its rows.
@@ -82,24 +98,58 @@ pub(super) fn event_time_column(plan: &LogicalPlan) -> Option<usize> {
 }
 
 impl Binder<'_> {
-    /// WINDOW TUMBLING, or TUMBLE in FROM.
+    /// The window of WINDOW or FROM.
     pub(super) fn window_clause(
         &mut self,
         clause: &WindowClause,
         input: &LogicalPlan,
         scope: &mut Scope,
     ) -> Bound<Window> {
-        let size = clause.size;
-        if size.micros == 0 {
-            return Err(self.error(ErrorCode::Type, size.span, "a window must not be empty"));
-        }
+        let offset_micros = clause.offset.map_or(0, |offset| offset.micros);
+        let kind = self.window_kind(clause.shape, offset_micros)?;
         let time = match &clause.time {
             Some(time) => self.window_time(time, input, scope)?,
             None => None,
         };
-        let offset_micros = clause.offset.map_or(0, |offset| offset.micros);
-        let kind = WindowKind::Tumbling { size_micros: size.micros, offset_micros };
         Ok(Window { kind, time, grace_micros: clause.grace.map(|grace| grace.micros) })
+    }
+
+    /// The kind of a window, whose lengths must make sense.
+    fn window_kind(&mut self, shape: WindowShape, offset_micros: i64) -> Bound<WindowKind> {
+        let (size, step) = match shape {
+            WindowShape::Tumbling { size } | WindowShape::Session { gap: size } => (size, size),
+            WindowShape::Hopping { size, advance } => (size, advance),
+            WindowShape::Cumulating { size, step } => (size, step),
+        };
+        if size.micros == 0 {
+            return Err(self.error(ErrorCode::Type, size.span, "a window must not be empty"));
+        }
+        if step.micros == 0 {
+            return Err(self.error(ErrorCode::Type, step.span, "windows must advance"));
+        }
+        if step.micros > size.micros {
+            let message = "windows must not be further apart than they are long";
+            return Err(self.error(ErrorCode::Type, step.span, message));
+        }
+        if size.micros / step.micros > WINDOWS_PER_RECORD_MAX {
+            let message = format!("a record would be in more than {WINDOWS_PER_RECORD_MAX} windows");
+            return Err(self.error(ErrorCode::Limit, step.span, message));
+        }
+        let (size_micros, step_micros) = (size.micros, step.micros);
+        Ok(match shape {
+            WindowShape::Tumbling { .. } => WindowKind::Tumbling { size_micros, offset_micros },
+            WindowShape::Hopping { .. } => {
+                WindowKind::Hopping { size_micros, advance_micros: step_micros, offset_micros }
+            }
+            WindowShape::Session { .. } => WindowKind::Session { gap_micros: size_micros },
+            WindowShape::Cumulating { .. } if size_micros % step_micros != 0 => {
+                let message = "the size of a cumulating window must be a multiple of its step";
+                return Err(self.error(ErrorCode::Type, size.span, message));
+            }
+            WindowShape::Cumulating { .. } => {
+                WindowKind::Cumulating { size_micros, step_micros, offset_micros }
+            }
+        })
     }
 
     /// The time of a window: `None` where it is the rows' event time anyway.
@@ -155,7 +205,7 @@ impl Binder<'_> {
         Err(self.report(error.with_hint("declare it by WATERMARK FOR or WITH (event_time = ...)")))
     }
 
-    /// The TUMBLE of a GROUP BY, and the other keys.
+    /// The TUMBLE, HOP or SESSION of a GROUP BY, and the other keys.
     pub(super) fn window_key<'q>(
         &mut self,
         keys: &'q [syntax::Expr],
@@ -170,11 +220,11 @@ impl Binder<'_> {
                 continue;
             };
             let name = function.name.to_string().to_ascii_uppercase();
-            if matches!(name.as_str(), "HOP" | "SESSION" | "CUMULATE") {
-                let span = self.span(key);
-                return Err(self.unsupported(span, &name));
+            if name == "CUMULATE" {
+                let error = crate::parse::unsupported(self.span(key), "CUMULATE in GROUP BY");
+                return Err(self.report(error.with_hint("FROM TABLE(CUMULATE(...))")));
             }
-            if name != "TUMBLE" {
+            if !WINDOW_KEYS.contains(&name.as_str()) {
                 others.push(key);
                 continue;
             }
@@ -182,61 +232,88 @@ impl Binder<'_> {
             if window.is_some() {
                 return Err(self.error(ErrorCode::Type, call.span, "a query has one window"));
             }
-            window = Some(self.tumble(&call, Some(input), scope)?);
+            window = Some(self.window_of_call(&name, &call, Some(input), scope)?);
         }
         Ok((window, others))
     }
 
-    /// The window that a TUMBLE_START or TUMBLE_END names.
-    pub(super) fn window_of_call(&mut self, call: &Call<'_>, scope: &mut Scope) -> Bound<Window> {
-        self.tumble(call, None, scope)
-    }
-
-    /// `(column, INTERVAL)`. Without the input, the column is the own window's if it is its time.
-    fn tumble(&mut self, call: &Call<'_>, input: Option<&LogicalPlan>, scope: &mut Scope) -> Bound<Window> {
+    /// `TUMBLE(column, size)`, `HOP(column, slide, size)` or `SESSION(column, gap)`; `name` says which. Without the
+    /// input, the column is the own window's if it is its time.
+    pub(super) fn window_of_call(
+        &mut self,
+        name: &str,
+        call: &Call<'_>,
+        input: Option<&LogicalPlan>,
+        scope: &mut Scope,
+    ) -> Bound<Window> {
         use syntax::FunctionArgExpr::Expr as Argument;
-        let [Argument(time), Argument(size)] = call.arguments.as_slice() else {
-            let message = format!("{} takes a column and an interval", call.name.to_uppercase());
-            return Err(self.error(ErrorCode::Type, call.span, message));
+        let (time, lengths) = match call.arguments.as_slice() {
+            [Argument(time), Argument(slide), Argument(size)] if name == "HOP" => (time, [slide, size]),
+            [Argument(time), Argument(size)] if name != "HOP" => (time, [size, size]),
+            _ => {
+                let intervals = if name == "HOP" { "two intervals, slide and size" } else { "an interval" };
+                let message = format!("{} takes a column and {intervals}", call.name.to_uppercase());
+                return Err(self.error(ErrorCode::Type, call.span, message));
+            }
         };
         let time = match input {
             Some(input) => self.window_time(time, input, scope),
-            None => self.expr(time, scope).map(|time| Some(as_timestamp(time))),
+            None => self.expr(time, scope).map(|time| own_time(as_timestamp(time), scope)),
         };
-        let size = self.expr(size, scope).and_then(|size| self.fixed(&size));
-        let (mut time, size_micros) = (time?, size?);
-        let own_time = scope.window.as_ref().map(|window| &window.time);
-        if let (None, Some(None), Some(expr)) = (input, own_time, &time) {
-            let is_time = match expr.kind {
-                ExprKind::RowTime => true,
-                ExprKind::Column(column) => scope.event_time == Some(column),
-                _ => false,
-            };
-            if is_time {
-                time = None;
-            }
-        }
-        let kind = WindowKind::Tumbling { size_micros, offset_micros: 0 };
-        Ok(Window { kind, time, grace_micros: None })
+        let lengths = lengths.map(|length| self.expr(length, scope).and_then(|length| self.fixed(&length)));
+        let (time, [step, size]) = (time?, lengths);
+        let (step, size) = (step?, size?);
+        let shape = match name {
+            "HOP" => WindowShape::Hopping { size, advance: step },
+            "SESSION" => WindowShape::Session { gap: size },
+            _ => WindowShape::Tumbling { size },
+        };
+        Ok(Window { kind: self.window_kind(shape, 0)?, time, grace_micros: None })
     }
 
-    /// A constant interval's length in microseconds.
-    fn fixed(&mut self, expr: &Expr) -> Bound<i64> {
+    /// A constant interval's length.
+    fn fixed(&mut self, expr: &Expr) -> Bound<Duration> {
         let micros = match &expr.kind {
             ExprKind::Literal(Literal::Interval(interval)) => crate::interval::fixed_micros(*interval),
             _ => None,
         };
         match micros {
-            Some(micros) if micros > 0 => Ok(micros),
-            _ => Err(self.window_length(expr.span)),
+            Some(micros) if micros > 0 => Ok(Duration { micros, span: expr.span }),
+            _ => {
+                let message = "the length of a window is a constant, positive interval without months";
+                Err(self.error(ErrorCode::Type, expr.span, message))
+            }
         }
     }
 
-    fn window_length(&mut self, span: Span) -> super::Reported {
-        self.error(
-            ErrorCode::Type,
-            span,
-            "the length of a window is a constant, positive interval without months",
-        )
+    /// The keys of a SESSION's PARTITION BY are those of the GROUP BY: sessions are of the groups' keys.
+    pub(super) fn check_partition(
+        &mut self,
+        clause: &WindowClause,
+        keys: &[Expr],
+        scope: &mut Scope,
+    ) -> Bound<()> {
+        if clause.partition.is_empty() {
+            return Ok(());
+        }
+        scope.clause = "PARTITION BY";
+        let partition = self.exprs(&clause.partition, scope)?;
+        let holds = |keys: &[Expr], key: &Expr| keys.iter().any(|known| same(known, key));
+        if partition.iter().all(|key| holds(keys, key)) && keys.iter().all(|key| holds(&partition, key)) {
+            return Ok(());
+        }
+        let error = crate::parse::unsupported(clause.span, "PARTITION BY other keys than those of GROUP BY");
+        Err(self.report(error.with_hint("GROUP BY the same columns, window_start, window_end")))
     }
+}
+
+/// The time that a call in SELECT names: `None` where it is the event time and the own window's is too.
+fn own_time(time: Expr, scope: &Scope) -> Option<Expr> {
+    let by_event_time = scope.window.as_ref().is_some_and(|window| window.time.is_none());
+    let is_event_time = match time.kind {
+        ExprKind::RowTime => true,
+        ExprKind::Column(column) => scope.event_time == Some(column),
+        _ => false,
+    };
+    (!by_event_time || !is_event_time).then_some(time)
 }

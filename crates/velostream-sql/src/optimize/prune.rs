@@ -94,6 +94,11 @@ fn aggregate(
     mark(&mut below, &keys);
     mark(&mut below, window.iter().filter_map(|window| window.time.as_ref()));
     mark(&mut below, calls.iter().flat_map(|call| call.argument.iter().chain(&call.filter)));
+    let merges = window.as_ref().is_some_and(Window::is_session);
+    if merges {
+        // A row that goes from a session is known by its key.
+        input.schema().primary_key.iter().for_each(|&column| below[column] = true);
+    }
     let (input, below) = narrow(input, &below);
     let over = |expr: Expr| follow(expr, &below);
     let keys = keys.into_iter().map(over).collect();
@@ -106,7 +111,7 @@ fn aggregate(
             ..call
         })
         .collect();
-    kept.updating = input.schema().updating || !calls.is_empty();
+    kept.updating = input.schema().updating || !calls.is_empty() || merges;
     let plan = LogicalPlan::Aggregate { input: Box::new(input), keys, window, calls, schema: Arc::new(kept) };
     (plan, moved)
 }

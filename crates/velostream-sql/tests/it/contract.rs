@@ -1,7 +1,7 @@
 //! What every plan keeps to: positions that exist, types that fit, schemas that follow from the nodes.
 
 use velostream_sql::expr::children;
-use velostream_sql::plan::{BinaryOp, EmitMode, Expr, ExprKind, LogicalPlan};
+use velostream_sql::plan::{BinaryOp, EmitMode, Expr, ExprKind, LogicalPlan, Window};
 use velostream_sql::statement::BoundQuery;
 use velostream_sql::types::{DataType, Field, Schema};
 
@@ -57,7 +57,8 @@ pub fn check_plan(plan: &LogicalPlan) {
                 check_expr(time, input.schema());
                 assert_eq!(time.data_type, DataType::Timestamp);
             });
-            assert_eq!(schema.updating, input.schema().updating || !calls.is_empty());
+            let moves = window.as_ref().is_some_and(Window::is_session);
+            assert_eq!(schema.updating, input.schema().updating || !calls.is_empty() || moves);
             check_plan(input);
         }
         LogicalPlan::Join { left, right, kind, keys, residual, columns, schema, .. } => {

@@ -26,6 +26,11 @@ impl<T: Input + Into<i64> + Send> Kernel for AvgInteger<T> {
         true
     }
 
+    fn merge(cell: &mut IntegerSum, other: &IntegerSum) -> bool {
+        cell.merge(other);
+        true
+    }
+
     #[inline]
     fn result(&self, cell: &IntegerSum) -> Option<f64> {
         (cell.count != 0).then(|| cell.sum as f64 / cell.count as f64)
@@ -74,6 +79,11 @@ impl Kernel for AvgDecimal {
         true
     }
 
+    fn merge(cell: &mut DigitSum, other: &DigitSum) -> bool {
+        cell.merge(other);
+        true
+    }
+
     fn result(&self, cell: &DigitSum) -> Option<i128> {
         if cell.count == 0 { None } else { mean(cell.sum, cell.count, self.shift) }
     }
@@ -107,6 +117,10 @@ impl Kernel for AvgDouble {
     #[inline]
     fn retract(cell: &mut DoubleSum, value: f64) -> bool {
         cell.add(value, -1)
+    }
+
+    fn merge(cell: &mut DoubleSum, other: &DoubleSum) -> bool {
+        cell.merge(other)
     }
 
     #[inline]

@@ -128,6 +128,8 @@ pub trait Kernel: Send {
     fn add(cell: &mut Self::Cell, value: Self::Input) -> bool;
     /// Takes a value back; false where it overflows.
     fn retract(cell: &mut Self::Cell, value: Self::Input) -> bool;
+    /// Adds what another group has; false where it overflows.
+    fn merge(cell: &mut Self::Cell, other: &Self::Cell) -> bool;
     /// The result, `None` for NULL.
     fn result(&self, cell: &Self::Cell) -> Option<Self::Output>;
     /// Whether the result can be represented.
@@ -268,6 +270,14 @@ impl<K: Kernel> Aggregate for Cells<K> {
         let view = K::Input::view(input.values);
         let mut fits = true;
         input.each(|row, group| fits &= K::retract(&mut cells[group], K::Input::get(view, row)));
+        fits
+    }
+
+    fn merge(&mut self, from: GroupId, into: GroupId) -> bool {
+        let other = self.cells.values()[from as usize].clone();
+        let cell = &mut self.cells.write(&[into])[into as usize];
+        let fits = K::merge(cell, &other);
+        self.bound.magnitude = self.bound.magnitude.max(K::magnitude(cell));
         fits
     }
 

@@ -23,6 +23,11 @@ impl Kernel for Count {
         true
     }
 
+    fn merge(cell: &mut i64, other: &i64) -> bool {
+        *cell += other;
+        true
+    }
+
     #[inline]
     fn result(&self, cell: &i64) -> Option<i64> {
         Some(*cell)

@@ -15,6 +15,7 @@ use velostream_sql::types::DataType;
 struct Distinct<C, K: Kernel> {
     seen: OrderedCounts<C>,
     cells: Cells<K>,
+    argument: DataType,
 }
 
 impl<C: ColumnCountKey, K: Kernel> State for Distinct<C, K> {
@@ -54,6 +55,7 @@ impl<C: ColumnCountKey, K: Kernel> Aggregate for Distinct<C, K> {
     }
 
     fn reset(&mut self, group: GroupId) {
+        self.seen.remove(group);
         self.cells.reset(group);
     }
 
@@ -106,6 +108,20 @@ impl<C: ColumnCountKey, K: Kernel> Aggregate for Distinct<C, K> {
         fits
     }
 
+    fn merge(&mut self, from: GroupId, into: GroupId) -> bool {
+        let entries: Vec<(C, i64)> =
+            self.seen.entries(from).map(|(key, count)| (key.clone(), count)).collect();
+        let mut news = Column::new(self.argument);
+        for (key, count) in entries {
+            if self.seen.add(into, key.clone(), count).0 == 0 {
+                key.push(&mut news);
+            }
+        }
+        let rows: Vec<u32> = (0..news.len() as u32).collect();
+        let groups = vec![into; rows.len()];
+        self.cells.add(&CallRows { values: Some(&news), mask: None, rows: &rows, groups: &groups })
+    }
+
     fn verify(&self, groups: &[GroupId]) -> bool {
         self.cells.verify(groups)
     }
@@ -115,8 +131,11 @@ impl<C: ColumnCountKey, K: Kernel> Aggregate for Distinct<C, K> {
     }
 }
 
-fn over<C: ColumnCountKey + 'static, K: Kernel + 'static>(kernel: K) -> Box<dyn Aggregate> {
-    Box::new(Distinct::<C, K> { seen: OrderedCounts::default(), cells: Cells::new(kernel) })
+fn over<C: ColumnCountKey + 'static, K: Kernel + 'static>(
+    argument: DataType,
+    kernel: K,
+) -> Box<dyn Aggregate> {
+    Box::new(Distinct::<C, K> { seen: OrderedCounts::default(), cells: Cells::new(kernel), argument })
 }
 
 /// The state of a DISTINCT call; `None` where the types do not fit.
@@ -124,18 +143,18 @@ pub(super) fn create(call: &AggregateCall) -> Option<Box<dyn Aggregate>> {
     let argument = argument_type(call);
     Some(match (call.function, argument) {
         (_, DataType::Null | DataType::Interval) => return None,
-        (AggregateFunction::Count, DataType::String | DataType::Bytes) => over::<TextKey, _>(Count),
-        (AggregateFunction::Count, DataType::Decimal { .. }) => over::<i128, _>(Count),
-        (AggregateFunction::Count, _) => over::<i64, _>(Count),
-        (AggregateFunction::Sum, DataType::Int) => over::<i64, _>(sum::integers::<i32>()),
-        (AggregateFunction::Sum, DataType::BigInt) => over::<i64, _>(sum::integers::<i64>()),
-        (AggregateFunction::Sum, DataType::Double) => over::<i64, _>(sum::SumDouble),
-        (AggregateFunction::Sum, DataType::Decimal { .. }) => over::<i128, _>(sum::SumDecimal),
-        (AggregateFunction::Avg, DataType::Int) => over::<i64, _>(avg::integers::<i32>()),
-        (AggregateFunction::Avg, DataType::BigInt) => over::<i64, _>(avg::integers::<i64>()),
-        (AggregateFunction::Avg, DataType::Double) => over::<i64, _>(avg::AvgDouble),
+        (AggregateFunction::Count, DataType::String | DataType::Bytes) => over::<TextKey, _>(argument, Count),
+        (AggregateFunction::Count, DataType::Decimal { .. }) => over::<i128, _>(argument, Count),
+        (AggregateFunction::Count, _) => over::<i64, _>(argument, Count),
+        (AggregateFunction::Sum, DataType::Int) => over::<i64, _>(argument, sum::integers::<i32>()),
+        (AggregateFunction::Sum, DataType::BigInt) => over::<i64, _>(argument, sum::integers::<i64>()),
+        (AggregateFunction::Sum, DataType::Double) => over::<i64, _>(argument, sum::SumDouble),
+        (AggregateFunction::Sum, DataType::Decimal { .. }) => over::<i128, _>(argument, sum::SumDecimal),
+        (AggregateFunction::Avg, DataType::Int) => over::<i64, _>(argument, avg::integers::<i32>()),
+        (AggregateFunction::Avg, DataType::BigInt) => over::<i64, _>(argument, avg::integers::<i64>()),
+        (AggregateFunction::Avg, DataType::Double) => over::<i64, _>(argument, avg::AvgDouble),
         (AggregateFunction::Avg, DataType::Decimal { scale, .. }) => {
-            over::<i128, _>(avg::decimals(scale, call.data_type))
+            over::<i128, _>(argument, avg::decimals(scale, call.data_type))
         }
         _ => return None,
     })

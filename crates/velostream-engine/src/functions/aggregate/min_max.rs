@@ -56,6 +56,10 @@ where
         true
     }
 
+    fn merge(cell: &mut Option<T>, other: &Option<T>) -> bool {
+        other.is_none_or(|value| Self::add(cell, value))
+    }
+
     fn retract(_cell: &mut Option<T>, _value: T) -> bool {
         unreachable!("the planner keeps ordered counts for an input that takes rows back")
     }
@@ -130,6 +134,15 @@ impl Aggregate for BestText {
 
     fn retract(&mut self, _input: &CallRows<'_>) -> bool {
         unreachable!("the planner keeps ordered counts for an input that takes rows back")
+    }
+
+    fn merge(&mut self, from: GroupId, into: GroupId) -> bool {
+        if !self.best.columns()[0].is_null(from as usize) {
+            let mut value = Column::new(self.null.data_type);
+            value.push_from(&self.best.columns()[0], from as usize);
+            self.offer(&value, 0, into as usize);
+        }
+        true
     }
 
     fn emit(&self, groups: &[GroupId], out: &mut Column) {
@@ -262,7 +275,7 @@ impl<K: ColumnCountKey> Aggregate for Counted<K> {
     fn grow(&mut self, _groups: usize) {}
 
     fn reset(&mut self, group: GroupId) {
-        debug_assert!(self.counts.first(group).is_none(), "a group that goes has given all rows back");
+        self.counts.remove(group);
     }
 
     fn clear(&mut self) {
@@ -286,6 +299,15 @@ impl<K: ColumnCountKey> Aggregate for Counted<K> {
 
     fn retract(&mut self, input: &CallRows<'_>) -> bool {
         self.count(input, -1);
+        true
+    }
+
+    fn merge(&mut self, from: GroupId, into: GroupId) -> bool {
+        let entries: Vec<(K, i64)> =
+            self.counts.entries(from).map(|(key, count)| (key.clone(), count)).collect();
+        for (key, count) in entries {
+            self.counts.add(into, key, count);
+        }
         true
     }
 

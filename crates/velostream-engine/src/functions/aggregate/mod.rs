@@ -67,7 +67,7 @@ impl CallRows<'_> {
 pub trait Aggregate: State + Send {
     /// Makes room for groups up to this number; new ones have no rows.
     fn grow(&mut self, groups: usize);
-    /// Makes a group that lost its last row ready for use under another key.
+    /// Takes all rows of a group out, so that its number can be used again.
     fn reset(&mut self, group: GroupId);
     /// Takes all groups out and keeps the buffers. No savepoint is open.
     fn clear(&mut self);
@@ -83,6 +83,9 @@ pub trait Aggregate: State + Send {
     /// Takes rows back; false where a sum is lost for good.
     #[must_use]
     fn retract(&mut self, input: &CallRows<'_>) -> bool;
+    /// Adds to group `into` all that group `from` has, which keeps it; false where a sum is lost for good.
+    #[must_use]
+    fn merge(&mut self, from: GroupId, into: GroupId) -> bool;
     /// Whether the results of these groups can be represented.
     fn verify(&self, _groups: &[GroupId]) -> bool {
         true

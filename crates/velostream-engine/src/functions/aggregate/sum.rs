@@ -36,6 +36,12 @@ impl DigitSum {
         }
     }
 
+    /// Adds another sum.
+    pub(super) fn merge(&mut self, other: &Self) {
+        self.add(other.sum, other.count);
+        self.carry += other.carry;
+    }
+
     /// Whether the sum has at most 38 digits.
     pub(super) fn fits(&self) -> bool {
         self.carry == 0 && self.sum.unsigned_abs() <= DECIMAL_MAX.unsigned_abs()
@@ -61,6 +67,12 @@ impl IntegerSum {
     pub(super) fn add(&mut self, value: i64, count: i64) {
         self.sum += i128::from(value);
         self.count += count;
+    }
+
+    /// Adds another sum.
+    pub(super) fn merge(&mut self, other: &Self) {
+        self.sum += other.sum;
+        self.count += other.count;
     }
 
     /// Takes `value` back.
@@ -99,6 +111,11 @@ impl<T: Input + Into<i64> + Send> Kernel for SumInteger<T> {
         true
     }
 
+    fn merge(cell: &mut IntegerSum, other: &IntegerSum) -> bool {
+        cell.merge(other);
+        true
+    }
+
     #[inline]
     fn result(&self, cell: &IntegerSum) -> Option<i64> {
         (cell.count != 0).then_some(cell.sum as i64)
@@ -133,6 +150,11 @@ impl Kernel for SumDecimal {
 
     fn retract(cell: &mut DigitSum, value: i128) -> bool {
         cell.add(-value, -1);
+        true
+    }
+
+    fn merge(cell: &mut DigitSum, other: &DigitSum) -> bool {
+        cell.merge(other);
         true
     }
 
@@ -179,12 +201,27 @@ impl DoubleSum {
             (self.sum, self.compensation) = (0.0, 0.0);
             return true;
         }
-        let value = if count < 0 { -value } else { value };
+        self.accumulate(if count < 0 { -value } else { value })
+    }
+
+    /// Adds a finite value to the sum and what rounding takes off it to the compensation.
+    #[inline]
+    fn accumulate(&mut self, value: f64) -> bool {
         let sum = self.sum + value;
         self.compensation +=
             if self.sum.abs() >= value.abs() { (self.sum - sum) + value } else { (value - sum) + self.sum };
         self.sum = sum;
         sum.is_finite()
+    }
+
+    /// Adds another sum.
+    pub(super) fn merge(&mut self, other: &Self) -> bool {
+        self.finite += other.finite;
+        self.nans += other.nans;
+        self.infinities += other.infinities;
+        self.negative_infinities += other.negative_infinities;
+        self.compensation += other.compensation;
+        self.accumulate(other.sum)
     }
 
     #[cold]
@@ -250,6 +287,10 @@ impl Kernel for SumDouble {
     #[inline]
     fn retract(cell: &mut DoubleSum, value: f64) -> bool {
         cell.add(value, -1)
+    }
+
+    fn merge(cell: &mut DoubleSum, other: &DoubleSum) -> bool {
+        cell.merge(other)
     }
 
     #[inline]

@@ -6,6 +6,7 @@ use crate::column::{Column, Values};
 use crate::error::Result;
 use crate::expr::{Program, RowErrors};
 use crate::functions::aggregate::CallRows;
+use crate::operators::Context;
 use crate::state::{GroupId, KeySource};
 
 /// Where a call finds what it is given.
@@ -22,6 +23,7 @@ struct CallPlaces {
 #[derive(Debug)]
 pub(super) struct Evaluation {
     program: Program,
+    errors: RowErrors,
     keys: usize,
     time: Option<usize>,
     calls: Vec<CallPlaces>,
@@ -42,12 +44,33 @@ impl Evaluation {
             let (argument, filter) = (place(call.argument.as_ref()), place(call.filter.as_ref()));
             calls.push(CallPlaces { argument, filter, mask: Vec::new(), masked: false });
         }
-        Ok(Self { program: Program::compile(&exprs)?, keys: spec.keys.len(), time, calls })
+        let (program, errors) = (Program::compile(&exprs)?, RowErrors::new());
+        Ok(Self { program, errors, keys: spec.keys.len(), time, calls })
     }
 
-    /// Computes everything for a batch.
-    pub(super) fn evaluate(&mut self, input: &ChangeBatch, errors: &mut RowErrors) {
-        self.program.evaluate(input, errors);
+    /// Computes everything for a batch and fills `rows`: all that do not fail, and whose step does not.
+    pub(super) fn take_rows(&mut self, input: &ChangeBatch, rows: &mut Vec<u32>, ctx: &mut Context<'_>) {
+        rows.clear();
+        if input.is_empty() {
+            return;
+        }
+        self.errors.clear();
+        self.evaluate(input);
+        rows.extend(0..input.len() as u32);
+        if !self.errors.is_empty() {
+            let failing = |row: &u32| {
+                let seq = input.seqs[*row as usize];
+                let fails =
+                    |failed: u32| failed == *row || (ctx.on_record && input.seqs[failed as usize] == seq);
+                self.errors.iter().any(|&(failed, _)| fails(failed))
+            };
+            rows.retain(|row| !failing(row));
+            ctx.failures.extend(self.errors.drain(..).map(|(row, error)| (input.seqs[row as usize], error)));
+        }
+    }
+
+    fn evaluate(&mut self, input: &ChangeBatch) {
+        self.program.evaluate(input, &mut self.errors);
         for call in &mut self.calls {
             let output = |place: Option<usize>| place.map(|place| self.program.output(place, input));
             let valid = output(call.argument).and_then(|column| column.validity.mask());

@@ -1,31 +1,34 @@
-//! `Aggregate`: groups, in tumbling windows or without, shown as they change or when they are final.
+//! `Aggregate`: groups, in windows with fixed bounds or without, shown as they change or when they are final.
 //!
 //! A batch's keys are hashed in one pass. Rows are cut into runs of one window; a run's keys are looked up
 //! to group numbers, and each aggregate then goes over the run in one loop of its own ([`run`]). Rows that
 //! may go again, steps of several rows and sums near their limits take the path step by step ([`steps`]),
 //! which compares each touched group's row before and after. Both give the same changes.
 //!
+//! Windows whose bounds the rows themselves make are another operator, [`session`].
+//!
 //! Every expression is evaluated before the first change of state.
 
 mod given;
 mod pane;
 mod run;
+mod session;
 mod steps;
-mod windows;
+mod window;
 
-pub use windows::Tumbling;
+pub use window::WindowSpec;
 
 use crate::batch::ChangeBatch;
 use crate::error::{RecordError, Result};
-use crate::expr::RowErrors;
 use crate::functions::aggregate;
 use crate::operators::{Context, Operator, Stateful};
 use crate::state::{Panes, State, composite_state, hash_rows};
 use crate::time::Watermark;
 use given::{Evaluation, Given};
 use pane::AggregatePane;
-use velostream_sql::plan::{AggregateCall, Expr};
+use velostream_sql::plan::{AggregateCall, Expr, WindowKind};
 use velostream_sql::types::DataType;
+use window::{Grid, OverlapScratch, RowTimes, Slice, Span, leave_late, place_rows};
 
 /// What an aggregate computes and how it shows it.
 #[derive(Debug, Clone)]
@@ -33,13 +36,15 @@ pub struct AggregateSpec {
     /// Group keys over the input; none means one group.
     pub keys: Vec<Expr>,
     /// The windows, if any.
-    pub window: Option<Tumbling>,
+    pub window: Option<WindowSpec>,
     /// The aggregate calls.
     pub calls: Vec<AggregateCall>,
     /// Types of the output columns: keys, window bounds, calls.
     pub types: Vec<DataType>,
     /// Whether the input can take rows back.
     pub updating_input: bool,
+    /// The input's columns that tell its rows apart; asked only of sessions whose rows can go.
+    pub identity: Vec<usize>,
     /// Whether a group is shown once, when it can no longer change, instead of after every change.
     pub is_final: bool,
     /// Whether updates show the old row before the new one.
@@ -71,70 +76,75 @@ impl AggregateSpec {
     }
 }
 
-/// The state: one pane per open window, or one.
+/// The state: one pane per open window, or one, as if of a window that ends at 0.
 struct Groups {
     panes: Panes<AggregatePane>,
 }
 composite_state!(Groups { panes });
 
+impl Groups {
+    /// Closes the window that ends at `end` if it has no groups.
+    fn close_if_empty(&mut self, end: i64) {
+        if let Some(index) = self.panes.find(end)
+            && self.panes.at(index).len() == 0
+        {
+            self.panes.close(index);
+        }
+    }
+}
+
 /// Buffers that live from batch to batch and hold nothing between them.
 #[derive(Default)]
 struct Scratch {
-    /// Rows of the batch in hand that take part, with their hashes and window starts.
+    /// Rows of the batch in hand that take part, with their hashes and the spans of their windows.
     rows: Vec<u32>,
     hashes: Vec<u64>,
-    starts: Vec<i64>,
-    /// The window of the last row seen; where to look first.
-    window: (i64, i64),
+    spans: Vec<Span>,
+    /// The slice of time of the last row seen; where to look first.
+    slice: Slice,
     /// The earliest close of any window from each row on.
     closes: Vec<i64>,
+    overlap: OverlapScratch,
     run: run::RunScratch,
     steps: steps::StepScratch,
     /// Rows to compare: old ones and new ones.
     wide: ChangeBatch,
 }
 
+/// The operator of an aggregate: that of sessions where it has such windows.
+pub fn create(spec: AggregateSpec) -> Result<Box<dyn Operator>> {
+    Ok(match spec.window.as_ref().map(|window| window.kind) {
+        Some(WindowKind::Session { gap_micros }) => {
+            Box::new(session::SessionAggregate::new(spec, gap_micros)?)
+        }
+        _ => Box::new(Aggregate::new(spec)?),
+    })
+}
+
 /// The operator.
-pub struct Aggregate {
+struct Aggregate {
     spec: AggregateSpec,
+    grid: Option<Grid>,
     evaluation: Evaluation,
     state: Groups,
     scratch: Scratch,
-    errors: RowErrors,
 }
 
 impl Aggregate {
     /// No groups yet.
-    pub fn new(spec: AggregateSpec) -> Result<Self> {
+    fn new(spec: AggregateSpec) -> Result<Self> {
         let evaluation = Evaluation::new(&spec)?;
         AggregatePane::new(&spec)?;
         let for_panes = spec.clone();
         let make = move || AggregatePane::new(&for_panes).expect("a pane of this plan was made before");
-        let scratch = Scratch { wide: ChangeBatch::new(&spec.types), ..Scratch::default() };
+        let scratch = Scratch {
+            wide: ChangeBatch::new(&spec.types),
+            overlap: OverlapScratch::new(&spec.types),
+            ..Scratch::default()
+        };
+        let grid = spec.window.as_ref().and_then(|window| Grid::new(window.kind, window.grace));
         let state = Groups { panes: Panes::new(Box::new(make)) };
-        Ok(Self { spec, evaluation, state, scratch, errors: RowErrors::new() })
-    }
-
-    /// Evaluates and fills `rows`: all that do not fail, and whose step does not.
-    fn evaluate(&mut self, input: &ChangeBatch, ctx: &mut Context<'_>) {
-        let rows = &mut self.scratch.rows;
-        rows.clear();
-        if input.is_empty() {
-            return;
-        }
-        self.errors.clear();
-        self.evaluation.evaluate(input, &mut self.errors);
-        rows.extend(0..input.len() as u32);
-        if !self.errors.is_empty() {
-            let failing = |row: &u32| {
-                let seq = input.seqs[*row as usize];
-                let fails =
-                    |failed: u32| failed == *row || (ctx.on_record && input.seqs[failed as usize] == seq);
-                self.errors.iter().any(|&(failed, _)| fails(failed))
-            };
-            rows.retain(|row| !failing(row));
-            ctx.failures.extend(self.errors.drain(..).map(|(row, error)| (input.seqs[row as usize], error)));
-        }
+        Ok(Self { spec, grid, evaluation, state, scratch })
     }
 
     /// Applies the rows of the batch in hand from position `from` to position `to` of `scratch.rows`.
@@ -142,7 +152,6 @@ impl Aggregate {
         &mut self,
         input: &ChangeBatch,
         (from, to): (usize, usize),
-        standing: Watermark,
         ascending: bool,
         out: &mut ChangeBatch,
         ctx: &mut Context<'_>,
@@ -150,26 +159,21 @@ impl Aggregate {
         if from == to {
             return;
         }
-        let given = Given { evaluation: &self.evaluation, input };
         if self.spec.updating_input || !ascending {
-            let mut work = steps::Steps { spec: &self.spec, given, state: &mut self.state };
-            return work.apply(&mut self.scratch, (from, to), standing, out, ctx);
+            return self.apply_steps(input, (from, to), out, ctx);
+        }
+        if let Some(grid) = self.grid.filter(Grid::overlaps) {
+            return self.apply_overlapping(&grid, input, (from, to), out, ctx);
         }
         let mut at = from;
         while at < to {
-            let start = self.scratch.starts.get(at).copied().unwrap_or(0);
-            let starts = self.scratch.starts.get(at..to).unwrap_or(&[]);
-            let next = if starts.is_empty() {
-                to
-            } else {
-                starts.iter().position(|&other| other != start).map_or(to, |length| at + length)
+            let next = match self.scratch.spans.get(at..to) {
+                Some([first, rest @ ..]) => {
+                    rest.iter().position(|span| span != first).map_or(to, |length| at + 1 + length)
+                }
+                _ => to,
             };
-            let window = self.spec.window.as_ref();
-            if window.is_some_and(|window| window.closes_at(start) <= standing.0) {
-                windows::report_late(input, &self.scratch.rows[at..next], ctx);
-            } else {
-                self.apply_run(input, (at, next), start, standing, out, ctx);
-            }
+            self.apply_run(input, (at, next), out, ctx);
             at = next;
         }
     }
@@ -178,21 +182,34 @@ impl Aggregate {
         &mut self,
         input: &ChangeBatch,
         (from, to): (usize, usize),
-        start: i64,
-        standing: Watermark,
         out: &mut ChangeBatch,
         ctx: &mut Context<'_>,
     ) {
         let given = Given { evaluation: &self.evaluation, input };
-        let index = self.state.panes.find_or_open(start);
+        let end = self.scratch.spans.get(from).map_or(0, |span| span.last);
+        let index = self.state.panes.find_or_open(end);
         let pane = self.state.panes.at(index);
         let Scratch { rows, hashes, run, wide, .. } = &mut self.scratch;
-        let work = run::Run { spec: &self.spec, given, start, rows: &rows[from..to] };
-        if work.apply(pane, &hashes[from..to], run, wide, out) {
-            return;
+        if run::is_safe(pane, &given, &rows[from..to]) {
+            let bounds = self.grid.as_ref().map(|grid| grid.bounds(end));
+            let work = run::Run { spec: &self.spec, given, bounds, rows: &rows[from..to] };
+            return work.apply(pane, &hashes[from..to], run, wide, out);
         }
-        let mut work = steps::Steps { spec: &self.spec, given, state: &mut self.state };
-        work.apply(&mut self.scratch, (from, to), standing, out, ctx);
+        self.apply_steps(input, (from, to), out, ctx);
+        self.state.close_if_empty(end);
+    }
+
+    fn apply_steps(
+        &mut self,
+        input: &ChangeBatch,
+        range: (usize, usize),
+        out: &mut ChangeBatch,
+        ctx: &mut Context<'_>,
+    ) {
+        let given = Given { evaluation: &self.evaluation, input };
+        let grid = self.grid.as_ref();
+        let mut work = steps::Steps { spec: &self.spec, grid, given, state: &mut self.state };
+        work.apply(&mut self.scratch, range, out, ctx);
     }
 
     /// Shows what is final at the end of the input, without windows.
@@ -207,30 +224,38 @@ impl Aggregate {
         }
         if !self.state.panes.is_empty() {
             self.state.panes.at(0).emit_all(None, seq, &mut self.scratch.steps.groups, out);
-            self.state.panes.close_first();
+            self.state.panes.close(0);
         }
     }
 }
 
 impl Operator for Aggregate {
     fn process(&mut self, input: &ChangeBatch, out: &mut ChangeBatch, ctx: &mut Context<'_>) -> Result<()> {
-        self.evaluate(input, ctx);
+        self.evaluation.take_rows(input, &mut self.scratch.rows, ctx);
         let given = Given { evaluation: &self.evaluation, input };
-        let Scratch { rows, hashes, starts, window: last, .. } = &mut self.scratch;
-        starts.clear();
-        if let Some(window) = &self.spec.window {
-            window.starts(given.times(), input, rows, starts, last, ctx);
+        let Scratch { rows, hashes, spans, slice, .. } = &mut self.scratch;
+        spans.clear();
+        if let Some(grid) = &self.grid {
+            let times = RowTimes::new(given.times(), input);
+            place_rows(input, times, rows, spans, ctx, |time| {
+                if !slice.holds(time) {
+                    *slice = grid.slice_of(time)?;
+                }
+                Some(slice.span)
+            });
+            leave_late(grid, ctx.own, input, rows, spans, ctx.late);
         }
         hash_rows(self.spec.keys.len(), |index| given.key_column(index), rows, hashes);
         let seqs = &input.seqs;
         let ascending = rows.len() == input.len() && seqs.windows(2).all(|pair| pair[0] < pair[1])
             || rows.windows(2).all(|pair| seqs[pair[0] as usize] < seqs[pair[1] as usize]);
-        if self.spec.window.is_some() {
-            self.process_windows(input, ascending, out, ctx);
-        } else {
-            let all = (0, self.scratch.rows.len());
-            self.apply(input, all, ctx.time.before, ascending, out, ctx);
-            self.finish(out, ctx);
+        match self.grid {
+            Some(grid) => self.process_windows(&grid, input, ascending, out, ctx),
+            None => {
+                let all = (0, self.scratch.rows.len());
+                self.apply(input, all, ascending, out, ctx);
+                self.finish(out, ctx);
+            }
         }
         Ok(())
     }

@@ -34,13 +34,18 @@ pub(super) struct RunScratch {
 pub(super) struct Run<'a> {
     pub(super) spec: &'a AggregateSpec,
     pub(super) given: Given<'a>,
-    /// The window's start.
-    pub(super) start: i64,
+    /// The window's bounds, where there are windows.
+    pub(super) bounds: Option<(i64, i64)>,
     pub(super) rows: &'a [u32],
 }
 
+/// Whether adding these rows to a pane certainly overflows nothing. What is safe counts as added.
+pub(super) fn is_safe(pane: &mut AggregatePane, given: &Given<'_>, rows: &[u32]) -> bool {
+    pane.calls.iter_mut().enumerate().all(|(index, call)| call.is_safe(&given.call(index, rows, &[])))
+}
+
 impl Run<'_> {
-    /// Applies the run; false if something in it might overflow, and then nothing was done.
+    /// Applies the run, which is safe.
     pub(super) fn apply(
         &self,
         pane: &mut AggregatePane,
@@ -48,10 +53,7 @@ impl Run<'_> {
         scratch: &mut RunScratch,
         wide: &mut ChangeBatch,
         out: &mut ChangeBatch,
-    ) -> bool {
-        if !self.is_safe(pane) {
-            return false;
-        }
+    ) {
         scratch.groups.clear();
         scratch.fresh.clear();
         let groups = &mut scratch.groups;
@@ -67,16 +69,6 @@ impl Run<'_> {
             self.mark(&scratch.fresh, out);
         }
         self.note_times(pane, &scratch.groups);
-        true
-    }
-
-    fn is_safe(&self, pane: &mut AggregatePane) -> bool {
-        let calls = pane.calls.iter_mut().enumerate();
-        calls.into_iter().all(|(index, call)| call.is_safe(&self.given.call(index, self.rows, &[])))
-    }
-
-    fn window(&self) -> Option<(i64, i64)> {
-        self.spec.window.as_ref().map(|window| (self.start, window.ends_at(self.start)))
     }
 
     fn accumulate(&self, pane: &mut AggregatePane, groups: &[GroupId]) {
@@ -88,14 +80,14 @@ impl Run<'_> {
 
     /// Adds the rows and appends each row's values after it, without marks.
     fn emit(&self, pane: &mut AggregatePane, groups: &[GroupId], out: &mut ChangeBatch) {
-        let keys = pane.emit_keys(self.window(), groups, out);
+        let keys = pane.emit_keys(self.bounds, groups, out);
         for (index, call) in pane.calls.iter_mut().enumerate() {
             call.add_running(&self.given.call(index, self.rows, groups), &mut out.columns[keys + index]);
         }
     }
 
     fn event_times(&self, out: &mut Vec<i64>) {
-        match self.window() {
+        match self.bounds {
             Some((_, end)) => out.resize(out.len() + self.rows.len(), end - 1),
             None => out.extend(self.rows.iter().map(|&row| self.given.input.event_times[row as usize])),
         }
@@ -127,8 +119,8 @@ impl Run<'_> {
     ) {
         scratch.find_replaced(pane.keys.capacity());
         wide.clear();
-        pane.emit_values(self.window(), &scratch.old, wide);
-        let end = self.window().map(|(_, end)| end - 1);
+        pane.emit_values(self.bounds, &scratch.old, wide);
+        let end = self.bounds.map(|(_, end)| end - 1);
         let old_times = scratch.old.iter().map(|&group| pane.time(group).or(end).unwrap_or(0));
         wide.event_times.extend(old_times);
         self.emit(pane, &scratch.groups, wide);

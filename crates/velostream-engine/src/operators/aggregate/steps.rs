@@ -1,12 +1,12 @@
 //! The general path: step by step, rows that come and go, each touched group compared before and after.
 
 use super::given::Given;
-use super::{AggregateSpec, Groups, Scratch, out_of_range, windows};
+use super::window::Grid;
+use super::{AggregateSpec, Groups, Scratch, out_of_range};
 use crate::batch::{ChangeBatch, Op, Seq};
 use crate::error::RecordError;
 use crate::operators::Context;
 use crate::state::{GroupId, State, rows_equal};
-use crate::time::Watermark;
 
 /// No row.
 const NONE: u32 = u32::MAX;
@@ -14,7 +14,8 @@ const NONE: u32 = u32::MAX;
 /// A group that a step has touched.
 #[derive(Debug, Clone, Copy)]
 struct Touched {
-    start: i64,
+    /// The end of its window; 0 without windows.
+    end: i64,
     birth: u64,
     group: GroupId,
     /// Its row before the step, among the rows to compare.
@@ -33,6 +34,7 @@ pub(super) struct StepScratch {
 /// The work on some rows of a batch.
 pub(super) struct Steps<'a> {
     pub(super) spec: &'a AggregateSpec,
+    pub(super) grid: Option<&'a Grid>,
     pub(super) given: Given<'a>,
     pub(super) state: &'a mut Groups,
 }
@@ -43,7 +45,6 @@ impl Steps<'_> {
         &mut self,
         scratch: &mut Scratch,
         (from, to): (usize, usize),
-        standing: Watermark,
         out: &mut ChangeBatch,
         ctx: &mut Context<'_>,
     ) {
@@ -57,7 +58,7 @@ impl Steps<'_> {
             if fallible {
                 self.state.savepoint();
             }
-            let applied = self.apply_step(scratch, (at, next), standing, ctx);
+            let applied = self.apply_step(scratch, (at, next));
             match applied {
                 Ok(()) => {
                     self.show(scratch, seq, out);
@@ -76,44 +77,36 @@ impl Steps<'_> {
     }
 
     /// Applies one step: what goes first, then what comes.
-    fn apply_step(
-        &mut self,
-        scratch: &mut Scratch,
-        (from, to): (usize, usize),
-        standing: Watermark,
-        ctx: &mut Context<'_>,
-    ) -> Result<(), RecordError> {
+    fn apply_step(&mut self, scratch: &mut Scratch, (from, to): (usize, usize)) -> Result<(), RecordError> {
         scratch.wide.clear();
         let ops = &self.given.input.ops;
         for at in from..to {
             if !ops[scratch.rows[at] as usize].is_addition() {
-                self.apply_row(scratch, at, standing, ctx)?;
+                self.apply_row(scratch, at)?;
             }
         }
         for at in from..to {
             if ops[scratch.rows[at] as usize].is_addition() {
-                self.apply_row(scratch, at, standing, ctx)?;
+                self.apply_row(scratch, at)?;
             }
         }
         self.verify(scratch)
     }
 
-    fn apply_row(
-        &mut self,
-        scratch: &mut Scratch,
-        at: usize,
-        standing: Watermark,
-        ctx: &mut Context<'_>,
-    ) -> Result<(), RecordError> {
+    /// Applies a row in each of its windows.
+    fn apply_row(&mut self, scratch: &mut Scratch, at: usize) -> Result<(), RecordError> {
+        let (Some(grid), Some(&span)) = (self.grid, scratch.spans.get(at)) else {
+            return self.apply_in(scratch, at, 0);
+        };
+        grid.ends(span).try_for_each(|end| self.apply_in(scratch, at, end))
+    }
+
+    /// Applies a row in the window that ends at `end`.
+    fn apply_in(&mut self, scratch: &mut Scratch, at: usize, end: i64) -> Result<(), RecordError> {
         let (row, hash) = (scratch.rows[at], scratch.hashes[at]);
-        let start = scratch.starts.get(at).copied().unwrap_or(0);
-        if self.spec.window.as_ref().is_some_and(|window| window.closes_at(start) <= standing.0) {
-            windows::report_late(self.given.input, &[row], ctx);
-            return Ok(());
-        }
         let adds = self.given.input.ops[row as usize].is_addition();
-        let Some(group) = self.touch(scratch, start, hash, row, adds) else { return Ok(()) };
-        let index = self.state.panes.find(start).expect("the row's window is open");
+        let Some(group) = self.touch(scratch, end, hash, row, adds) else { return Ok(()) };
+        let index = self.state.panes.find(end).expect("the row's window is open");
         let pane = self.state.panes.at(index);
         if let Some(rows) = &mut pane.rows {
             let count = rows.values()[group as usize];
@@ -125,6 +118,10 @@ impl Steps<'_> {
         for (call, state) in pane.calls.iter_mut().enumerate() {
             let (rows, groups) = ([row], [group]);
             let given = self.given.call(call, &rows, &groups);
+            if !self.spec.updating_input {
+                // Asked for its count of what is added: the savepoint makes the answer itself needless.
+                state.is_safe(&given);
+            }
             if !(if adds { state.add(&given) } else { state.retract(&given) }) {
                 return Err(out_of_range(&self.spec.calls[call]));
             }
@@ -134,15 +131,8 @@ impl Steps<'_> {
 
     /// Finds or makes the row's group, and keeps its row from before the step. A row that goes and never came
     /// (because its record was refused) has no group.
-    fn touch(
-        &mut self,
-        scratch: &mut Scratch,
-        start: i64,
-        hash: u64,
-        row: u32,
-        adds: bool,
-    ) -> Option<GroupId> {
-        let index = if adds { self.state.panes.find_or_open(start) } else { self.state.panes.find(start)? };
+    fn touch(&mut self, scratch: &mut Scratch, end: i64, hash: u64, row: u32, adds: bool) -> Option<GroupId> {
+        let index = if adds { self.state.panes.find_or_open(end) } else { self.state.panes.find(end)? };
         let pane = self.state.panes.at(index);
         let StepScratch { touched, groups, fresh } = &mut scratch.steps;
         let (group, is_new) = if adds {
@@ -162,20 +152,20 @@ impl Steps<'_> {
         let mut old = NONE;
         if !is_new && !self.spec.is_final {
             old = scratch.wide.len() as u32;
-            let window = self.spec.window.as_ref().map(|window| (start, window.ends_at(start)));
+            let window = self.grid.map(|grid| grid.bounds(end));
             let time = pane.time(group).or(window.map(|(_, end)| end - 1));
             pane.emit_values(window, &[group], &mut scratch.wide);
             let time = time.unwrap_or(self.given.input.event_times[row as usize]);
             scratch.wide.push_mark(Op::UpdateBefore, self.given.input.seqs[row as usize], time);
         }
-        touched.push(Touched { start, birth: pane.keys.birth(group), group, old });
+        touched.push(Touched { end, birth: pane.keys.birth(group), group, old });
         pane.touched[group as usize] = touched.len() as u32;
         Some(group)
     }
 
     fn verify(&mut self, scratch: &Scratch) -> Result<(), RecordError> {
         for touched in &scratch.steps.touched {
-            let index = self.state.panes.find(touched.start).expect("a touched window is open");
+            let index = self.state.panes.find(touched.end).expect("a touched window is open");
             let pane = self.state.panes.at(index);
             if let Some(call) = pane.calls.iter().position(|call| !call.verify(&[touched.group])) {
                 return Err(out_of_range(&self.spec.calls[call]));
@@ -187,7 +177,7 @@ impl Steps<'_> {
     /// Ends the step without showing anything.
     fn forget(&mut self, scratch: &mut Scratch) {
         for touched in scratch.steps.touched.drain(..) {
-            if let Some(index) = self.state.panes.find(touched.start) {
+            if let Some(index) = self.state.panes.find(touched.end) {
                 self.state.panes.at(index).touched[touched.group as usize] = 0;
             }
         }
@@ -196,9 +186,9 @@ impl Steps<'_> {
     /// Ends the step: groups without rows go, then the others' rows are shown where they changed.
     fn show(&mut self, scratch: &mut Scratch, seq: Seq, out: &mut ChangeBatch) {
         let Scratch { steps, wide, .. } = scratch;
-        steps.touched.sort_unstable_by_key(|touched| (touched.start, touched.birth));
+        steps.touched.sort_unstable_by_key(|touched| (touched.end, touched.birth));
         for touched in &mut steps.touched {
-            let index = self.state.panes.find(touched.start).expect("a touched window is open");
+            let index = self.state.panes.find(touched.end).expect("a touched window is open");
             let pane = self.state.panes.at(index);
             pane.touched[touched.group as usize] = 0;
             let rows = pane.rows.as_ref().map_or(1, |rows| rows.values()[touched.group as usize]);
@@ -210,6 +200,9 @@ impl Steps<'_> {
             }
             pane.remove(touched.group);
             touched.group = NONE;
+            if self.grid.is_some() {
+                self.state.close_if_empty(touched.end);
+            }
         }
         for touched in steps.touched.drain(..) {
             if touched.group != NONE && !self.spec.is_final {
@@ -220,8 +213,8 @@ impl Steps<'_> {
 
     fn show_row(&mut self, touched: Touched, wide: &mut ChangeBatch, seq: Seq, out: &mut ChangeBatch) {
         let row_time = self.step_time(seq);
-        let window = self.spec.window.as_ref().map(|window| (touched.start, window.ends_at(touched.start)));
-        let index = self.state.panes.find(touched.start).expect("a touched window is open");
+        let window = self.grid.map(|grid| grid.bounds(touched.end));
+        let index = self.state.panes.find(touched.end).expect("a touched window is open");
         let pane = self.state.panes.at(index);
         let new = wide.len();
         let time = pane.time(touched.group).or(window.map(|(_, end)| end - 1)).unwrap_or(row_time);

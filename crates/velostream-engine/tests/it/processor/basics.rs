@@ -305,7 +305,7 @@ fn the_plan_says_what_it_does() {
     let aggregate = query.plan.explain().into_iter().find(|line| line.contains("Aggregate")).unwrap();
     assert_eq!(
         aggregate.trim(),
-        "Aggregate by symbol, tumbling windows of 10 seconds, grace 5 seconds: COUNT(*) AS count; \
+        "Aggregate by symbol, window tumbling 10 seconds, grace 5 seconds: COUNT(*) AS count; \
          final when the watermark passes the window's end and grace; rows only come"
     );
     assert!(!query.plan.is_journaled() && !query.plan.is_updating() && query.plan.uses_time());

@@ -5,3 +5,4 @@ mod basics;
 mod harness;
 mod properties;
 mod reference;
+mod windows;

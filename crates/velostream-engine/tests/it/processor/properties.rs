@@ -11,7 +11,7 @@ use velostream_sql::plan::Literal;
 const SIZE: i64 = 10;
 const MICROS: i64 = 1_000_000;
 
-fn columns(key: bool) -> String {
+pub fn columns(key: bool) -> String {
     let column = |(name, kind): &(&str, &str)| {
         let key = if key && *name == "id" { " PRIMARY KEY" } else { "" };
         format!("{name} {kind}{key}")
@@ -27,7 +27,7 @@ fn table() -> String {
     format!("CREATE TABLE s ({})", columns(true))
 }
 
-fn any_call() -> impl Strategy<Value = Call> {
+pub fn any_call() -> impl Strategy<Value = Call> {
     let function = prop::sample::select(vec!["COUNT(*)", "COUNT", "SUM", "AVG", "MIN", "MAX"]);
     (function, 0..7usize, any::<bool>(), 0..4u8).prop_map(|(function, column, distinct, filter)| {
         let numeric = matches!(function, "SUM" | "AVG");
@@ -41,7 +41,7 @@ fn maybe(value: impl Strategy<Value = Literal>) -> impl Strategy<Value = Literal
 }
 
 prop_compose! {
-    fn any_row()(
+    pub fn any_row()(
         id in 0..6i32,
         k in maybe((0..3usize).prop_map(|k| text(["x", "yy", "a long text beyond the view"][k]))),
         g in maybe((0..2i32).prop_map(int)),
@@ -55,7 +55,7 @@ prop_compose! {
 }
 
 /// Rows of a stream in time order but for up to eight seconds.
-fn stream_rows() -> impl Strategy<Value = Vec<Row>> {
+pub fn stream_rows() -> impl Strategy<Value = Vec<Row>> {
     prop::collection::vec((any_row(), 0..4i64, 0..8i64), 0..60).prop_map(|rows| {
         let mut now = 100;
         let at = |(mut row, step, behind): (Row, i64, i64)| {
@@ -82,7 +82,7 @@ fn table_records() -> impl Strategy<Value = Vec<Record>> {
     })
 }
 
-fn any_keys() -> impl Strategy<Value = Vec<usize>> {
+pub fn any_keys() -> impl Strategy<Value = Vec<usize>> {
     prop::sample::select(vec![vec![], vec![1], vec![2], vec![1, 2], vec![6]])
 }
 
@@ -108,7 +108,10 @@ fn answer(rows: &[Row], keys: &[usize], calls: &[Call], having: bool) -> BTreeMa
 }
 
 /// The lines that lead from one answer to the next.
-fn difference(before: &BTreeMap<Vec<String>, String>, after: &BTreeMap<Vec<String>, String>) -> Vec<String> {
+pub fn difference(
+    before: &BTreeMap<Vec<String>, String>,
+    after: &BTreeMap<Vec<String>, String>,
+) -> Vec<String> {
     let gone = before.iter().filter(|(key, _)| !after.contains_key(*key)).map(|(_, row)| format!("- {row}"));
     let come = after.iter().filter_map(|(key, row)| match before.get(key) {
         None => Some(format!("+ {row}")),

@@ -1,0 +1,118 @@
+//! Windows with fixed bounds: where rows belong, which are late, and when windows close.
+
+mod close;
+mod grid;
+mod overlap;
+
+pub(super) use grid::{Grid, Slice, Span};
+pub(super) use overlap::OverlapScratch;
+
+use crate::batch::ChangeBatch;
+use crate::column::{Column, Values};
+use crate::error::RecordError;
+use crate::operators::Context;
+use crate::time::{TimeRuns, WatermarkCursor};
+use velostream_sql::plan::{Expr, WindowKind};
+
+/// How rows are cut by time.
+#[derive(Debug, Clone)]
+pub struct WindowSpec {
+    /// The kind and its lengths.
+    pub kind: WindowKind,
+    /// How long after its end a window takes records, microseconds.
+    pub grace: i64,
+    /// A row's time, a TIMESTAMP; its event time where missing.
+    pub time: Option<Expr>,
+}
+
+/// The times of a batch's rows, and whether they are there.
+#[derive(Clone, Copy)]
+pub(super) struct RowTimes<'a> {
+    values: &'a [i64],
+    mask: Option<&'a [u8]>,
+}
+
+impl<'a> RowTimes<'a> {
+    /// Those of `column`, or the rows' event times.
+    pub fn new(column: Option<&'a Column>, input: &'a ChangeBatch) -> Self {
+        let values = match column.map(|column| &column.values) {
+            None => &input.event_times,
+            Some(Values::I64(values)) => values,
+            Some(_) => unreachable!("the binder makes window times TIMESTAMPs"),
+        };
+        Self { values, mask: column.and_then(|column| column.validity.mask()) }
+    }
+
+    /// The time of a row, `None` for NULL.
+    #[inline]
+    pub fn get(&self, row: u32) -> Option<i64> {
+        let row = row as usize;
+        self.mask.is_none_or(|mask| mask[row] != 0).then(|| self.values[row])
+    }
+}
+
+/// Keeps of `rows` those for which `place` gives a place in time, and appends the places; the others fail, with
+/// their steps where those are records'.
+pub(super) fn place_rows<T: Copy>(
+    input: &ChangeBatch,
+    times: RowTimes<'_>,
+    rows: &mut Vec<u32>,
+    places: &mut Vec<T>,
+    ctx: &mut Context<'_>,
+    mut place: impl FnMut(i64) -> Option<T>,
+) {
+    places.clear();
+    let mut failed = Vec::new();
+    rows.retain(|&row| {
+        let time = times.get(row);
+        if let Some(found) = time.and_then(&mut place) {
+            places.push(found);
+            return true;
+        }
+        failed.push(row);
+        let problem = if time.is_some() { "out of range" } else { "NULL" };
+        let error = RecordError::new(format!("the window's time is {problem}"));
+        ctx.failures.push((input.seqs[row as usize], error));
+        false
+    });
+    if !failed.is_empty() && ctx.on_record {
+        take_out(&failed, input, rows, places);
+    }
+}
+
+/// Takes out the steps of the rows that failed.
+fn take_out<T: Copy>(failed: &[u32], input: &ChangeBatch, rows: &mut Vec<u32>, places: &mut Vec<T>) {
+    let seq = |row: u32| input.seqs[row as usize];
+    let fails = |row: u32| failed.iter().any(|&other| seq(other) == seq(row));
+    let pairs = rows.iter().copied().zip(places.iter().copied());
+    let kept: Vec<(u32, T)> = pairs.filter(|&(row, _)| !fails(row)).collect();
+    (*rows, *places) = kept.into_iter().unzip();
+}
+
+/// Takes out the rows that are late for all of their windows, and of the spans of the others the windows that
+/// they are late for. `time` says by which watermark.
+pub(super) fn leave_late(
+    grid: &Grid,
+    time: &TimeRuns,
+    input: &ChangeBatch,
+    rows: &mut Vec<u32>,
+    spans: &mut Vec<Span>,
+    late: &mut Vec<(crate::batch::Seq, i64)>,
+) {
+    let mut cursor = WatermarkCursor::new(time);
+    let mut kept = 0;
+    for at in 0..rows.len() {
+        let row = rows[at];
+        let seq = input.seqs[row as usize];
+        let watermark = cursor.standing_at(seq).0;
+        match grid.open_part(spans[at], watermark) {
+            Some(span) => {
+                (rows[kept], spans[kept]) = (row, span);
+                kept += 1;
+            }
+            None => late.push((seq, watermark.saturating_sub(input.event_times[row as usize]))),
+        }
+    }
+    rows.truncate(kept);
+    spans.truncate(kept);
+}
