@@ -128,6 +128,7 @@ fn input(plan: &LogicalPlan) -> Option<&LogicalPlan> {
         LogicalPlan::Filter { input, .. }
         | LogicalPlan::Project { input, .. }
         | LogicalPlan::Aggregate { input, .. }
+        | LogicalPlan::Over { input, .. }
         | LogicalPlan::Check { input, .. }
         | LogicalPlan::Limit { input, .. }
         | LogicalPlan::Final { input, .. } => Some(input),
@@ -152,6 +153,11 @@ fn delay_micros(plan: &LogicalPlan, default_grace_micros: i64) -> i64 {
         LogicalPlan::Aggregate { window: Some(window), .. } => {
             Some(window.grace_micros.unwrap_or(default_grace_micros))
         }
+        LogicalPlan::Over { input, schema, .. }
+            if schema.updating && !matches!(**input, LogicalPlan::Over { .. }) =>
+        {
+            Some(default_grace_micros)
+        }
         _ => None,
     });
     graces.fold(0, i64::saturating_add)
@@ -173,6 +179,7 @@ pub fn with_source(plan: &LogicalPlan, replace: &dyn Fn(&RelationRef) -> Option<
             LogicalPlan::Filter { input, .. }
             | LogicalPlan::Project { input, .. }
             | LogicalPlan::Aggregate { input, .. }
+            | LogicalPlan::Over { input, .. }
             | LogicalPlan::Check { input, .. }
             | LogicalPlan::Limit { input, .. }
             | LogicalPlan::Final { input, .. } => node = input,

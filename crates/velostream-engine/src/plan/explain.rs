@@ -89,7 +89,10 @@ pub(super) fn join_line(
                 (_, false) => "; rows without a match at once",
             };
             let unmatched = spec.kind != JoinKind::Inner;
-            format!("; keeps rows until the watermark is {} past them{shows}", duration(bounds.hold(unmatched)))
+            format!(
+                "; keeps rows until the watermark is {} past them{shows}",
+                duration(bounds.hold(unmatched))
+            )
         }
         JoinPlan::Kept if !spec.left.updating && !spec.right.updating => {
             "; keeps all rows of both streams for ever: WITHIN would bound them".to_owned()

@@ -1,8 +1,8 @@
 //! Rows by key: what a join keeps of a side.
 
 use super::{
-    GroupColumns, GroupId, KeySource, KeyTable, RowStore, Slots, SnapshotReader, SnapshotWriter, State, Storable,
-    composite_state, hash_rows,
+    GroupColumns, GroupId, KeySource, KeyTable, RowStore, Slots, SnapshotReader, SnapshotWriter, State,
+    Storable, composite_state, hash_rows,
 };
 use crate::batch::ChangeBatch;
 use crate::column::Column;

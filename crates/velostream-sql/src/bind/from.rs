@@ -39,7 +39,11 @@ impl Binder<'_> {
     }
 
     /// One relation of FROM.
-    pub(super) fn part<'q>(&mut self, reference: &'q TableReference, tables: &CommonTables) -> Bound<Input<'q>> {
+    pub(super) fn part<'q>(
+        &mut self,
+        reference: &'q TableReference,
+        tables: &CommonTables,
+    ) -> Bound<Input<'q>> {
         let alias = reference.alias.as_ref().map(|alias| Arc::clone(&alias.value));
         let (plan, label, window) = match &reference.source {
             TableSource::Relation(name) => (self.named_table(name, tables)?, Arc::clone(&name.value), None),

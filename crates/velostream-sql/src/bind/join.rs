@@ -116,7 +116,12 @@ impl<'b> Binder<'b> {
     }
 
     /// What of WHERE joins the sides of a comma or a CROSS JOIN; WHERE itself stays as it is.
-    fn in_where(&mut self, predicate: Option<&syntax::Expr>, sides: &Sides<'_>, scope: &mut Scope) -> Vec<Expr> {
+    fn in_where(
+        &mut self,
+        predicate: Option<&syntax::Expr>,
+        sides: &Sides<'_>,
+        scope: &mut Scope,
+    ) -> Vec<Expr> {
         let mut found = Vec::new();
         let mut conditions: Vec<&syntax::Expr> = predicate.into_iter().collect();
         while let Some(condition) = conditions.pop() {
@@ -166,8 +171,7 @@ impl<'b> Binder<'b> {
                 expr: value,
                 columns: [*left, *right],
             });
-            let kind =
-                ExprKind::Binary { op: BinaryOp::Equal, left: Box::new(one), right: Box::new(other) };
+            let kind = ExprKind::Binary { op: BinaryOp::Equal, left: Box::new(one), right: Box::new(other) };
             equal.push(Expr { kind, data_type: DataType::Boolean, nullable, span: name.span });
         }
         Ok(equal)
@@ -221,7 +225,8 @@ impl<'b> Binder<'b> {
             Side::Right => sides.kind.keeps_left(),
         };
         if keeps_table {
-            let what = format!("{} that keeps the table's rows, which the stream only looks up,", sides.kind.name());
+            let what =
+                format!("{} that keeps the table's rows, which the stream only looks up,", sides.kind.name());
             let error = crate::parse::unsupported(join.span, &what);
             return Err(self.report(error.with_hint("make the stream a table: CREATE TABLE ... AS SELECT")));
         }
@@ -229,7 +234,11 @@ impl<'b> Binder<'b> {
     }
 
     /// Between streams: the bounds of WITHIN or of the condition.
-    fn bounds_of_time(&mut self, conditions: &mut Conditions, within: Option<&Within>) -> Bound<Option<JoinMethod>> {
+    fn bounds_of_time(
+        &mut self,
+        conditions: &mut Conditions,
+        within: Option<&Within>,
+    ) -> Bound<Option<JoinMethod>> {
         let found = match (conditions.least, conditions.most) {
             (Some(least), Some(most)) => Some((least, most)),
             _ => None,
@@ -256,7 +265,12 @@ impl<'b> Binder<'b> {
     }
 
     /// UNION [ALL] of two SELECTs: columns by position, each of the common type.
-    pub(super) fn union(&mut self, left: LogicalPlan, right: LogicalPlan, union: &Union) -> Bound<LogicalPlan> {
+    pub(super) fn union(
+        &mut self,
+        left: LogicalPlan,
+        right: LogicalPlan,
+        union: &Union,
+    ) -> Bound<LogicalPlan> {
         let counts = (left.schema().fields.len(), right.schema().fields.len());
         if counts.0 != counts.1 {
             let message = format!("UNION of {} columns with {}", counts.0, counts.1);
@@ -399,9 +413,7 @@ fn build(
     conditions: Conditions,
 ) -> LogicalPlan {
     let Conditions { keys, left: on_left, right: on_right, residual, .. } = conditions;
-    let all = |conditions: Vec<Expr>| {
-        (!conditions.is_empty()).then(|| balanced(BinaryOp::And, conditions))
-    };
+    let all = |conditions: Vec<Expr>| (!conditions.is_empty()).then(|| balanced(BinaryOp::And, conditions));
     let (left, right) = (filter(left, all(on_left)), filter(right, all(on_right)));
     let schema = schema::join(left.schema(), right.schema(), kind, method, &keys);
     LogicalPlan::Join {

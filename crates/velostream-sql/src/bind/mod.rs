@@ -16,6 +16,7 @@ mod literal;
 mod modify;
 mod operator;
 mod options;
+mod over;
 mod overlay;
 mod parameters;
 mod query;
@@ -40,8 +41,8 @@ use std::sync::Arc;
 pub use aggregate::NAMES as AGGREGATES;
 pub use call::CONDITIONAL;
 pub(crate) use operator::balanced;
-pub(crate) use schema::union as union_schema;
 pub use parameters::Params;
+pub(crate) use schema::union as union_schema;
 
 /// Most nodes of expressions that a statement may copy, by aliases, BETWEEN, NULLIF and CASE.
 const COPIED_NODES_MAX: usize = 100_000;

@@ -1,8 +1,8 @@
 //! SELECT: from its clauses to a plan.
 
+use super::from::CommonTables;
 use super::scope::{Scope, WINDOW_END, WINDOW_START};
 use super::window::event_time_column;
-use super::from::CommonTables;
 use super::{Binder, Bound, Reported, schema};
 use crate::ast::{Name, Query, Select, SelectItem, WindowClause};
 use crate::catalog::{Relation, RelationKind};
@@ -126,6 +126,7 @@ impl Binder<'_> {
         let (window, key_asts) = window?;
         let windowed = window.is_some();
         scope.window = window;
+        scope.overs.set_names(&select.named_windows);
         scope.aggregates.grouped = windowed || !key_asts.is_empty();
         let items = self.items(&select.items, &mut scope);
         let keys = self.keys(&key_asts, items.as_ref().ok(), &mut scope);
@@ -136,8 +137,12 @@ impl Binder<'_> {
         let plan = filter(input.plan, predicate);
         let aggregated =
             windowed || having.is_some() || !select.group_by.is_empty() || !scope.aggregates.calls.is_empty();
-        let (plan, items) =
-            if aggregated { self.aggregate(plan, items, keys, having, scope)? } else { (plan, items) };
+        self.check_overs(&scope, aggregated)?;
+        let (plan, items) = if aggregated {
+            self.aggregate(plan, items, keys, having, scope)?
+        } else {
+            self.overs(plan, items, scope)?
+        };
         let plan = project(plan, items);
         let plan = if select.distinct.is_some() { schema::distinct(plan) } else { plan };
         Ok(Selected { plan, windowed })
@@ -231,7 +236,8 @@ impl Binder<'_> {
             for merged in &scope.merged {
                 items.push((Expr { span, ..merged.expr.clone() }, Arc::clone(&merged.name)));
             }
-            let hidden = |position: &usize| scope.merged.iter().any(|merged| merged.columns.contains(position));
+            let hidden =
+                |position: &usize| scope.merged.iter().any(|merged| merged.columns.contains(position));
             for position in (0..scope.schema.fields.len()).filter(|position| !hidden(position)) {
                 items.push(scope.item(position, span));
             }

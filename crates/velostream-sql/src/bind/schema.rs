@@ -154,7 +154,8 @@ pub(crate) fn join(
     method: JoinMethod,
     keys: &[(Expr, Expr)],
 ) -> Schema {
-    let nullable = |field: &Field, is_kept: bool| Field { nullable: field.nullable || is_kept, ..field.clone() };
+    let nullable =
+        |field: &Field, is_kept: bool| Field { nullable: field.nullable || is_kept, ..field.clone() };
     let left_fields = left.fields.iter().map(|field| nullable(field, kind.keeps_right()));
     let right_fields = right.fields.iter().map(|field| nullable(field, kind.keeps_left()));
     let fields = left_fields.chain(right_fields).collect();
@@ -173,7 +174,10 @@ pub(crate) fn join(
     } else if unique_left && !kind.keeps_left() && right.has_key() {
         (right_key().collect(), right.single_row)
     } else if left.has_key() && right.has_key() {
-        (left_key().chain(right_key()).collect(), left.single_row && right.single_row && kind != JoinKind::Full)
+        (
+            left_key().chain(right_key()).collect(),
+            left.single_row && right.single_row && kind != JoinKind::Full,
+        )
     } else {
         (Vec::new(), false)
     };
@@ -190,10 +194,8 @@ fn holds_key<'e>(schema: &Schema, keys: impl Iterator<Item = &'e Expr> + Clone) 
 
 /// The schema of the rows of two inputs with the same types.
 pub(crate) fn union(left: &Schema, right: &Schema) -> Schema {
-    let field = |(left, right): (&Field, &Field)| Field {
-        nullable: left.nullable || right.nullable,
-        ..left.clone()
-    };
+    let field =
+        |(left, right): (&Field, &Field)| Field { nullable: left.nullable || right.nullable, ..left.clone() };
     Schema {
         updating: left.updating || right.updating,
         ..Schema::append_only(left.fields.iter().zip(&right.fields).map(field).collect())
@@ -247,7 +249,13 @@ pub(crate) fn updating_operator(plan: &LogicalPlan) -> Option<String> {
         LogicalPlan::Join { left, right, kind, .. } => updating_operator(left)
             .or_else(|| updating_operator(right))
             .or_else(|| Some(kind.name().to_owned())),
-        LogicalPlan::Union { left, right, .. } => updating_operator(left).or_else(|| updating_operator(right)),
+        LogicalPlan::Union { left, right, .. } => {
+            updating_operator(left).or_else(|| updating_operator(right))
+        }
+        LogicalPlan::Over { input, .. } => {
+            let disorder = || "OVER over rows that can come out of order".to_owned();
+            Some(updating_operator(input).unwrap_or_else(disorder))
+        }
         LogicalPlan::Values { .. } => None,
     }
 }

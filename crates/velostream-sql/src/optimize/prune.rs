@@ -1,7 +1,7 @@
 //! Leaves out aggregate calls, and columns of projections, that nothing above reads.
 
 use crate::expr::{for_each_column, map_columns};
-use crate::plan::{AggregateCall, Expr, LogicalPlan, Window};
+use crate::plan::{AggregateCall, Expr, LogicalPlan, OverCall, Window};
 use crate::types::Schema;
 use std::sync::Arc;
 
@@ -43,6 +43,9 @@ fn narrow(plan: LogicalPlan, read: &Read) -> (LogicalPlan, Moved) {
             let (left, right) = (Box::new(prune(*left)), Box::new(prune(*right)));
             let schema = Arc::new(crate::bind::union_schema(left.schema(), right.schema()));
             unmoved(LogicalPlan::Union { left, right, schema })
+        }
+        LogicalPlan::Over { input, columns, partition, calls, schema } => {
+            over(*input, &columns, partition, calls, &schema, read)
         }
         LogicalPlan::Check { input, checks, .. } => {
             let input = Box::new(prune(*input));
@@ -117,8 +120,12 @@ fn join(plan: LogicalPlan, read: &Read) -> (LogicalPlan, Moved) {
         unreachable!("called for a join");
     };
     let (kept, moved) = keep(&schema, |position| read[position]);
-    let columns: Vec<usize> =
-        columns.into_iter().zip(&moved).filter(|(_, moved)| moved.is_some()).map(|(column, _)| column).collect();
+    let columns: Vec<usize> = columns
+        .into_iter()
+        .zip(&moved)
+        .filter(|(_, moved)| moved.is_some())
+        .map(|(column, _)| column)
+        .collect();
     let width = left.schema().fields.len();
     let mut both = vec![false; width + right.schema().fields.len()];
     columns.iter().for_each(|&column| both[column] = true);
@@ -148,6 +155,35 @@ fn join(plan: LogicalPlan, read: &Read) -> (LogicalPlan, Moved) {
         schema: Arc::new(kept),
     };
     (plan, moved)
+}
+
+/// Keeps the columns and calls that are read.
+fn over(
+    input: LogicalPlan,
+    columns: &[usize],
+    partition: Vec<Expr>,
+    calls: Vec<OverCall>,
+    schema: &Schema,
+    read: &Read,
+) -> (LogicalPlan, Moved) {
+    let (mut kept, moved) = keep(schema, |position| read[position]);
+    let is_kept = |position: &usize| moved[*position].is_some();
+    let columns: Vec<usize> = (0..columns.len()).filter(is_kept).map(|at| columns[at]).collect();
+    let first_call = schema.fields.len() - calls.len();
+    let calls = calls.into_iter().zip(first_call..).filter(|(_, position)| is_kept(position));
+    let calls: Vec<OverCall> = calls.map(|(call, _)| call).collect();
+    let mut below = vec![false; input.schema().fields.len()];
+    columns.iter().for_each(|column| below[*column] = true);
+    mark(&mut below, &partition);
+    mark(&mut below, calls.iter().flat_map(|call| call.function.columns()));
+    let (input, below) = narrow(input, &below);
+    let columns = columns.into_iter().map(|column| below[column].expect("it is read")).collect();
+    let partition = partition.into_iter().map(|key| follow(key, &below)).collect();
+    let over = |call: OverCall| OverCall { function: call.function.map(|expr| follow(expr, &below)), ..call };
+    let calls: Vec<OverCall> = calls.into_iter().map(over).collect();
+    kept.updating = input.schema().updating || (schema.updating && !calls.is_empty());
+    let (input, schema) = (Box::new(input), Arc::new(kept));
+    (LogicalPlan::Over { input, columns, partition, calls, schema }, moved)
 }
 
 /// The schema of the columns that are kept, and where each went. A key that is not kept whole is none.

@@ -18,9 +18,6 @@ pub(super) fn window_clause(cursor: &mut Cursor<'_>) -> Parsed<WindowClause> {
         return Err(cursor.unsupported(&format!("a {word} window")));
     }
     if !cursor.eat(&["TUMBLING"]) {
-        if cursor.is_word_at(1, "AS") {
-            return Err(cursor.unsupported("a named window"));
-        }
         return Err(cursor.unexpected("TUMBLING"));
     }
     cursor.expect_token(&Token::LParen)?;

@@ -86,7 +86,10 @@ impl CoreDoor {
         declared.sort_by_key(|source| source.relation.id);
         Ok(Self {
             processor: QueryProcessor::new(&plan, &Limits::default())?,
-            sources: declared.into_iter().map(|source| Source::new(&plan, source)).collect::<Result<_, _>>()?,
+            sources: declared
+                .into_iter()
+                .map(|source| Source::new(&plan, source))
+                .collect::<Result<_, _>>()?,
             current: 0,
             out: ChangeBatch::new(&plan.output_types()),
             plan,

@@ -131,7 +131,8 @@ fn run_query(
     configuration: Configuration,
 ) -> Result<Vec<Vec<Outcome>>, String> {
     let sources = sources_of(&query.plan);
-    let declared = sources.iter().map(|source| catalog.source(&source.name).ok_or("a source is not declared"));
+    let declared =
+        sources.iter().map(|source| catalog.source(&source.name).ok_or("a source is not declared"));
     let declared: Vec<_> = declared.collect::<Result<_, _>>()?;
     if declared.is_empty() {
         return Err("a query without sources cannot be run here".to_owned());

@@ -52,7 +52,9 @@ impl Bounds {
     /// where rows without a match are shown, by as long as they are kept.
     #[must_use]
     pub fn hold(&self, shows_unmatched: bool) -> i64 {
-        let of = |side| if shows_unmatched { self.keep(side).max(self.patience(side)) } else { self.patience(side) };
+        let of = |side| {
+            if shows_unmatched { self.keep(side).max(self.patience(side)) } else { self.patience(side) }
+        };
         of(Side::Left).max(of(Side::Right))
     }
 

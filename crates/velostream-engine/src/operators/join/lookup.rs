@@ -82,7 +82,8 @@ impl Joint for LookupJoin {
                     self.output.push(self.stream, Joined::alone(row as u32, Op::Insert, seq, time), 1);
                 }
                 for &slot in &pairs.slots[found] {
-                    let joined = Joined { own: row as u32, other: slot, op: Op::Insert, seq, event_time: time };
+                    let joined =
+                        Joined { own: row as u32, other: slot, op: Op::Insert, seq, event_time: time };
                     self.output.push(self.stream, joined, self.table.count(slot));
                 }
             }

@@ -41,7 +41,8 @@ pub(super) struct Matching {
 
 impl Matching {
     pub fn new(spec: &JoinSpec) -> Result<Self> {
-        let residual = spec.residual.as_ref().map(|residual| Residual::new(residual, &spec.left, &spec.right));
+        let residual =
+            spec.residual.as_ref().map(|residual| Residual::new(residual, &spec.left, &spec.right));
         Ok(Self {
             residual: residual.transpose()?,
             left_width: spec.left.types.len(),

@@ -35,14 +35,21 @@ impl<'a> Runs<'a> {
             (Some(_), None) => Side::Left,
             (None, Some(_)) => Side::Right,
             (Some(left), Some(right)) if left == right => self.first,
-            (Some(left), Some(right)) => if left < right { Side::Left } else { Side::Right },
+            (Some(left), Some(right)) => {
+                if left < right {
+                    Side::Left
+                } else {
+                    Side::Right
+                }
+            }
         };
         let (rows, at, other) = match side {
             Side::Left => (self.left, &mut self.at_left, right),
             Side::Right => (self.right, &mut self.at_right, left),
         };
         let comes_first = side == self.first;
-        let takes = |seq: Seq| seq <= last && other.is_none_or(|other| seq < other || comes_first && seq == other);
+        let takes =
+            |seq: Seq| seq <= last && other.is_none_or(|other| seq < other || comes_first && seq == other);
         let from = *at;
         *at = from + rows.seqs[from..].partition_point(|&seq| takes(seq));
         Some(Run { side, from, to: *at })
