@@ -113,9 +113,7 @@ impl Builder {
         match plan {
             LogicalPlan::Source { schema, .. } => schema.updating && !self.options.snapshot,
             LogicalPlan::Aggregate { .. } => true,
-            LogicalPlan::Over { calls, schema, .. } => {
-                !calls.is_empty() && (schema.updating || self.options.snapshot)
-            }
+            LogicalPlan::Over { schema, .. } => schema.updating || self.options.snapshot,
             LogicalPlan::Filter { input, .. }
             | LogicalPlan::Project { input, .. }
             | LogicalPlan::Check { input, .. } => self.is_updating(input),

@@ -1,8 +1,9 @@
 //! Leaves out aggregate calls, and columns of projections, that nothing above reads.
 
+use crate::diagnostic::Span;
 use crate::expr::{for_each_column, map_columns};
-use crate::plan::{AggregateCall, Expr, LogicalPlan, OverCall, Window};
-use crate::types::Schema;
+use crate::plan::{AggregateCall, Expr, ExprKind, LogicalPlan, OverCall, Window};
+use crate::types::{Field, Schema};
 use std::sync::Arc;
 
 /// Which columns of a plan are read.
@@ -177,12 +178,22 @@ fn over(
     mark(&mut below, &partition);
     mark(&mut below, calls.iter().flat_map(|call| call.function.columns()));
     let (input, below) = narrow(input, &below);
-    let columns = columns.into_iter().map(|column| below[column].expect("it is read")).collect();
+    let columns: Vec<usize> = columns.into_iter().map(|column| below[column].expect("it is read")).collect();
     let partition = partition.into_iter().map(|key| follow(key, &below)).collect();
     let over = |call: OverCall| OverCall { function: call.function.map(|expr| follow(expr, &below)), ..call };
     let calls: Vec<OverCall> = calls.into_iter().map(over).collect();
     kept.updating = input.schema().updating || (schema.updating && !calls.is_empty());
     let (input, schema) = (Box::new(input), Arc::new(kept));
+    if calls.is_empty() {
+        let item = |(column, field): (usize, &Field)| Expr {
+            kind: ExprKind::Column(column),
+            data_type: field.data_type,
+            nullable: field.nullable,
+            span: Span::default(),
+        };
+        let items = columns.into_iter().zip(&schema.fields).map(item).collect();
+        return (LogicalPlan::Project { input, items, schema }, moved);
+    }
     (LogicalPlan::Over { input, columns, partition, calls, schema }, moved)
 }
 

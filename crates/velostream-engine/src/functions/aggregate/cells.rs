@@ -271,6 +271,7 @@ impl<K: Kernel> Aggregate for Cells<K> {
             if all_come || steps.given.counts(row as usize) {
                 fits &= K::add(cell, K::Input::get(given, row as usize));
             }
+            fits &= kernel.verify(cell);
             push_result(values, validity, kernel.result(cell));
         });
         fits

@@ -151,7 +151,8 @@ pub trait Aggregate: State + Send {
     /// Takes rows back; false where a sum is lost for good.
     #[must_use]
     fn retract(&mut self, input: &CallRows<'_>) -> bool;
-    /// Takes steps, and appends to `out` for each the result after it; false where a sum is lost for good.
+    /// Takes steps, and appends to `out` for each the result after it; false where a sum is lost for good, or a
+    /// result cannot be represented.
     #[must_use]
     fn slide(&mut self, steps: &Slides<'_>, out: &mut Column) -> bool {
         let mut fits = true;
@@ -159,7 +160,7 @@ pub trait Aggregate: State + Send {
             for &slot in gone {
                 fits &= self.retract_one(&steps.kept, slot, group);
             }
-            fits &= self.add_one(&steps.given, row, group);
+            fits &= self.add_one(&steps.given, row, group) && self.verify(&[group]);
             self.emit(&[group], out);
         });
         fits

@@ -112,6 +112,10 @@ struct Layout {
     nulls: Vec<Column>,
 }
 
+/// A call lost a sum for good, or cannot represent a result; by position.
+#[derive(Debug, Clone, Copy)]
+struct Lost(usize);
+
 /// The operator. Its input's rows only come.
 pub struct Over {
     layout: Layout,
@@ -186,14 +190,9 @@ impl Over {
             let end = at + 1 + rows[at + 1..].iter().take_while(same_step).count();
             let before = out.len();
             self.state.savepoint();
-            let fails = (at..end).find_map(|one| {
-                let one = one..one + 1;
-                self.apply(input, &rows[one.clone()], &hashes[one], horizon, out);
-                self.failing_call()
-            });
-            match fails {
-                None => self.state.commit(),
-                Some(call) => {
+            match self.apply(input, &rows[at..end], &hashes[at..end], horizon, out) {
+                Ok(()) => self.state.commit(),
+                Err(Lost(call)) => {
                     self.state.rollback();
                     out.truncate(before);
                     ctx.failures.push((seq, out_of_range(&self.layout.calls[call].spec)));
@@ -203,18 +202,7 @@ impl Over {
         }
     }
 
-    /// The call that cannot represent a result of the row just applied.
-    fn failing_call(&self) -> Option<usize> {
-        let groups = &self.scratch.groups;
-        self.layout.calls.iter().position(|call| match call.computation {
-            Computation::Slide { aggregate, .. } | Computation::Run { aggregate } => {
-                !self.state.aggregates[aggregate].verify(groups)
-            }
-            _ => false,
-        })
-    }
-
-    /// Applies rows of a batch and appends their changes; false where a sum is lost for good.
+    /// Applies rows of a batch and appends their changes.
     fn apply(
         &mut self,
         input: &ChangeBatch,
@@ -222,23 +210,24 @@ impl Over {
         hashes: &[u64],
         horizon: i64,
         out: &mut ChangeBatch,
-    ) -> bool {
+    ) -> std::result::Result<(), Lost> {
         self.find_partitions(input, rows, hashes);
-        let mut fits = true;
         let mut at = 0;
         while at < rows.len() {
             let end = self.enqueue(input, rows, at);
-            fits &= at == end || self.run(input, rows, (at, end), out);
+            if at < end {
+                self.run(input, rows, (at, end), out)?;
+            }
             at = end;
             if at < rows.len() {
-                fits &= self.revise(input, rows[at], self.scratch.groups[at], out);
+                self.revise(input, rows[at], self.scratch.groups[at], out)?;
                 at += 1;
             }
         }
         if self.layout.keeps_rows {
             self.drop_rows(horizon);
         }
-        fits
+        Ok(())
     }
 
     /// Fills `groups` and `fresh`.
@@ -281,7 +270,7 @@ impl Over {
         rows: &[u32],
         (from, to): (usize, usize),
         out: &mut ChangeBatch,
-    ) -> bool {
+    ) -> std::result::Result<(), Lost> {
         let Partitions { rows: queues, results, lengths, aggregates, folds, .. } = &mut self.state;
         let Scratch { groups, fresh, places, slots, frames, .. } = &mut self.scratch;
         let (rows, groups, fresh) = (&rows[from..to], &groups[from..to], &fresh[from..to]);
@@ -292,17 +281,19 @@ impl Over {
         let first = out.len();
         show_rows(input, rows, &self.layout.spec.columns, out);
         let run = Run { input, rows: queues, segment, frames };
-        let mut fits = true;
+        let mut lost = None;
         let columns = &mut out.columns[self.layout.spec.columns.len()..];
-        for (call, column) in self.layout.calls.iter().zip(columns.iter_mut()) {
-            fits &= run.compute(call, aggregates, folds, column);
+        for (index, (call, column)) in self.layout.calls.iter().zip(columns.iter_mut()).enumerate() {
+            if !run.compute(call, aggregates, folds, column) {
+                lost.get_or_insert(index);
+            }
         }
         if let Some(results) = results {
             for (step, &slot) in slots.iter().enumerate() {
                 put(results, slot, |index| &columns[index], first + step);
             }
         }
-        fits
+        lost.map_or(Ok(()), |call| Err(Lost(call)))
     }
 
     /// Drops rows of the partitions in hand that nothing can need any more.
@@ -384,8 +375,8 @@ impl Operator for Over {
         let keys = &spec.partition;
         hash_rows(keys.len(), |index| &input.columns[keys[index]], &rows, &mut hashes);
         if self.is_safe(input, &rows) {
-            let fits = self.apply(input, &rows, &hashes, horizon, out);
-            debug_assert!(fits, "safe rows overflow nothing");
+            let applied = self.apply(input, &rows, &hashes, horizon, out);
+            debug_assert!(applied.is_ok(), "safe rows overflow nothing");
         } else {
             self.apply_steps(input, (&rows, &hashes), horizon, out, ctx);
         }

@@ -34,6 +34,11 @@ impl Order {
         Self { columns, grace, state, in_time: Vec::new() }
     }
 
+    fn hold(&mut self, input: &ChangeBatch, row: usize) {
+        let source = |index: usize| &input.columns[self.columns[index]];
+        self.state.rows.insert(ALL, input.event_times[row], source, row);
+    }
+
     /// Passes on what is not younger than `until`.
     fn release(&mut self, until: i64, seq: Seq, out: &mut ChangeBatch) {
         let rows = &mut self.state.rows;
@@ -54,14 +59,21 @@ impl Operator for Order {
         let mut in_time = std::mem::take(&mut self.in_time);
         in_time.clear();
         judge(input, self.grace, ctx, &mut in_time);
-        let mut at = 0;
-        for &(seq, watermark) in &ctx.time.advances {
-            let to = at + in_time[at..].partition_point(|&row| input.seqs[row as usize] <= seq);
-            self.hold(input, &in_time[at..to]);
-            self.release(horizon(watermark, self.grace), seq, out);
-            at = to;
+        let mut rows = in_time.iter().peekable();
+        let mut moves = ctx.time.advances.iter().peekable();
+        let mut standing = ctx.time.before;
+        loop {
+            let next_row = rows.peek().map(|&&row| input.seqs[row as usize]);
+            let next_move = moves.peek().map(|&&(seq, _)| seq);
+            let Some(seq) = next_row.into_iter().chain(next_move).min() else { break };
+            while let Some(&row) = rows.next_if(|&&row| input.seqs[row as usize] == seq) {
+                self.hold(input, row as usize);
+            }
+            if let Some(&(_, watermark)) = moves.next_if(|&&(at, _)| at == seq) {
+                standing = watermark;
+            }
+            self.release(horizon(standing, self.grace), seq, out);
         }
-        self.hold(input, &in_time[at..]);
         self.in_time = in_time;
         Ok(())
     }
@@ -78,15 +90,5 @@ impl Stateful for Order {
 
     fn groups(&self) -> usize {
         self.state.rows.order(ALL).len()
-    }
-}
-
-impl Order {
-    fn hold(&mut self, input: &ChangeBatch, rows: &[u32]) {
-        for &row in rows {
-            let row = row as usize;
-            let source = |index: usize| &input.columns[self.columns[index]];
-            self.state.rows.insert(ALL, input.event_times[row], source, row);
-        }
     }
 }

@@ -6,7 +6,7 @@
 
 use super::call::{Call, Computation, Fold};
 use super::frames::first_of;
-use super::{Over, Partitions, put};
+use super::{Lost, Over, Partitions, put};
 use crate::batch::{ChangeBatch, Op, Seq};
 use crate::column::Column;
 use crate::functions::aggregate::{Aggregate, Slides};
@@ -49,21 +49,21 @@ struct Place {
 }
 
 impl Over {
-    /// Applies a row that belongs before others; false where a sum is lost for good.
+    /// Applies a row that belongs before others.
     pub(super) fn revise(
         &mut self,
         input: &ChangeBatch,
         row: u32,
         group: GroupId,
         out: &mut ChangeBatch,
-    ) -> bool {
+    ) -> Result<(), Lost> {
         let row = row as usize;
         let time = input.event_times[row];
         let kept = &self.layout.kept;
         let at = self.state.rows.insert(group, time, |index| &input.columns[kept[index]], row);
         let place = Place { group, at };
         self.find_firsts(place);
-        let fits = self.compute_again(place);
+        let computed = self.compute_again(place);
         for (index, &frame) in self.layout.frames.iter().enumerate() {
             debug_assert_ne!(frame, Frame::Unbounded, "only frames that slide have a length");
             let count = self.scratch.revision.slots.len();
@@ -71,7 +71,7 @@ impl Over {
             self.state.lengths[index].set(group, (count - first) as u32);
         }
         self.show_revision(place, input.seqs[row], out);
-        fits
+        computed
     }
 
     /// Fills `slots`, `groups` and `firsts`.
@@ -88,23 +88,24 @@ impl Over {
         }
     }
 
-    fn compute_again(&mut self, place: Place) -> bool {
+    fn compute_again(&mut self, place: Place) -> Result<(), Lost> {
         let Partitions { rows, results, lengths, aggregates, folds, .. } = &mut self.state;
         let results = results.as_ref().expect("results are kept where rows are revised");
         let RevisionScratch { slots, firsts, columns, reach, groups, ends } = &mut self.scratch.revision;
-        let mut fits = true;
+        let mut lost = None;
         reach.clear();
         for (index, (call, out)) in self.layout.calls.iter().zip(columns).enumerate() {
             out.clear();
             reach.push(reach_of(call, rows, place));
             let again = Again { call, rows, place, slots, groups };
+            let mut fits = true;
             match call.computation {
                 Computation::Slide { aggregate, frame } => {
                     let length = lengths[frame].values()[place.group as usize] as usize;
                     let aggregate = &mut *aggregates[aggregate];
-                    fits &= again.slide(aggregate, length, &firsts[frame], ends, out);
+                    fits = again.slide(aggregate, length, &firsts[frame], ends, out);
                 }
-                Computation::Run { aggregate } => fits &= again.run(&mut *aggregates[aggregate], out),
+                Computation::Run { aggregate } => fits = again.run(&mut *aggregates[aggregate], out),
                 Computation::Fold { fold, kind } => {
                     let previous = place.at.checked_sub(1).map(|before| slots[before] as usize);
                     let previous = previous.map(|slot| (&results.columns()[index], slot));
@@ -116,8 +117,11 @@ impl Over {
                     again.lag(offset, default.and_then(kept), out);
                 }
             }
+            if !fits {
+                lost.get_or_insert(index);
+            }
         }
-        fits
+        lost.map_or(Ok(()), |call| Err(Lost(call)))
     }
 
     /// Shows the new row and those that it changed.

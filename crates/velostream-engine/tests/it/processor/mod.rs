@@ -3,5 +3,6 @@
 mod aggregates;
 mod basics;
 mod harness;
+mod over;
 mod properties;
 mod reference;
