@@ -28,6 +28,7 @@ impl Tally {
 pub enum Row {
     Order { order_id: i64, customer_id: i32, order_date: &'static str, total_amount: f64 },
     Trade { symbol: String, price: f64, quantity: i32 },
+    Quote { symbol: String, price: f64, ts_micros: i64 },
     Timed { trader_id: String, symbol: String, price: f64, quantity: i32, trade_time_micros: i64 },
 }
 
@@ -134,6 +135,20 @@ pub fn all() -> Vec<Scenario> {
             take: take_symbols,
             expected: expected_symbols,
         },
+        Scenario {
+            id: "s1",
+            relation: "market_data",
+            definition: "CREATE STREAM market_data (symbol STRING, price DOUBLE, ts TIMESTAMP, WATERMARK FOR ts AS ts)",
+            sql: "SELECT symbol, price, AVG(price) OVER (PARTITION BY symbol ORDER BY ts \
+                ROWS BETWEEN 99 PRECEDING AND CURRENT ROW) AS moving_avg FROM market_data",
+            row: |i| Row::Quote {
+                symbol: format!("SYM{}", i % 10),
+                price: (100 + i % 50) as f64,
+                ts_micros: i as i64 * 1_000_000,
+            },
+            take: take_averages,
+            expected: expected_averages,
+        },
         windowed("s3a", windowed!("FINAL"), |n| expected_windows(n, true)),
         windowed("s3b", windowed!("CHANGES"), |n| expected_windows(n, false)),
         Scenario { take: take_hops, ..windowed("hopping", hopping!("FINAL"), |n| expected_hops(n, true)) },
@@ -195,6 +210,11 @@ impl Row {
                 push_text(&mut columns[0], symbol);
                 push_f64(&mut columns[1], *price);
                 push_i32(&mut columns[2], *quantity);
+            }
+            Self::Quote { symbol, price, ts_micros } => {
+                push_text(&mut columns[0], symbol);
+                push_f64(&mut columns[1], *price);
+                push_i64(&mut columns[2], *ts_micros);
             }
             Self::Timed { trader_id, symbol, price, quantity, trade_time_micros } => {
                 push_text(&mut columns[0], trader_id);
@@ -281,6 +301,15 @@ fn take_symbols(out: &ChangeBatch, tally: &mut Tally) {
     }
 }
 
+fn take_averages(out: &ChangeBatch, tally: &mut Tally) {
+    let [symbols, prices, means] = out.columns.as_slice() else { unreachable!("three columns") };
+    let (prices, means) = (f64s(prices), f64s(means));
+    for row in shown(out) {
+        black_box((text(symbols, row), prices[row]));
+        tally.add(means[row]);
+    }
+}
+
 fn take_windows(out: &ChangeBatch, tally: &mut Tally) {
     let [traders, symbols, starts, counts, means, quantities, values] = out.columns.as_slice() else {
         unreachable!("seven columns")
@@ -341,6 +370,21 @@ fn expected_symbols(records: usize) -> Tally {
         *count += 1.0;
         *quantity += (i % 1000) as f64;
         tally.add(*count + *quantity);
+    }
+    tally
+}
+
+fn expected_averages(records: usize) -> Tally {
+    let mut tally = Tally::default();
+    let price = |i: usize| (100 + i % 50) as f64;
+    let mut sums = [0.0; 10];
+    for i in 0..records {
+        let sum = &mut sums[i % 10];
+        *sum += price(i);
+        if i >= 1000 {
+            *sum -= price(i - 1000);
+        }
+        tally.add(*sum / (i / 10 + 1).min(100) as f64);
     }
     tally
 }

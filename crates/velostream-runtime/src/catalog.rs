@@ -177,6 +177,7 @@ impl Names for Catalog {
             checks: Vec::new(),
             is_source: true,
             event_time: None,
+            in_order: true,
         });
         files.insert(path.to_owned(), (Arc::clone(&relation), file));
         Ok(relation)

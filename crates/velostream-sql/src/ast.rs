@@ -270,6 +270,8 @@ pub struct Select {
     pub having: Option<syntax::Expr>,
     /// WINDOW.
     pub window: Option<WindowClause>,
+    /// WINDOW name AS (...), for OVER.
+    pub named_windows: Vec<(Name, syntax::WindowSpec)>,
 }
 
 /// One item of a SELECT.

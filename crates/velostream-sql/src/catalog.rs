@@ -38,6 +38,8 @@ pub struct Relation {
     pub is_source: bool,
     /// Position of the event-time column, where one was declared.
     pub event_time: Option<usize>,
+    /// Whether its rows come in the order of their event times, but for late ones: its watermark has no bound.
+    pub in_order: bool,
 }
 
 /// The relations that exist. A text that creates some and then reads them is bound against an overlay.

@@ -2,7 +2,8 @@
 
 use crate::catalog::AggregateFunction;
 use crate::plan::{
-    AggregateCall, Expr, ExprKind, Interval, JoinMethod, Literal, LogicalPlan, Window, WindowKind,
+    AggregateCall, Expr, ExprKind, Frame, Interval, JoinMethod, Literal, LogicalPlan, OverCall, OverFunction,
+    Window, WindowKind,
 };
 use crate::types::{DataType, Schema};
 use std::fmt::Write;
@@ -58,6 +59,11 @@ fn describe(plan: &LogicalPlan) -> String {
             format!("{}{} on {condition}", kind.name(), join_method(*method))
         }
         LogicalPlan::Union { .. } => "Union".to_owned(),
+        LogicalPlan::Over { input, partition, calls, .. } => {
+            let calls: Vec<String> = calls.iter().map(|call| over_call(call, input.schema())).collect();
+            let by = if partition.is_empty() { "" } else { " by " };
+            format!("Over{by}{} compute {}", list(partition, input.schema()), calls.join(", "))
+        }
         LogicalPlan::Check { input, checks, .. } => {
             let shown: Vec<String> =
                 checks.iter().map(|(check, _)| expression(check, input.schema())).collect();
@@ -146,6 +152,39 @@ fn aggregate_call(call: &AggregateCall, input: &Schema) -> String {
         let _ = write!(text, " FILTER ({})", expression(filter, input));
     }
     text
+}
+
+/// An OVER call with its frame.
+#[must_use]
+pub fn over_call(call: &OverCall, input: &Schema) -> String {
+    let mut text = match &call.function {
+        OverFunction::Aggregate(call) => aggregate_call(call, input),
+        OverFunction::First(argument) => format!("FIRST_VALUE({})", expression(argument, input)),
+        OverFunction::Lag { argument, offset, default } => {
+            let default = default.iter().map(|default| format!(", {}", expression(default, input)));
+            return format!("LAG({}, {offset}{})", expression(argument, input), default.collect::<String>());
+        }
+    };
+    match call.frame {
+        Frame::Unbounded => text.push_str(" ROWS UNBOUNDED PRECEDING"),
+        Frame::Rows { preceding } => {
+            let _ = write!(text, " ROWS {preceding} PRECEDING");
+        }
+        Frame::Range { micros } => {
+            let _ = write!(text, " RANGE {} PRECEDING", duration(micros));
+        }
+    }
+    text
+}
+
+/// What an OVER function is called.
+#[must_use]
+pub fn over_name(function: &OverFunction) -> &'static str {
+    match function {
+        OverFunction::Aggregate(call) => aggregate_name(call.function),
+        OverFunction::First(_) => "FIRST_VALUE",
+        OverFunction::Lag { .. } => "LAG",
+    }
 }
 
 /// ` [key a, b] [updating]`

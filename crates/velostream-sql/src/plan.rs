@@ -251,6 +251,85 @@ pub struct AggregateCall {
     pub nullable: bool,
 }
 
+/// One OVER call: what it computes for each row from rows of its partition, ordered by event time and sequence.
+///
+/// Arguments, filters and defaults are plain columns of the node's input: the binder computes them below.
+#[derive(Debug, Clone, PartialEq)]
+pub struct OverCall {
+    /// What it computes.
+    pub function: OverFunction,
+    /// Of which rows.
+    pub frame: Frame,
+    /// The type of its result.
+    pub data_type: DataType,
+    /// Whether its result can be NULL.
+    pub nullable: bool,
+}
+
+/// What an OVER call computes. ROW_NUMBER is COUNT(*) over all rows up to the own; LAST_VALUE is its argument.
+#[derive(Debug, Clone, PartialEq)]
+pub enum OverFunction {
+    /// An aggregate of the frame's rows.
+    Aggregate(AggregateCall),
+    /// FIRST_VALUE: the argument at the frame's first row.
+    First(Expr),
+    /// LAG: the argument some rows before, whatever the frame.
+    Lag {
+        /// The argument.
+        argument: Expr,
+        /// How many rows before, at least 1.
+        offset: u32,
+        /// The value where there are not so many rows, of the row itself; NULL when missing.
+        default: Option<Expr>,
+    },
+}
+
+impl OverFunction {
+    /// The columns that the call reads.
+    pub fn columns(&self) -> impl Iterator<Item = &Expr> {
+        let columns = match self {
+            Self::Aggregate(call) => [call.argument.as_ref(), call.filter.as_ref()],
+            Self::First(argument) => [Some(argument), None],
+            Self::Lag { argument, default, .. } => [Some(argument), default.as_ref()],
+        };
+        columns.into_iter().flatten()
+    }
+
+    /// The call with another expression for each that it reads.
+    #[must_use]
+    pub fn map(self, mut f: impl FnMut(Expr) -> Expr) -> Self {
+        match self {
+            Self::Aggregate(call) => Self::Aggregate(AggregateCall {
+                argument: call.argument.map(&mut f),
+                filter: call.filter.map(&mut f),
+                ..call
+            }),
+            Self::First(argument) => Self::First(f(argument)),
+            Self::Lag { argument, offset, default } => {
+                Self::Lag { argument: f(argument), offset, default: default.map(f) }
+            }
+        }
+    }
+}
+
+/// The rows of a partition that an OVER call takes: all end at the row itself, in the order of event time and
+/// sequence.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Frame {
+    /// From the partition's first row on.
+    Unbounded,
+    /// So many rows before it.
+    Rows {
+        /// How many.
+        preceding: u32,
+    },
+    /// Rows that are at most so much older.
+    Range {
+        /// Microseconds, not negative.
+        micros: i64,
+    },
+}
+
 /// How an aggregate's rows are cut by time. Durations in microseconds.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Window {
@@ -449,6 +528,20 @@ pub enum LogicalPlan {
         /// Output schema: the first one's names.
         schema: Arc<Schema>,
     },
+    /// Computes OVER calls for each row of an append-only input. Output columns: some of the input's, then calls.
+    /// Updating unless the input comes in the order of its event times.
+    Over {
+        /// Input.
+        input: Box<LogicalPlan>,
+        /// Positions of the input's columns that are shown.
+        columns: Vec<usize>,
+        /// Plain columns that make the partitions; none means one partition.
+        partition: Vec<Expr>,
+        /// The calls.
+        calls: Vec<OverCall>,
+        /// Output schema.
+        schema: Arc<Schema>,
+    },
     /// CHECKs on the rows of a derived relation. A record whose step leaves a row for which a condition is
     /// FALSE is rejected as a CONSTRAINT error; NULL passes.
     Check {
@@ -500,6 +593,7 @@ impl LogicalPlan {
             | Self::Aggregate { schema, .. }
             | Self::Join { schema, .. }
             | Self::Union { schema, .. }
+            | Self::Over { schema, .. }
             | Self::Check { schema, .. }
             | Self::Limit { schema, .. }
             | Self::Final { schema, .. } => schema,
@@ -514,6 +608,7 @@ impl LogicalPlan {
             Self::Filter { input, .. }
             | Self::Project { input, .. }
             | Self::Aggregate { input, .. }
+            | Self::Over { input, .. }
             | Self::Check { input, .. }
             | Self::Limit { input, .. }
             | Self::Final { input, .. } => vec![input],
@@ -533,6 +628,7 @@ impl LogicalPlan {
             Self::Filter { input, .. }
             | Self::Project { input, .. }
             | Self::Aggregate { input, .. }
+            | Self::Over { input, .. }
             | Self::Check { input, .. }
             | Self::Limit { input, .. }
             | Self::Final { input, .. } => map(input),

@@ -6,6 +6,7 @@ pub mod join;
 pub mod limit;
 pub mod map;
 pub mod net;
+pub mod over;
 pub mod table;
 pub mod union;
 

@@ -7,11 +7,10 @@
 //! A deletion of a row that is not there changes nothing: its record was rejected, or the key never came.
 
 use crate::batch::{ChangeBatch, Op, Seq};
-use crate::column::Column;
 use crate::error::Result;
 use crate::operators::{Context, Operator, Stateful};
 use crate::state::{
-    GroupColumns, GroupId, KeySource, KeyTable, RowStore, State, composite_state, hash_rows, rows_equal,
+    GroupColumns, GroupId, KeyColumns, KeyTable, RowStore, State, composite_state, hash_rows, rows_equal,
 };
 use crate::time::Watermark;
 use velostream_sql::types::DataType;
@@ -64,18 +63,6 @@ pub struct Table {
     old: ChangeBatch,
 }
 
-/// Some columns of a batch as a key.
-struct Positions<'a> {
-    columns: &'a [Column],
-    positions: &'a [usize],
-}
-
-impl KeySource for Positions<'_> {
-    fn key(&self, index: usize) -> &Column {
-        &self.columns[self.positions[index]]
-    }
-}
-
 impl Table {
     /// An empty table of rows of these types; without `key` it is a multiset.
     #[must_use]
@@ -106,7 +93,7 @@ impl Table {
         let adds = input.ops[row].is_addition();
         let Self { key, state, hashes, .. } = self;
         let is_multiset = self.is_multiset;
-        let keys = Positions { columns: &input.columns, positions: key };
+        let keys = KeyColumns { columns: &input.columns, positions: key };
         let hash = hashes[row];
         let found = state.keys.find(&keys, hash, row);
         let slot = match found {

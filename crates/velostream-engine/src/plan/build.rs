@@ -3,6 +3,8 @@
 //! Decided here: where FINAL takes effect, who must show old rows, which tables are kept, how far time stays
 //! behind, and whether batches need a savepoint.
 
+mod over;
+
 use super::clock::ClockPlans;
 use super::{
     Built, Input, NodePlan, OperatorPlan, Origin, PhysicalPlan, PlanOptions, SourcePlan, ValuesPlan, explain,
@@ -109,6 +111,7 @@ impl Builder {
         match plan {
             LogicalPlan::Source { schema, .. } => schema.updating && !self.options.snapshot,
             LogicalPlan::Aggregate { .. } => true,
+            LogicalPlan::Over { schema, .. } => schema.updating || self.options.snapshot,
             LogicalPlan::Filter { input, .. }
             | LogicalPlan::Project { input, .. }
             | LogicalPlan::Check { input, .. } => self.is_updating(input),
@@ -159,6 +162,7 @@ impl Builder {
                 let inputs = (self.node(left, true)?, self.node(right, true)?);
                 Ok(self.union(inputs, schema))
             }
+            LogicalPlan::Over { .. } => self.over(plan, false),
             LogicalPlan::Check { .. } => self.check(plan, before, false),
             LogicalPlan::Limit { input, count, schema } => {
                 let built = if !self.is_updating(input) {
@@ -201,6 +205,7 @@ impl Builder {
         match plan {
             LogicalPlan::Aggregate { .. } => self.aggregate(plan, false, true),
             LogicalPlan::Join { .. } => self.join(plan, true),
+            LogicalPlan::Over { .. } => self.over(plan, true),
             LogicalPlan::Check { .. } => self.check(plan, false, true),
             _ => self.map(plan, false, true),
         }
@@ -332,10 +337,10 @@ fn is_infallible(keys: &[Expr], calls: &[AggregateCall]) -> Result<bool> {
     Ok(Program::compile(&exprs)?.is_infallible())
 }
 
-/// Whether the plan is an aggregate or a join by time under stateless nodes, so that FINAL is its own mode.
+/// Whether the plan is an operator under stateless nodes that knows itself when its rows are final.
 fn is_final_itself(plan: &LogicalPlan) -> bool {
     match plan {
-        LogicalPlan::Aggregate { .. } => true,
+        LogicalPlan::Aggregate { .. } | LogicalPlan::Over { .. } => true,
         LogicalPlan::Join { method: JoinMethod::Interval { .. }, .. } => true,
         LogicalPlan::Filter { input, .. }
         | LogicalPlan::Project { input, .. }
@@ -413,6 +418,13 @@ fn find_needed(plan: &LogicalPlan, needed: &mut Vec<bool>, sources: &mut [Source
         LogicalPlan::Project { input, items, .. } => {
             let mut below = vec![false; input.schema().fields.len()];
             items.iter().for_each(|item| mark(&mut below, item));
+            find_needed(input, &mut below, sources);
+        }
+        LogicalPlan::Over { input, columns, partition, calls, .. } => {
+            let mut below = vec![false; input.schema().fields.len()];
+            columns.iter().zip(needed.iter()).for_each(|(&column, &needed)| below[column] |= needed);
+            partition.iter().for_each(|key| mark(&mut below, key));
+            calls.iter().flat_map(|call| call.function.columns()).for_each(|expr| mark(&mut below, expr));
             find_needed(input, &mut below, sources);
         }
         LogicalPlan::Aggregate { input, keys, window, calls, .. } => {

@@ -11,6 +11,7 @@ use crate::error::Result;
 use crate::operators::aggregate::AggregateSpec;
 use crate::operators::join::JoinSpec;
 use crate::operators::join::interval::Bounds;
+use crate::operators::over::OverSpec;
 use crate::operators::table::Show;
 use std::sync::Arc;
 use velostream_sql::catalog::{Relation, RelationId};
@@ -83,6 +84,8 @@ struct Built {
 pub(crate) enum OperatorPlan {
     Map { input: Vec<DataType>, predicate: Option<Expr>, items: Option<Vec<Expr>> },
     Aggregate(Box<AggregateSpec>),
+    Over(Box<OverSpec>),
+    Order { columns: Vec<usize>, grace_micros: i64 },
     Table { key: Option<Vec<usize>>, show: Show },
     Check(Vec<(Expr, Arc<str>)>),
     Limit(u64),
@@ -181,12 +184,13 @@ impl PhysicalPlan {
         self.journaled
     }
 
-    /// Whether the plan uses event time: it has windows or joins by time.
+    /// Whether the plan uses event time: it has windows, joins by time or OVER.
     #[must_use]
     pub fn uses_time(&self) -> bool {
         let uses = |node: &NodePlan| match &node.operator {
             OperatorPlan::Aggregate(spec) => spec.window.is_some(),
             OperatorPlan::Join { method, .. } => matches!(method, JoinPlan::Interval { .. }),
+            OperatorPlan::Over(_) | OperatorPlan::Order { .. } => true,
             _ => false,
         };
         self.nodes.iter().any(uses)

@@ -13,6 +13,7 @@ use crate::operators::join::lookup::LookupJoin;
 use crate::operators::limit::Limit;
 use crate::operators::map::Map;
 use crate::operators::net::Net;
+use crate::operators::over::{Order, Over};
 use crate::operators::table::Table;
 use crate::operators::union::Union;
 use crate::operators::{Arriving, Context, Joint, Operator, Stateful};
@@ -288,6 +289,10 @@ fn make_node(plan: &NodePlan) -> Result<Node> {
                 JoinPlan::Kept => Box::new(KeptJoin::new((**spec).clone())?),
             };
             Work::Two(joint, Box::new(Net::new(&plan.types, key.clone(), true)))
+        }
+        OperatorPlan::Over(spec) => Work::One(Box::new(Over::new((**spec).clone())?)),
+        OperatorPlan::Order { columns, grace_micros } => {
+            Work::One(Box::new(Order::new(columns.clone(), &plan.types, *grace_micros)))
         }
     };
     Ok(Node {

@@ -64,6 +64,17 @@ impl Storable for Box<[u8]> {
     }
 }
 
+impl<A: Storable, B: Storable> Storable for (A, B) {
+    fn store(&self, writer: &mut dyn SnapshotWriter) -> Result<()> {
+        self.0.store(writer)?;
+        self.1.store(writer)
+    }
+
+    fn load(reader: &mut dyn SnapshotReader) -> Result<Self> {
+        Ok((A::load(reader)?, B::load(reader)?))
+    }
+}
+
 impl<T: Storable> Storable for Option<T> {
     fn store(&self, writer: &mut dyn SnapshotWriter) -> Result<()> {
         self.is_some().store(writer)?;

@@ -22,6 +22,22 @@ pub trait KeySource {
     fn key(&self, index: usize) -> &Column;
 }
 
+/// Some columns of a batch as a key.
+#[derive(Debug, Clone, Copy)]
+pub struct KeyColumns<'a> {
+    /// The batch's columns.
+    pub columns: &'a [Column],
+    /// Where the key's stand among them.
+    pub positions: &'a [usize],
+}
+
+impl KeySource for KeyColumns<'_> {
+    #[inline]
+    fn key(&self, index: usize) -> &Column {
+        &self.columns[self.positions[index]]
+    }
+}
+
 impl KeySource for &[Column] {
     fn key(&self, index: usize) -> &Column {
         &self[index]

@@ -3,7 +3,8 @@
 use proptest::prelude::*;
 use velostream_engine::column::{Column, Values};
 use velostream_engine::state::{
-    GroupColumns, KeyTable, OrderedCounts, RowStore, SliceReader, State, StateCell, hash_rows,
+    GroupColumns, GroupQueues, KeyTable, OrderedCounts, RowQueues, RowStore, SliceReader, State, StateCell,
+    hash_rows,
 };
 use velostream_sql::types::DataType;
 
@@ -135,6 +136,43 @@ proptest! {
             Action::Write(at, value) => drop(counts.add(u32::from(*at), value % 3, 1)),
             Action::Remove(at) => drop(counts.add(u32::from(*at), 1, -1)),
             _ => {}
+        });
+    }
+
+    #[test]
+    fn group_queues(actions in actions()) {
+        check(GroupQueues::<i64>::default, &actions, |queues, action| {
+            queues.grow(8);
+            match action {
+                Action::Write(at, value) if value % 3 == 0 => {
+                    let group = u32::from(*at);
+                    let middle = queues.queue(group).len() / 2;
+                    queues.insert(group, middle, *value);
+                }
+                Action::Write(at, value) => queues.push_back(u32::from(*at), *value),
+                Action::Remove(at) if at % 2 == 0 => drop(queues.pop_front(u32::from(*at))),
+                Action::Remove(at) => drop(queues.pop_back(u32::from(*at))),
+                _ => {}
+            }
+        });
+    }
+
+    #[test]
+    fn row_queues(actions in actions()) {
+        check(|| RowQueues::new(&[DataType::String]), &actions, |rows, action| {
+            rows.grow(4);
+            match action {
+                Action::Write(at, value) => {
+                    let column = key(*at);
+                    let (group, time) = (u32::from(*at) % 4, *value % 16);
+                    let place = rows.insert(group, time, |_| &column, 0);
+                    let order = rows.order(group);
+                    assert!(order[place].0 == time && order.iter().is_sorted_by_key(|entry| entry.0));
+                    assert!(order.get(place + 1).is_none_or(|entry| entry.0 > time), "ties follow the sequence");
+                }
+                Action::Remove(at) => rows.drop_front(u32::from(*at) % 4),
+                _ => {}
+            }
         });
     }
 }

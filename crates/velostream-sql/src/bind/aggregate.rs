@@ -5,6 +5,7 @@
 //! window bound into its column of the aggregate; a column that is left over is not grouped.
 
 use super::call::Call;
+use super::over::FIRST_OVER;
 use super::scope::{Scope, WINDOW_END, WINDOW_START};
 use super::{Binder, Bound, types};
 use crate::catalog::AggregateFunction;
@@ -94,7 +95,12 @@ impl Binder<'_> {
     }
 
     /// The argument, `None` for `*`.
-    fn aggregate_argument(&mut self, name: &str, call: &Call<'_>, scope: &mut Scope) -> Bound<Option<Expr>> {
+    pub(super) fn aggregate_argument(
+        &mut self,
+        name: &str,
+        call: &Call<'_>,
+        scope: &mut Scope,
+    ) -> Bound<Option<Expr>> {
         use syntax::FunctionArgExpr as Argument;
         match call.arguments.as_slice() {
             [Argument::Wildcard] if name == "COUNT" && !call.distinct => Ok(None),
@@ -113,7 +119,8 @@ impl Binder<'_> {
         }
     }
 
-    fn resolve(
+    /// The call of an aggregate over these; `grouped` is whether there is always a row.
+    pub(super) fn resolve(
         &mut self,
         name: &str,
         call: &Call<'_>,
@@ -163,11 +170,16 @@ impl Binder<'_> {
 
     /// Refuses calls and window bounds, which come through aliases too, where only the input can be read.
     pub(super) fn check_over_input(&mut self, expr: &Expr, span: Span, place: &str) -> Bound<()> {
-        let (mut call, mut bound) = (false, false);
+        let (mut call, mut bound, mut over) = (false, false, false);
         for_each_column(expr, &mut |position| {
             call |= (FIRST_CALL..WINDOW_START).contains(&position);
-            bound |= position >= WINDOW_START;
+            bound |= (WINDOW_START..FIRST_OVER).contains(&position);
+            over |= position >= FIRST_OVER;
         });
+        if over {
+            let message = format!("OVER cannot stand inside {place}");
+            return Err(self.error(ErrorCode::Type, span, message));
+        }
         if call {
             let message = format!("an aggregate cannot stand inside {place}");
             return Err(self.error(ErrorCode::Type, span, message));

@@ -36,6 +36,9 @@ impl Binder<'_> {
         function: &syntax::Function,
         scope: &mut Scope,
     ) -> Bound<Expr> {
+        if let Some(window) = &function.over {
+            return self.over_call(ast, function, window, scope);
+        }
         let call = self.open_call(ast, function)?;
         let name = call.name.to_ascii_uppercase();
         if super::aggregate::is_aggregate(&name) {
@@ -61,8 +64,21 @@ impl Binder<'_> {
         }
     }
 
-    /// Takes a call apart and refuses the parts that the dialect has not yet.
+    /// Takes a call without OVER apart.
     pub(super) fn open_call<'s>(
+        &mut self,
+        ast: &syntax::Expr,
+        function: &'s syntax::Function,
+    ) -> Bound<Call<'s>> {
+        let call = self.call_parts(ast, function)?;
+        if function.over.is_some() {
+            return Err(self.unsupported(call.name_span, &format!("{} OVER", call.name.to_uppercase())));
+        }
+        Ok(call)
+    }
+
+    /// Takes a call apart and refuses the parts that the dialect has not yet.
+    pub(super) fn call_parts<'s>(
         &mut self,
         ast: &syntax::Expr,
         function: &'s syntax::Function,
@@ -72,9 +88,6 @@ impl Binder<'_> {
             return Err(self.unsupported(span, "a function name with a schema"));
         };
         let name_span = token_span(ident.span);
-        if function.over.is_some() {
-            return Err(self.unsupported(name_span, &format!("{} OVER", ident.value.to_uppercase())));
-        }
         if !function.within_group.is_empty() {
             return Err(self.unsupported(name_span, "WITHIN GROUP"));
         }
@@ -111,7 +124,7 @@ impl Binder<'_> {
     }
 
     /// The arguments of a call of plain expressions.
-    fn arguments(&mut self, call: &Call<'_>, scope: &mut Scope) -> Bound<Vec<Expr>> {
+    pub(super) fn arguments(&mut self, call: &Call<'_>, scope: &mut Scope) -> Bound<Vec<Expr>> {
         let mut asts = Vec::with_capacity(call.arguments.len());
         for argument in &call.arguments {
             let syntax::FunctionArgExpr::Expr(expr) = argument else {

@@ -1,6 +1,7 @@
 //! CREATE and DROP: new relations, their columns, keys, time and checks.
 
 use super::options::Of;
+use super::over::is_in_order;
 use super::scope::Scope;
 use super::window::event_time_column;
 use super::{Binder, Bound, Reported, names, schema};
@@ -68,6 +69,7 @@ impl Binder<'_> {
             checks: Vec::new(),
             is_source: true,
             event_time,
+            in_order: bound_micros == 0,
         });
         self.catalog.add(Arc::clone(&relation));
         Ok(Statement::CreateSource(CreateSource { relation, replaces, checks, bound_micros, options }))
@@ -295,6 +297,7 @@ impl Binder<'_> {
             checks: create.checks.iter().map(|check| Arc::clone(&check.text)).collect(),
             is_source: false,
             event_time: event_time_column(&query.plan),
+            in_order: is_in_order(&query.plan),
         });
         self.catalog.add(Arc::clone(&relation));
         Ok(if view {

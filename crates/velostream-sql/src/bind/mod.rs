@@ -16,6 +16,7 @@ mod literal;
 mod modify;
 mod operator;
 mod options;
+mod over;
 mod overlay;
 mod parameters;
 mod query;

@@ -126,6 +126,7 @@ impl Binder<'_> {
         let (window, key_asts) = window?;
         let windowed = window.is_some();
         scope.window = window;
+        scope.overs.set_names(&select.named_windows);
         scope.aggregates.grouped = windowed || !key_asts.is_empty();
         let items = self.items(&select.items, &mut scope);
         let keys = self.keys(&key_asts, items.as_ref().ok(), &mut scope);
@@ -139,8 +140,12 @@ impl Binder<'_> {
         let plan = filter(input.plan, predicate);
         let aggregated =
             windowed || having.is_some() || !select.group_by.is_empty() || !scope.aggregates.calls.is_empty();
-        let (plan, items) =
-            if aggregated { self.aggregate(plan, items, keys, having, scope)? } else { (plan, items) };
+        self.check_overs(&scope, aggregated)?;
+        let (plan, items) = if aggregated {
+            self.aggregate(plan, items, keys, having, scope)?
+        } else {
+            self.overs(plan, items, scope)?
+        };
         let plan = project(plan, items);
         let plan = if select.distinct.is_some() { schema::distinct(plan) } else { plan };
         Ok(Selected { plan, windowed })

@@ -261,6 +261,10 @@ pub(crate) fn updating_operator(plan: &LogicalPlan) -> Option<String> {
         LogicalPlan::Union { left, right, .. } => {
             updating_operator(left).or_else(|| updating_operator(right))
         }
+        LogicalPlan::Over { input, .. } => {
+            let disorder = || "OVER over rows that can come out of order".to_owned();
+            Some(updating_operator(input).unwrap_or_else(disorder))
+        }
         LogicalPlan::Values { .. } => None,
     }
 }

@@ -2,6 +2,7 @@
 //! bounds, ROWTIME; and whether aggregates may stand there.
 
 use super::aggregate::Aggregates;
+use super::over::Overs;
 use super::{Binder, Bound, Reported, names};
 use crate::ast::Name;
 use crate::diagnostic::{Diagnostic, ErrorCode, Span};
@@ -58,6 +59,8 @@ pub(super) struct Scope {
     pub event_time: Option<usize>,
     /// Aggregates, where they may stand.
     pub aggregates: Aggregates,
+    /// OVER calls.
+    pub overs: Overs,
     /// The clause in hand, for messages.
     pub clause: &'static str,
 }
@@ -74,6 +77,7 @@ impl Scope {
             window: None,
             event_time: None,
             aggregates: Aggregates::default(),
+            overs: Overs::default(),
             clause: "here",
         }
     }

@@ -39,7 +39,7 @@ pub(super) fn names_kind(name: &str, kind: WindowKind) -> bool {
 }
 
 /// Whether a column of a plan is the event time of its rows.
-fn is_event_time(plan: &LogicalPlan, column: usize) -> bool {
+pub(super) fn is_event_time(plan: &LogicalPlan, column: usize) -> bool {
     match plan {
         LogicalPlan::Source { relation, .. } => relation.0.event_time == Some(column),
         LogicalPlan::Filter { input, .. }
@@ -61,6 +61,9 @@ fn is_event_time(plan: &LogicalPlan, column: usize) -> bool {
             }
         }
         LogicalPlan::Union { left, right, .. } => is_event_time(left, column) && is_event_time(right, column),
+        LogicalPlan::Over { input, columns, .. } => {
+            columns.get(column).is_some_and(|column| is_event_time(input, *column))
+        }
         LogicalPlan::Values { .. } | LogicalPlan::Aggregate { .. } | LogicalPlan::Join { .. } => false,
     }
 }
@@ -78,6 +81,10 @@ fn origin(plan: &mut LogicalPlan, column: Option<usize>) -> Option<(&mut Arc<Rel
                 ExprKind::Column(column) => Some(column),
                 _ => None,
             });
+            origin(input, column)
+        }
+        LogicalPlan::Over { input, columns, .. } => {
+            let column = column.and_then(|column| columns.get(column).copied());
             origin(input, column)
         }
         LogicalPlan::Values { .. }
@@ -188,21 +195,32 @@ impl Binder<'_> {
             ExprKind::Column(column) => Some(column),
             _ => None,
         };
-        let Some((relation, column)) = origin(input, column) else {
+        if column.is_some_and(|column| self.take_as_event_time(column, input)) {
+            window.time = None;
+            return Ok(());
+        }
+        let Some((relation, _)) = origin(input, column) else {
             return Ok(());
         };
         if relation.0.event_time.is_some() || !relation.0.is_source {
             return Ok(());
         }
-        if let (Some(column), true) = (column, self.files.contains(&relation.0.id)) {
-            let declared = Relation { event_time: Some(column), ..Relation::clone(&relation.0) };
-            *relation = Arc::new(RelationRef(Arc::new(declared)));
-            window.time = None;
-            return Ok(());
-        }
         let message = format!("{} has no event time, which a window by this column needs", relation.0.name);
         let error = Diagnostic::new(ErrorCode::Argument, span, message);
         Err(self.report(error.with_hint("declare it by WATERMARK FOR or WITH (event_time = ...)")))
+    }
+
+    /// Makes a column of a file in FROM that has no event time the event time of this query.
+    pub(super) fn take_as_event_time(&self, column: usize, input: &mut LogicalPlan) -> bool {
+        let Some((relation, Some(column))) = origin(input, Some(column)) else {
+            return false;
+        };
+        if relation.0.event_time.is_some() || !self.files.contains(&relation.0.id) {
+            return false;
+        }
+        let declared = Relation { event_time: Some(column), ..Relation::clone(&relation.0) };
+        *relation = Arc::new(RelationRef(Arc::new(declared)));
+        true
     }
 
     /// The TUMBLE, HOP or SESSION of a GROUP BY, and the other keys.

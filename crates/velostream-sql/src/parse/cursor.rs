@@ -231,6 +231,12 @@ impl<'a> Cursor<'a> {
         self.parser.parse_wildcard_expr().map_err(|error| self.translate(&error))
     }
 
+    /// `(PARTITION BY ... ORDER BY ... ROWS ...)`
+    pub fn window_specification(&mut self) -> Parsed<syntax::WindowSpec> {
+        self.expect_token(&Token::LParen)?;
+        self.parser.parse_window_spec().map_err(|error| self.translate(&error))
+    }
+
     /// A type name.
     pub fn data_type(&mut self) -> Parsed<syntax::DataType> {
         self.parser.parse_data_type().map_err(|error| self.translate(&error))

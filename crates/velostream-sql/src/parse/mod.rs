@@ -8,6 +8,7 @@ mod cursor;
 mod dialect;
 mod join;
 mod modify;
+mod over;
 mod query;
 mod source;
 mod window;
@@ -69,7 +70,7 @@ pub(crate) fn parse_condition(text: &str) -> Result<sqlparser::ast::Expr, Diagno
 fn statement(source: &Source<'_>, tokens: Vec<TokenWithSpan>) -> Parsed<Statement> {
     source::check_nesting(&tokens)?;
     let span = stretch(&tokens);
-    let mut cursor = Cursor::new(source, tokens);
+    let mut cursor = Cursor::new(source, over::buffers_as_frames(tokens)?);
     let kind = statement_kind(&mut cursor)?;
     if !cursor.at_end() {
         return Err(cursor.unexpected("the end of the statement"));

@@ -2,6 +2,7 @@
 
 use super::cursor::{Cursor, Parsed};
 use super::join;
+use super::over;
 use super::window::{window_clause, window_function};
 use crate::ast::{Name, Query, Select, SelectItem, TableReference, TableSource, Union, WindowClause};
 use crate::diagnostic::{Diagnostic, ErrorCode, Span};
@@ -125,10 +126,12 @@ fn select(cursor: &mut Cursor<'_>) -> Parsed<Select> {
     let items = cursor.list(item)?;
     let from = if cursor.eat(&["FROM"]) { Some(join::from(cursor)?) } else { None };
     refuse_clauses(cursor)?;
+    let mut named_windows = over::named_windows(cursor)?;
     let mut window = optional_window(cursor)?;
     let predicate = if cursor.eat(&["WHERE"]) { Some(cursor.expr()?) } else { None };
     let group_by = if cursor.eat(&["GROUP", "BY"]) { cursor.list(group_key)? } else { Vec::new() };
     let having = if cursor.eat(&["HAVING"]) { Some(cursor.expr()?) } else { None };
+    named_windows.extend(over::named_windows(cursor)?);
     let second = cursor.here();
     if let Some(late) = optional_window(cursor)? {
         if window.is_some() {
@@ -136,7 +139,7 @@ fn select(cursor: &mut Cursor<'_>) -> Parsed<Select> {
         }
         window = Some(late);
     }
-    Ok(Select { distinct, items, from, predicate, group_by, having, window })
+    Ok(Select { distinct, items, from, predicate, group_by, having, window, named_windows })
 }
 
 fn distinct(cursor: &mut Cursor<'_>) -> Parsed<Option<Span>> {

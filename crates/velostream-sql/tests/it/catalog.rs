@@ -76,6 +76,7 @@ impl Catalog for TestCatalog {
             checks: Vec::new(),
             is_source: true,
             event_time: None,
+            in_order: true,
         }))
     }
 

@@ -1,6 +1,6 @@
 //! Aggregates whose state is one cell per group: the loops, shared by all of them.
 
-use super::{Aggregate, CallRows};
+use super::{Aggregate, CallRows, Slides};
 use crate::column::{Column, Validity, Values};
 use crate::error::Result;
 use crate::state::{GroupColumns, GroupId, SnapshotReader, SnapshotWriter, State, Storable};
@@ -240,6 +240,43 @@ impl<K: Kernel> Aggregate for Cells<K> {
         self.bound.admits(limit, more, input.rows.len(), || {
             (cells.iter().map(K::magnitude).fold(0.0, f64::max), cells.len())
         })
+    }
+
+    fn is_safe_within(&mut self, input: &CallRows<'_>, held: &Column) -> bool {
+        let limit = self.kernel.limit();
+        if limit == f64::INFINITY {
+            return true;
+        }
+        let more = K::Input::magnitude(K::Input::view(input.values), input.rows);
+        let cells = &self.cells;
+        self.bound.admits(limit, more, input.rows.len(), || {
+            let all: Vec<u32> = (0..held.len() as u32).collect();
+            let kept = K::Input::magnitude(K::Input::view(Some(held)), &all);
+            (kept + cells.values().iter().map(K::magnitude).fold(0.0, f64::max), all.len())
+        })
+    }
+
+    fn slide(&mut self, steps: &Slides<'_>, out: &mut Column) -> bool {
+        let (kernel, cells) = (&self.kernel, self.cells.write(steps.groups));
+        let (given, kept) = (K::Input::view(steps.given.values), K::Input::view(steps.kept.values));
+        let (all_come, all_leave) = (steps.given.count_all(), steps.kept.count_all());
+        let (values, validity) = K::Output::parts(out);
+        values.reserve(steps.rows.len());
+        let mut fits = true;
+        steps.each(|group, gone, row| {
+            let cell = &mut cells[group as usize];
+            for &slot in gone {
+                if all_leave || steps.kept.counts(slot as usize) {
+                    fits &= K::retract(cell, K::Input::get(kept, slot as usize));
+                }
+            }
+            if all_come || steps.given.counts(row as usize) {
+                fits &= K::add(cell, K::Input::get(given, row as usize));
+            }
+            fits &= kernel.verify(cell);
+            push_result(values, validity, kernel.result(cell));
+        });
+        fits
     }
 
     fn add(&mut self, input: &CallRows<'_>) -> bool {

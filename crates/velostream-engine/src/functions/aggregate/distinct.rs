@@ -68,6 +68,10 @@ impl<C: ColumnCountKey, K: Kernel> Aggregate for Distinct<C, K> {
         self.cells.is_safe(input)
     }
 
+    fn is_safe_within(&mut self, input: &CallRows<'_>, held: &Column) -> bool {
+        self.cells.is_safe_within(input, held)
+    }
+
     fn add(&mut self, input: &CallRows<'_>) -> bool {
         let (_, cells) = self.cells.write(input.groups);
         let view = K::Input::view(input.values);

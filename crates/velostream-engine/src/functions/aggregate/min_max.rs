@@ -3,7 +3,9 @@
 use super::cells::{Cells, Input, Kernel, Physical};
 use super::{Aggregate, CallRows};
 use crate::column::{Column, Values};
-use crate::state::{CountKey, GroupId, OrderedCounts, RowStore, Storable, TextKey, composite_state};
+use crate::state::{
+    CountKey, GroupId, OrderedCounts, QueueEntry, RowStore, Storable, TextKey, composite_state,
+};
 use std::marker::PhantomData;
 use velostream_sql::types::DataType;
 
@@ -29,6 +31,20 @@ impl Ordered for f64 {
     #[inline]
     fn is_below(self, other: Self) -> bool {
         self < other || (other.is_nan() && !self.is_nan())
+    }
+}
+
+/// Whether a value stands before another of its type; neither is NULL.
+#[must_use]
+pub fn is_below(a: &Column, row: usize, b: &Column, other: usize) -> bool {
+    match (&a.values, &b.values) {
+        (Values::Bool(a), Values::Bool(b)) => a[row].is_below(b[other]),
+        (Values::I32(a), Values::I32(b)) => a[row].is_below(b[other]),
+        (Values::I64(a), Values::I64(b)) => a[row].is_below(b[other]),
+        (Values::F64(a), Values::F64(b)) => a[row].is_below(b[other]),
+        (Values::I128(a), Values::I128(b)) => a[row].is_below(b[other]),
+        (Values::Text(a), Values::Text(b)) => a.get(row) < b.get(other),
+        _ => unreachable!("both are of one type that has an order"),
     }
 }
 
@@ -151,7 +167,7 @@ impl Aggregate for BestText {
 }
 
 /// A value as the key of ordered counts, and back.
-pub(super) trait ColumnCountKey: CountKey + Send {
+pub(super) trait ColumnCountKey: CountKey + QueueEntry + Send {
     /// The value of a row, which is not NULL.
     fn read(column: &Column, row: usize) -> Self;
     /// Appends the value to a column of the type it came from.

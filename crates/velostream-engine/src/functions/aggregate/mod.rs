@@ -8,9 +8,12 @@ mod cells;
 mod count;
 mod distinct;
 mod min_max;
+mod sliding;
 mod sum;
 
-use crate::column::Column;
+pub use min_max::is_below;
+
+use crate::column::{Column, Values};
 use crate::error::{EngineError, Result};
 use crate::state::{GroupId, State};
 use velostream_sql::catalog::AggregateFunction;
@@ -58,6 +61,66 @@ impl CallRows<'_> {
     }
 }
 
+/// Where a call finds what it is given of rows in columns.
+#[derive(Debug, Clone, Copy)]
+pub struct CallColumns<'a> {
+    /// The argument; `None` for COUNT(*).
+    pub values: Option<&'a Column>,
+    /// FILTER, BOOLEAN.
+    pub filter: Option<&'a Column>,
+}
+
+impl CallColumns<'_> {
+    /// Whether every row counts.
+    #[must_use]
+    #[inline]
+    pub fn count_all(&self) -> bool {
+        self.filter.is_none() && self.values.is_none_or(|values| values.validity.mask().is_none())
+    }
+
+    /// Whether a row counts: its FILTER is TRUE and its argument not NULL.
+    #[must_use]
+    #[inline]
+    pub fn counts(&self, row: usize) -> bool {
+        let valid = self.values.is_none_or(|values| values.validity.is_valid(row));
+        valid
+            && self.filter.is_none_or(|filter| match &filter.values {
+                Values::Bool(truth) => truth[row] != 0 && filter.validity.is_valid(row),
+                _ => unreachable!("the binder makes filters BOOLEAN"),
+            })
+    }
+}
+
+/// Steps of frames that slide: in each, rows leave a group in the order in which they came, then a row comes.
+#[derive(Debug, Clone, Copy)]
+pub struct Slides<'a> {
+    /// The rows that come.
+    pub given: CallColumns<'a>,
+    /// The row that comes in each step.
+    pub rows: &'a [u32],
+    /// The group of each step.
+    pub groups: &'a [GroupId],
+    /// The rows that leave.
+    pub kept: CallColumns<'a>,
+    /// The rows that leave, step after step.
+    pub gone: &'a [u32],
+    /// Per step, where its rows end in `gone`; empty where none leaves in any.
+    pub ends: &'a [u32],
+}
+
+impl Slides<'_> {
+    /// Calls `f` with each step's group, the rows that leave it, and the row that comes.
+    #[inline]
+    pub fn each(&self, mut f: impl FnMut(GroupId, &[u32], u32)) {
+        let mut from = 0;
+        for (step, (&row, &group)) in self.rows.iter().zip(self.groups).enumerate() {
+            let to = self.ends.get(step).map_or(from, |&end| end as usize);
+            f(group, &self.gone[from..to], row);
+            from = to;
+        }
+    }
+}
+
 /// One aggregate call's state over all groups of a pane.
 ///
 /// # Contract
@@ -75,6 +138,11 @@ pub trait Aggregate: State + Send {
     fn is_safe(&mut self, _input: &CallRows<'_>) -> bool {
         true
     }
+    /// Whether adding these rows, and taking back any that were added and still stand in the column `held`,
+    /// certainly overflows nothing; cheap and conservative.
+    fn is_safe_within(&mut self, _input: &CallRows<'_>, _held: &Column) -> bool {
+        true
+    }
     /// Adds rows; false where a sum is lost for good.
     #[must_use]
     fn add(&mut self, input: &CallRows<'_>) -> bool;
@@ -86,6 +154,34 @@ pub trait Aggregate: State + Send {
     /// Adds to group `into` all that group `from` has, which keeps it; false where a sum is lost for good.
     #[must_use]
     fn merge(&mut self, from: GroupId, into: GroupId) -> bool;
+    /// Takes steps, and appends to `out` for each the result after it; false where a sum is lost for good, or a
+    /// result cannot be represented.
+    #[must_use]
+    fn slide(&mut self, steps: &Slides<'_>, out: &mut Column) -> bool {
+        let mut fits = true;
+        steps.each(|group, gone, row| {
+            for &slot in gone {
+                fits &= self.retract_one(&steps.kept, slot, group);
+            }
+            fits &= self.add_one(&steps.given, row, group) && self.verify(&[group]);
+            self.emit(&[group], out);
+        });
+        fits
+    }
+    /// Adds one row, if it counts.
+    #[must_use]
+    fn add_one(&mut self, columns: &CallColumns<'_>, row: u32, group: GroupId) -> bool {
+        let (rows, groups) = ([row], [group]);
+        let one = CallRows { values: columns.values, mask: None, rows: &rows, groups: &groups };
+        !columns.counts(row as usize) || self.add(&one)
+    }
+    /// Takes one row back, if it counts.
+    #[must_use]
+    fn retract_one(&mut self, columns: &CallColumns<'_>, row: u32, group: GroupId) -> bool {
+        let (rows, groups) = ([row], [group]);
+        let one = CallRows { values: columns.values, mask: None, rows: &rows, groups: &groups };
+        !columns.counts(row as usize) || self.retract(&one)
+    }
     /// Whether the results of these groups can be represented.
     fn verify(&self, _groups: &[GroupId]) -> bool {
         true
@@ -119,6 +215,16 @@ fn argument_type(call: &AggregateCall) -> DataType {
     call.argument.as_ref().map_or(DataType::Null, |argument| argument.data_type)
 }
 
+/// The state of a call over frames that slide: rows are taken back in the order in which they came.
+pub fn create_sliding(call: &AggregateCall) -> Result<Box<dyn Aggregate>> {
+    let largest = match call.function {
+        AggregateFunction::Min => false,
+        AggregateFunction::Max => true,
+        _ => return create(call, true),
+    };
+    sliding::create(argument_type(call), largest).ok_or_else(|| unsupported(call))
+}
+
 /// The state of a call. `updating` says whether rows will be retracted.
 pub fn create(call: &AggregateCall, updating: bool) -> Result<Box<dyn Aggregate>> {
     let state = match call.function {
@@ -131,8 +237,10 @@ pub fn create(call: &AggregateCall, updating: bool) -> Result<Box<dyn Aggregate>
         AggregateFunction::Min => min_max::create(argument_type(call), false, updating),
         AggregateFunction::Max => min_max::create(argument_type(call), true, updating),
     };
-    state.ok_or_else(|| {
-        let name = velostream_sql::explain::aggregate_name(call.function);
-        EngineError::Unsupported(format!("{name} over {} is not supported", argument_type(call)))
-    })
+    state.ok_or_else(|| unsupported(call))
+}
+
+fn unsupported(call: &AggregateCall) -> EngineError {
+    let name = velostream_sql::explain::aggregate_name(call.function);
+    EngineError::Unsupported(format!("{name} over {} is not supported", argument_type(call)))
 }

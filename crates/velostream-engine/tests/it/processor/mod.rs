@@ -3,6 +3,7 @@
 mod aggregates;
 mod basics;
 mod harness;
+mod over;
 mod properties;
 mod reference;
 mod windows;
