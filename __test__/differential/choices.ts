@@ -72,8 +72,3 @@ export class Choices {
     return chosen
   }
 }
-
-/** The options repeated by weight, so that `pick` draws them in that proportion; the first stays first. */
-export function weighted<T extends { readonly weight: number }>(options: readonly T[]): T[] {
-  return options.flatMap((option) => Array<T>(option.weight).fill(option))
-}

@@ -35,15 +35,15 @@ export function randomQuery(choices: Choices): Query {
     duck: reference(builder, derived, emit),
     columns: derived.columns,
     emit,
-    append: derived.append || emit === 'FINAL',
-    singleRow: derived.singleRow === true,
+    append: derived.traits.append || emit === 'FINAL',
+    singleRow: derived.traits.singleRow === true,
     reads: builder.reads,
     pieces: builder.used,
   }
 }
 
 /** Which rows of each prefix the change log has led to by then. */
-function shownRows({ append, windowed }: Derived, emit: Query['emit']): string {
+function shownRows({ traits: { append, windowed } }: Derived, emit: Query['emit']): string {
   if (emit === 'CHANGES' || append) return ''
   const isEnd = 'prefix = (SELECT MAX(prefix) FROM prefixes)'
   return ` WHERE ${windowed === undefined ? isEnd : `_fin <= ${watermark(windowed, 'prefixes')}`}`

@@ -12,11 +12,13 @@
 // | `_fin` | windowed results | the watermark at which the row is final |
 
 import type { Choices } from './choices.js'
+import { scopeOf } from './expressions.js'
+import type { Scope } from './expressions.js'
 import { sources } from './schema.js'
 import type { Column, Source } from './schema.js'
 
-/** What an operator asks of its input: anything, an append-only relation, or one with event times as well. */
-export type Need = 'any' | 'stream' | 'timed'
+/** What an operator asks of its input: anything, rows that are only added, with event times, or a table's. */
+export type Need = 'any' | 'stream' | 'timed' | 'table'
 
 /** The watermark of a relation: the least of its sources', less what its windows hold back. */
 export interface Clock {
@@ -24,57 +26,59 @@ export interface Clock {
   readonly delayMicros: number
 }
 
-export interface Relation {
-  /** How FROM names it in Velostream's text, without alias. */
-  readonly velo: string
-  /** Whether `velo` is a SELECT in parentheses, which needs an alias. */
-  readonly inline: boolean
-  /** Its name in DuckDB's text. */
-  readonly duck: string
-  readonly columns: readonly Column[]
-  /** Whether its rows are only ever added. */
+/** What is known of rows, however they are written. */
+export interface Traits {
+  /** Whether rows are only ever added: then they have `_sq`. */
   readonly append: boolean
-  /** Present where rows have event times. */
+  /** Present where rows have event times: `_et` and `_wm`. */
   readonly clock?: Clock
-  /** Present where it has `_fin`: the clock that it is compared with. */
+  /** Present where rows have `_fin`: the clock that it is compared with. */
   readonly windowed?: Clock
   /** Whether it is an aggregate without keys: one row, updated without a key. */
   readonly singleRow?: boolean
-  /** Definitions for WITH that `velo` needs. */
-  readonly ctes: readonly string[]
-  /** Whether it can be read twice: its text is a name. */
-  readonly named: boolean
 }
 
-/** What an operator makes: the SELECT in both texts and what is known about it. */
+/** What an operator makes: its SELECT in both texts. */
 export interface Derived {
   readonly velo: string
   readonly duck: string
   readonly columns: readonly Column[]
-  readonly append: boolean
-  readonly clock?: Clock
-  readonly windowed?: Clock
-  readonly singleRow?: boolean
+  readonly traits: Traits
+  /** Definitions for WITH that `velo` needs. */
   readonly ctes: readonly string[]
 }
 
-/** One operator of the grammar. */
-export interface Piece {
+/** A relation that FROM can name. */
+export interface Relation extends Derived {
+  /** Whether `velo` is a SELECT in parentheses, which needs an alias and is written once. */
+  readonly inline: boolean
+}
+
+/** FROM of a SELECT in both texts: one relation, or several joined. */
+export interface Input {
+  readonly velo: string
+  readonly duck: string
+  readonly scope: Scope
+  readonly traits: Traits
+  readonly ctes: readonly string[]
+}
+
+/** One operator of the grammar; `operator` makes a SELECT, `combination` the FROM of one. */
+export type Piece = {
   readonly name: string
   /** How often it is drawn, beside the others. */
   readonly weight: number
   /** The needs that it can meet. */
   readonly gives: readonly Need[]
-  build(builder: Builder, depth: number, need: Need): Derived
-}
+} & (
+  | { readonly makes: 'select'; build(builder: Builder, depth: number, need: Need): Derived }
+  | { readonly makes: 'from'; build(builder: Builder, depth: number, need: Need): Input }
+)
 
-/** Hidden columns of an append-only relation that come along unchanged. */
-export function carried(relation: Relation, alias?: string): string[] {
-  const names = ['_p']
-  if (relation.append) names.push('_sq')
-  if (relation.clock !== undefined) names.push('_et', '_wm')
-  if (relation.windowed !== undefined) names.push('_fin')
-  return alias === undefined ? names : names.map((name) => `${alias}.${name} AS ${name}`)
+/** The hidden columns of rows. */
+export function hidden({ append, clock, windowed }: Traits): string[] {
+  const timed = clock === undefined ? [] : ['_et', '_wm']
+  return ['_p', ...(append ? ['_sq'] : []), ...timed, ...(windowed === undefined ? [] : ['_fin'])]
 }
 
 /** The watermark of a relation after the prefix of the row `prefixes` of the table of that name. */
@@ -106,7 +110,19 @@ export class Builder {
     return `${prefix}${++this.#names}`
   }
 
-  /** A relation for an operator's FROM: a source, or what another operator makes. */
+  /** The FROM of an operator: mostly one relation, at times several joined. */
+  from(depth: number, need: Need): Input {
+    const joins = this.#suitable('from', need)
+    if (depth > 0 && joins.length > 0 && this.choices.chance(40)) {
+      const piece = this.choices.pick(joins)
+      this.used.add(piece.name)
+      return piece.build(this, depth - 1, need)
+    }
+    const { velo, duck, columns, traits, ctes, inline } = this.input(depth, need)
+    return { velo: inline ? `${velo} AS ${duck}` : velo, duck, scope: scopeOf(columns), traits, ctes }
+  }
+
+  /** A relation: a source, or what another operator makes. */
   input(depth: number, need: Need): Relation {
     if (depth <= 0 || this.choices.chance(30)) return this.source(need)
     const derived = this.operator(depth, need)
@@ -115,55 +131,57 @@ export class Builder {
 
   /** The result of an operator that meets the need; undefined where none of the enabled ones does. */
   operator(depth: number, need: Need): Derived | undefined {
-    const suitable = this.pieces.filter(({ gives }) => gives.includes(need))
-    if (suitable.length === 0) return undefined
-    const piece = this.choices.pick(suitable.flatMap((each) => Array<Piece>(each.weight).fill(each)))
+    const operators = this.#suitable('select', need)
+    if (operators.length === 0) return undefined
+    const piece = this.choices.pick(operators)
     this.used.add(piece.name)
     return piece.build(this, depth - 1, need)
   }
 
+  #suitable<Makes extends Piece['makes']>(makes: Makes, need: Need): Extract<Piece, { makes: Makes }>[] {
+    const fits = (piece: Piece): piece is Extract<Piece, { makes: Makes }> =>
+      piece.makes === makes && piece.gives.includes(need)
+    return this.pieces.filter(fits).flatMap((piece) => Array.from({ length: piece.weight }, () => piece))
+  }
+
   source(need: Need): Relation {
-    const suitable = need === 'any' ? sources : sources.filter(({ kind }) => kind === 'stream')
-    return this.#reading(this.choices.pick(suitable))
-  }
-
-  table(): Relation {
-    return this.#reading(this.choices.pick(sources.filter(({ kind }) => kind === 'table')))
-  }
-
-  #reading({ name, kind, columns }: Source): Relation {
+    const kinds: Record<Need, Source['kind'][]> = {
+      any: ['stream', 'table'],
+      stream: ['stream'],
+      timed: ['stream'],
+      table: ['table'],
+    }
+    const { name, kind, columns } = this.choices.pick(
+      sources.filter((each) => kinds[need].includes(each.kind)),
+    )
     this.reads.add(name)
-    const base = { velo: name, inline: false, duck: name, columns, ctes: [], named: true }
-    if (kind === 'table') return { ...base, append: false }
-    return { ...base, append: true, clock: { streams: [name], delayMicros: 0 } }
+    const timed: Traits = { append: true, clock: { streams: [name], delayMicros: 0 } }
+    const traits = kind === 'table' ? { append: false } : timed
+    return { velo: name, duck: name, columns, traits, ctes: [], inline: false }
   }
 
   /** A derived relation as others read it: in parentheses, by WITH, as a view or as a relation of its own. */
   mention(derived: Derived): Relation {
+    const { velo, ctes, columns, traits } = derived
     const name = this.fresh('v')
-    const { velo, ctes, duck: rows, ...rest } = derived
-    const text = withText(ctes, velo)
-    this.expressions.push(`${name} AS (${rows})`)
-    const known = { ...rest, duck: name }
+    this.expressions.push(`${name} AS (${derived.duck})`)
+    const known = { duck: name, columns, traits }
     const spelled = this.choices.pick(['inline', 'inline', 'with', 'view', 'relation'])
-    if (spelled === 'inline') return { ...known, velo: `(${velo})`, inline: true, ctes, named: false }
+    if (spelled === 'inline') return { ...known, velo: `(${velo})`, ctes, inline: true }
     if (spelled === 'with') {
-      return { ...known, velo: name, inline: false, ctes: [...ctes, `${name} AS (${velo})`], named: true }
+      return { ...known, velo: name, ctes: [...ctes, `${name} AS (${velo})`], inline: false }
     }
-    // A windowed select would be FINAL as a relation of its own.
-    const emit = rest.windowed !== undefined ? ' EMIT CHANGES' : ''
-    const kind = spelled === 'view' ? 'VIEW' : rest.append ? 'STREAM' : 'TABLE'
-    this.created.push({ kind, name, sql: `CREATE ${kind} ${name} AS ${text}${emit}` })
-    return { ...known, velo: name, inline: false, ctes: [], named: true }
+    const kind = spelled === 'view' ? 'VIEW' : traits.append ? 'STREAM' : 'TABLE'
+    this.create(kind, name, `${withText(ctes, velo)}${traits.windowed === undefined ? '' : ' EMIT CHANGES'}`)
+    return { ...known, velo: name, ctes: [], inline: false }
+  }
+
+  create(kind: string, name: string, select: string): void {
+    this.created.push({ kind, name, sql: `CREATE ${kind} ${name} AS ${select}` })
   }
 }
 
 export function withText(ctes: readonly string[], select: string): string {
   const distinct = [...new Set(ctes)]
   return distinct.length === 0 ? select : `WITH ${distinct.join(', ')} ${select}`
-}
-
-/** A relation in both FROM clauses under one alias. */
-export function from(relation: Relation, alias: string): { velo: string; duck: string } {
-  return { velo: `${relation.velo} AS ${alias}`, duck: `${relation.duck} AS ${alias}` }
 }

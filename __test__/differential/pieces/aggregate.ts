@@ -1,10 +1,10 @@
 // GROUP BY, with and without keys, HAVING, and DISTINCT.
 
-import { aggregate, condition, scalar, scopeOf } from '../expressions.js'
+import { aggregate, condition, scalar } from '../expressions.js'
 import type { Expression, Scope } from '../expressions.js'
-import type { Builder, Derived, Need, Piece, Relation } from '../relation.js'
+import type { Builder, Derived, Input, Piece } from '../relation.js'
 import type { Choices } from '../choices.js'
-import { items, only, where } from './select.js'
+import { items, where } from './select.js'
 
 /** Keys: exact columns, at times an expression. */
 export function groupKeys(choices: Choices, scope: Scope, least: number): Expression[] {
@@ -28,31 +28,29 @@ export function having(choices: Choices, shown: Scope): { velo: string; duck: st
  * One group, which stands from its first row on, also when all its rows have gone: every prefix since then has
  * the aggregates of what stands in it, if only of nothing.
  */
-function wholeInput(builder: Builder, input: Relation): Derived {
+function wholeInput(builder: Builder, input: Input): Derived {
   const { choices } = builder
-  const scope = scopeOf(input.columns)
+  const { scope } = input
   const filter = where(builder, scope, 30)
   const shown = calls(choices, scope, '_p IS NOT NULL')
   const kept = having(choices, shown)
   const { columns, velo, duck } = items(builder, shown)
-  const source = only(input)
   const present = builder.fresh('v')
-  builder.expressions.push(`${present} AS (SELECT * FROM ${source.duck}${filter.duck})`)
+  builder.expressions.push(`${present} AS (SELECT * FROM ${input.duck}${filter.duck})`)
   const since = `prefix >= (SELECT MIN(_p) FROM ${present})`
   return {
     ctes: input.ctes,
     columns,
-    append: false,
-    singleRow: true,
-    velo: `SELECT ${velo.join(', ')} FROM ${source.velo}${filter.velo}${kept.velo}`,
+    traits: { append: false, singleRow: true },
+    velo: `SELECT ${velo.join(', ')} FROM ${input.velo}${filter.velo}${kept.velo}`,
     duck: `SELECT prefix AS _p, ${duck.join(', ')} FROM prefixes LEFT JOIN ${present} ON _p = prefix
       WHERE ${since} GROUP BY prefix${kept.duck}`,
   }
 }
 
-function byKeys(builder: Builder, input: Relation): Derived {
+function byKeys(builder: Builder, input: Input): Derived {
   const { choices } = builder
-  const scope = scopeOf(input.columns)
+  const { scope } = input
   const keys = groupKeys(choices, scope, 1)
   const aggregates = calls(choices, scope)
   // A result that does not show all its keys has no primary key.
@@ -60,50 +58,51 @@ function byKeys(builder: Builder, input: Relation): Derived {
   const filter = where(builder, scope, 30)
   const kept = having(choices, [...keys, ...aggregates])
   const { columns, velo, duck } = items(builder, [...shown, ...aggregates])
-  const source = only(input)
   const byDuck = ['_p', ...keys.map((key) => key.duck)].join(', ')
   const byVelo = keys.map((key) => key.velo).join(', ')
   return {
     ctes: input.ctes,
     columns,
-    append: false,
-    velo: `SELECT ${velo.join(', ')} FROM ${source.velo}${filter.velo} GROUP BY ${byVelo}${kept.velo}`,
-    duck: `SELECT _p, ${duck.join(', ')} FROM ${source.duck}${filter.duck} GROUP BY ${byDuck}${kept.duck}`,
+    traits: { append: false },
+    velo: `SELECT ${velo.join(', ')} FROM ${input.velo}${filter.velo} GROUP BY ${byVelo}${kept.velo}`,
+    duck: `SELECT _p, ${duck.join(', ')} FROM ${input.duck}${filter.duck} GROUP BY ${byDuck}${kept.duck}`,
   }
 }
 
 export const groupBy: Piece = {
   name: 'group by',
+  makes: 'select',
   weight: 6,
-  gives: ['any'],
-  build(builder: Builder, depth: number): Derived {
-    const input = builder.input(depth, 'any')
-    const hasKeys = input.columns.some(({ exact }) => exact)
+  gives: ['any', 'table'],
+  build(builder, depth) {
+    const input = builder.from(depth, 'any')
+    const hasKeys = input.scope.some(({ exact }) => exact)
     return hasKeys && !builder.choices.chance(15) ? byKeys(builder, input) : wholeInput(builder, input)
   },
 }
 
+const one: Expression = { velo: '1', duck: '1', type: 'INT', exact: true }
+
 export const distinct: Piece = {
   name: 'distinct',
+  makes: 'select',
   weight: 2,
-  gives: ['any', 'stream'],
-  build(builder: Builder, depth: number, need: Need): Derived {
-    const input = builder.input(depth, need)
-    const scope = scopeOf(input.columns)
-    const exact = scope.filter((each) => each.exact)
-    const chosen = exact.length === 0 ? [{ velo: '1', duck: '1', type: 'INT' as const, exact: true }] : exact
-    const shown = builder.choices.some(chosen, 1, 3)
-    const filter = where(builder, scope, 30)
+  gives: ['any', 'stream', 'table'],
+  build(builder, depth, need) {
+    const input = builder.from(depth, need)
+    const exact = input.scope.filter((each) => each.exact)
+    const shown = builder.choices.some(exact.length === 0 ? [one] : exact, 1, 3)
+    const filter = where(builder, input.scope, 30)
     const { columns, velo, duck } = items(builder, shown)
-    const source = only(input)
-    const number = input.append ? ['MIN(_sq) AS _sq'] : []
+    const { append } = input.traits
+    const number = append ? ['MIN(_sq) AS _sq'] : []
     const by = ['_p', ...shown.map((each) => each.duck)].join(', ')
     return {
       ctes: input.ctes,
       columns,
-      append: input.append,
-      velo: `SELECT DISTINCT ${velo.join(', ')} FROM ${source.velo}${filter.velo}`,
-      duck: `SELECT ${['_p', ...number, ...duck].join(', ')} FROM ${source.duck}${filter.duck} GROUP BY ${by}`,
+      traits: { append },
+      velo: `SELECT DISTINCT ${velo.join(', ')} FROM ${input.velo}${filter.velo}`,
+      duck: `SELECT ${['_p', ...number, ...duck].join(', ')} FROM ${input.duck}${filter.duck} GROUP BY ${by}`,
     }
   },
 }

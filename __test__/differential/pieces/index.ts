@@ -3,13 +3,15 @@
 
 import type { Piece } from '../relation.js'
 import { distinct, groupBy } from './aggregate.js'
+import { intervalJoin, lookupJoin, tableJoin } from './join.js'
 import { select } from './select.js'
+import { unionAll } from './union.js'
 import { tumbling } from './window.js'
 
 const enabled: readonly Piece[] = [select, groupBy, tumbling]
 
 /** Pieces of operators that are to come; DIFFERENTIAL_PENDING=name,... tries some of them. */
-const pending: readonly Piece[] = [distinct]
+const pending: readonly Piece[] = [distinct, tableJoin, lookupJoin, intervalJoin, unionAll]
 
 const tried = (process.env['DIFFERENTIAL_PENDING'] ?? '').split(',')
 

@@ -1,9 +1,9 @@
 // Projections and filters.
 
-import { columnOf, condition, scalar, scopeOf } from '../expressions.js'
+import { columnOf, condition, scalar } from '../expressions.js'
 import type { Expression, Scope } from '../expressions.js'
-import { carried } from '../relation.js'
-import type { Builder, Derived, Need, Piece, Relation } from '../relation.js'
+import { hidden } from '../relation.js'
+import type { Builder, Piece } from '../relation.js'
 import type { Column } from '../schema.js'
 
 export interface Items {
@@ -33,30 +33,24 @@ export function where(builder: Builder, scope: Scope, percent: number): { velo: 
   return { velo: ` WHERE ${velo}`, duck: ` WHERE ${duck}` }
 }
 
-/** How a single input stands in FROM: an inline SELECT has an alias, a name mostly not. */
-export function only(relation: Relation): { velo: string; duck: string } {
-  const alias = relation.inline ? ` AS ${relation.duck}` : ''
-  return { velo: `${relation.velo}${alias}`, duck: relation.duck }
-}
-
 export const select: Piece = {
   name: 'select',
+  makes: 'select',
   weight: 3,
-  gives: ['any', 'stream', 'timed'],
-  build(builder: Builder, depth: number, need: Need): Derived {
+  gives: ['any', 'stream', 'timed', 'table'],
+  build(builder, depth, need) {
     const { choices } = builder
-    const input = builder.input(depth, need)
-    const scope = scopeOf(input.columns)
-    const plain = choices.some(scope, 1, 4)
-    const computed = Array.from({ length: choices.below(3) }, () => scalar(choices, scope))
+    const input = builder.from(depth, need)
+    const plain = choices.some(input.scope, 1, 4)
+    const computed = Array.from({ length: choices.below(3) }, () => scalar(choices, input.scope))
     const { columns, velo, duck } = items(builder, [...plain, ...computed])
-    const source = only(input)
-    const filter = where(builder, scope, 60)
+    const filter = where(builder, input.scope, 60)
     return {
-      ...input,
       columns,
-      velo: `SELECT ${velo.join(', ')} FROM ${source.velo}${filter.velo}`,
-      duck: `SELECT ${[...carried(input), ...duck].join(', ')} FROM ${source.duck}${filter.duck}`,
+      traits: input.traits,
+      ctes: input.ctes,
+      velo: `SELECT ${velo.join(', ')} FROM ${input.velo}${filter.velo}`,
+      duck: `SELECT ${[...hidden(input.traits), ...duck].join(', ')} FROM ${input.duck}${filter.duck}`,
     }
   },
 }

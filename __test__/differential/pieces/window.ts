@@ -1,13 +1,12 @@
 // Windows over event time: in DuckDB, arithmetic on it.
 
-import { scopeOf } from '../expressions.js'
 import type { Scope } from '../expressions.js'
 import type { Choices } from '../choices.js'
-import { watermark } from '../relation.js'
-import type { Builder, Clock, Derived, Need, Piece, Relation } from '../relation.js'
+import { watermark, withText } from '../relation.js'
+import type { Builder, Clock, Derived, Input, Piece } from '../relation.js'
 import { SECOND_MICROS } from '../schema.js'
 import { calls, groupKeys, having } from './aggregate.js'
-import { items, only, where } from './select.js'
+import { items, where } from './select.js'
 
 /** An input may have columns of these names as well, which the window's own hide. */
 const bounds: Scope = [
@@ -43,31 +42,29 @@ function tumblingClause(choices: Choices): Window {
  * A windowed GROUP BY as an updating relation. Each row judges for each of its windows whether it is late there:
  * by the watermark that stood when it came.
  */
-function windowedRows(builder: Builder, input: Relation, clock: Clock, window: Window): Derived {
+function windowedRows(builder: Builder, input: Input, clock: Clock, window: Window): Derived {
   const { choices } = builder
-  const scope = scopeOf(input.columns.filter(({ name }) => !bounds.some((bound) => bound.velo === name)))
+  const scope = input.scope.filter(({ velo }) => !bounds.some((bound) => bound.velo === velo))
   const filter = where(builder, scope, 30)
   const keys = groupKeys(choices, scope, 0)
   const aggregates = calls(choices, scope)
   const shownIf = having(choices, [...keys, ...aggregates])
   const shownBounds = choices.some(bounds, 0, 2)
   const { columns, velo, duck } = items(builder, [...keys, ...shownBounds, ...aggregates])
-  const source = only(input)
   const placed = builder.fresh('v')
-  const kept = `SELECT * FROM ${source.duck}${filter.duck}`
+  const kept = `SELECT * FROM ${input.duck}${filter.duck}`
   builder.expressions.push(
     `${placed} AS (SELECT * FROM (${window.duck(`(${kept})`)}) WHERE _we + ${window.graceMicros} > _wm)`,
   )
   const byVelo = keys.length === 0 ? '' : ` GROUP BY ${keys.map((key) => key.velo).join(', ')}`
   const by = ['_p', '_ws', '_we', ...keys.map((key) => key.duck)].join(', ')
-  const hidden = ['_p', '_we', `_we + ${window.graceMicros} AS _fin`]
+  const times = ['_p', '_we', `_we + ${window.graceMicros} AS _fin`]
   return {
     ctes: input.ctes,
     columns,
-    append: false,
-    windowed: clock,
-    velo: `SELECT ${velo.join(', ')} FROM ${source.velo} ${window.velo}${filter.velo}${byVelo}${shownIf.velo}`,
-    duck: `SELECT ${[...hidden, ...duck].join(', ')} FROM ${placed} GROUP BY ${by}${shownIf.duck}`,
+    traits: { append: false, windowed: clock },
+    velo: `SELECT ${velo.join(', ')} FROM ${input.velo} ${window.velo}${filter.velo}${byVelo}${shownIf.velo}`,
+    duck: `SELECT ${[...times, ...duck].join(', ')} FROM ${placed} GROUP BY ${by}${shownIf.duck}`,
   }
 }
 
@@ -86,13 +83,11 @@ function finalStream(builder: Builder, rows: Derived, clock: Clock, graceMicros:
       JOIN prefixes AS before ON before.prefix = came._p - 1 JOIN prefixes AS later ON later.prefix >= came._p
       WHERE ${watermark(clock, 'now')} >= _fin AND ${watermark(clock, 'before')} < _fin)`,
   )
-  const text = rows.ctes.length === 0 ? rows.velo : `WITH ${[...new Set(rows.ctes)].join(', ')} ${rows.velo}`
-  builder.created.push({ kind: 'STREAM', name, sql: `CREATE STREAM ${name} AS ${text} EMIT FINAL` })
+  builder.create('STREAM', name, `${withText(rows.ctes, rows.velo)} EMIT FINAL`)
   return {
     ctes: [],
     columns: rows.columns,
-    append: true,
-    clock: delayed,
+    traits: { append: true, clock: delayed },
     velo: `SELECT ${shown} FROM ${name}`,
     duck: `SELECT _p, _sq, _et, _wm, ${shown} FROM ${name}`,
   }
@@ -101,15 +96,16 @@ function finalStream(builder: Builder, rows: Derived, clock: Clock, graceMicros:
 function windowPiece(name: string, clause: (choices: Choices) => Window): Piece {
   return {
     name,
+    makes: 'select',
     weight: 3,
-    gives: ['any', 'stream', 'timed'],
-    build(builder: Builder, depth: number, need: Need): Derived {
-      const input = builder.input(depth, 'timed')
-      const { clock } = input
+    gives: ['any', 'stream', 'timed', 'table'],
+    build(builder, depth, need) {
+      const input = builder.from(depth, 'timed')
+      const { clock } = input.traits
       if (clock === undefined) throw new Error('a timed relation has a clock')
       const window = clause(builder.choices)
       const rows = windowedRows(builder, input, clock, window)
-      const isStream = need !== 'any' || builder.choices.chance(20)
+      const isStream = need === 'any' ? builder.choices.chance(20) : need !== 'table'
       return isStream ? finalStream(builder, rows, clock, window.graceMicros) : rows
     },
   }
