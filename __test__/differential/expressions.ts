@@ -164,7 +164,7 @@ export function aggregate(choices: Choices, scope: Scope, present?: string): Exp
   const count = { type: 'BIGINT' as const, exact: true }
   const every = { velo: '*', duck: '*', ...count }
   const kind = choices.pick(['*', '*', 'COUNT', 'SUM', 'SUM', 'AVG', 'MIN', 'MAX', 'DISTINCT'])
-  if (kind === '*') return { ...count, ...call('COUNT', every) }
+  if (kind === '*' || scope.length === 0) return { ...count, ...call('COUNT', every) }
   const of = choices.pick(scope)
   if (kind === 'DISTINCT' && of.exact) return { ...count, ...call('COUNT', of, 'DISTINCT ') }
   if ((kind === 'MIN' || kind === 'MAX') && of.type !== 'BOOLEAN') return { ...of, ...call(kind, of) }

@@ -39,6 +39,7 @@ function valueOf(choices: Choices, column: Column, source: Source, clock: number
     case 'BOOLEAN':
       return choices.below(2) === 1
     case 'TIMESTAMP':
+      if (source.ordered === true) return clock * 1000
       return Math.max(0, clock * 1000 - choices.pick([0, 0, 0, 250, 1000, 1500, 3000, 9000]))
   }
 }

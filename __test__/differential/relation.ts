@@ -32,6 +32,10 @@ export interface Traits {
   readonly append: boolean
   /** Present where rows have event times: `_et` and `_wm`. */
   readonly clock?: Clock
+  /** Whether rows come in the order of their times, so that none is late. */
+  readonly ordered?: boolean
+  /** The column that holds the event time, as expressions call it. */
+  readonly timeColumn?: string
   /** Present where rows have `_fin`: the clock that it is compared with. */
   readonly windowed?: Clock
   /** Whether it is an aggregate without keys: one row, updated without a key. */
@@ -151,11 +155,12 @@ export class Builder {
       timed: ['stream'],
       table: ['table'],
     }
-    const { name, kind, columns } = this.choices.pick(
+    const { name, kind, columns, ordered } = this.choices.pick(
       sources.filter((each) => kinds[need].includes(each.kind)),
     )
     this.reads.add(name)
-    const timed: Traits = { append: true, clock: { streams: [name], delayMicros: 0 } }
+    const clock = { streams: [name], delayMicros: 0 }
+    const timed: Traits = { append: true, clock, ordered: ordered === true, timeColumn: 't' }
     const traits = kind === 'table' ? { append: false } : timed
     return { velo: name, duck: name, columns, traits, ctes: [], inline: false }
   }

@@ -1,4 +1,4 @@
-// What the queries read: two streams with event times and three tables, the same for every case, so that
+// What the queries read: three streams with event times and three tables, the same for every case, so that
 // records and query can be made, and shrunk, apart from each other.
 
 export type Type = 'INT' | 'BIGINT' | 'DOUBLE' | 'DECIMAL' | 'STRING' | 'BOOLEAN' | 'TIMESTAMP'
@@ -24,6 +24,8 @@ export interface Source {
   readonly key: readonly string[]
   /** Of a stream, how far the watermark stays behind. */
   readonly boundMicros: number
+  /** Whether its records come in the order of their times. */
+  readonly ordered?: boolean
   readonly definition: string
 }
 
@@ -60,6 +62,15 @@ export const sources: readonly Source[] = [
     key: [],
     boundMicros: 0,
     definition: 'CREATE STREAM r (k STRING, n INT, x DOUBLE, t TIMESTAMP, WATERMARK FOR t AS t)',
+  },
+  {
+    name: 'o',
+    kind: 'stream',
+    columns: [k, n, x, t],
+    key: [],
+    boundMicros: 0,
+    ordered: true,
+    definition: 'CREATE STREAM o (k STRING, n INT, x DOUBLE, t TIMESTAMP, WATERMARK FOR t AS t)',
   },
   {
     name: 'p',

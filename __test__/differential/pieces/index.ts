@@ -6,12 +6,12 @@ import { distinct, groupBy } from './aggregate.js'
 import { intervalJoin, lookupJoin, tableJoin } from './join.js'
 import { select } from './select.js'
 import { unionAll } from './union.js'
-import { tumbling } from './window.js'
+import { hopping, session, tumbling } from './window.js'
 
 const enabled: readonly Piece[] = [select, groupBy, tumbling]
 
 /** Pieces of operators that are to come; DIFFERENTIAL_PENDING=name,... tries some of them. */
-const pending: readonly Piece[] = [distinct, tableJoin, lookupJoin, intervalJoin, unionAll]
+const pending: readonly Piece[] = [distinct, tableJoin, lookupJoin, intervalJoin, unionAll, hopping, session]
 
 const tried = (process.env['DIFFERENTIAL_PENDING'] ?? '').split(',')
 

@@ -152,14 +152,15 @@ export const lookupJoin: Piece = {
       text.velo += ` ${kind} ${next.velo} ON ${on.velo}`
       text.duck += ` ${kind} ${next.duck} ON ${last.alias}._p = ${start.alias}._sq AND ${on.duck}`
     }
-    const { clock } = start.relation.traits
+    const { clock, timeColumn } = start.relation.traits
+    const time = timeColumn === undefined ? {} : { timeColumn: `${start.alias}.${timeColumn}` }
     const hidden = ['_p', '_sq', ...(clock === undefined ? [] : ['_et', '_wm'])]
     return joined(
       builder,
       [start, ...chain.map(({ last }) => last)],
       hidden.map((name) => `${start.alias}.${name} AS ${name}`),
       text,
-      start.relation.traits,
+      { ...start.relation.traits, ...time },
     )
   },
 }

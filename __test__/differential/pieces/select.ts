@@ -45,9 +45,11 @@ export const select: Piece = {
     const computed = Array.from({ length: choices.below(3) }, () => scalar(choices, input.scope))
     const { columns, velo, duck } = items(builder, [...plain, ...computed])
     const filter = where(builder, input.scope, 60)
+    const { timeColumn, ...traits } = input.traits
+    const time = columns[plain.findIndex((each) => each.velo === timeColumn)]?.name
     return {
       columns,
-      traits: input.traits,
+      traits: time === undefined ? traits : { ...traits, timeColumn: time },
       ctes: input.ctes,
       velo: `SELECT ${velo.join(', ')} FROM ${input.velo}${filter.velo}`,
       duck: `SELECT ${[...hidden(input.traits), ...duck].join(', ')} FROM ${input.duck}${filter.duck}`,

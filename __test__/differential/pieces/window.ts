@@ -3,7 +3,7 @@
 import type { Scope } from '../expressions.js'
 import type { Choices } from '../choices.js'
 import { watermark, withText } from '../relation.js'
-import type { Builder, Clock, Derived, Input, Piece } from '../relation.js'
+import type { Builder, Clock, Derived, Input, Piece, Traits } from '../relation.js'
 import { SECOND_MICROS } from '../schema.js'
 import { calls, groupKeys, having } from './aggregate.js'
 import { items, where } from './select.js'
@@ -15,14 +15,19 @@ const bounds: Scope = [
 ]
 
 /** A window clause: its texts, and how long after its end a window stays open. */
-export interface Window {
+interface Window {
   readonly velo: string
-  /** A table expression over `input`: its rows, one for each window `_ws`, `_we` (microseconds) they belong to. */
-  duck(input: string): string
+  /**
+   * A query over `input`: its rows, one for each window from `_ws` to `_we` (microseconds) that they belong to.
+   * Windows of sessions are each key's own.
+   */
+  duck(input: string, keys: readonly string[]): string
   readonly graceMicros: number
 }
 
-export function grace(choices: Choices): { text: string; micros: number } {
+type Clause = (choices: Choices, traits: Traits) => Window
+
+function grace(choices: Choices): { text: string; micros: number } {
   const seconds = choices.pick([0, 0, 2, 5])
   return { text: seconds === 0 ? '' : `, GRACE PERIOD ${seconds} SECONDS`, micros: seconds * SECOND_MICROS }
 }
@@ -34,6 +39,52 @@ function tumblingClause(choices: Choices): Window {
   return {
     velo: `WINDOW TUMBLING (SIZE ${seconds} SECONDS${text})`,
     duck: (input) => `SELECT *, _et // ${size} * ${size} AS _ws, _ws + ${size} AS _we FROM ${input}`,
+    graceMicros: micros,
+  }
+}
+
+/** From the last window that a row lies in, one advance back at a time, while it still lies in it. */
+function hoppingClause(choices: Choices): Window {
+  const [seconds, advanceSeconds] = choices.pick([
+    [10, 5],
+    [6, 2],
+    [10, 3],
+    [2, 5],
+  ] as const)
+  const [size, advance] = [seconds * SECOND_MICROS, advanceSeconds * SECOND_MICROS]
+  const { text, micros } = grace(choices)
+  return {
+    velo: `WINDOW HOPPING (SIZE ${seconds} SECONDS, ADVANCE BY ${advanceSeconds} SECONDS${text})`,
+    duck: (input) => `SELECT * FROM (
+        SELECT *, (_et // ${advance} - _back) * ${advance} AS _ws, _ws + ${size} AS _we
+        FROM (SELECT *, unnest(range(${Math.ceil(size / advance)})) AS _back FROM ${input})) WHERE _we > _et`,
+    graceMicros: micros,
+  }
+}
+
+const LONG_SECONDS = 3600
+
+/**
+ * Sessions of a batch: a row more than the gap after its key's last one begins a new one. Which rows are late
+ * depends on the sessions that were open when they came; so rows in disorder get a grace that none is late for.
+ * For rows in order a session has ended before one that comes exactly a gap later if time had been there.
+ */
+function sessionClause(choices: Choices, { ordered }: Traits): Window {
+  const seconds = choices.pick([3, 1, 6])
+  const gap = seconds * SECOND_MICROS
+  const long = { text: `, GRACE PERIOD ${LONG_SECONDS} SECONDS`, micros: LONG_SECONDS * SECOND_MICROS }
+  const { text, micros } = ordered === true ? grace(choices) : long
+  return {
+    velo: `WINDOW SESSION (${seconds} SECONDS${text})`,
+    duck: (input, keys) => {
+      const by = ['_p', ...keys].join(', ')
+      const last = `LAG(_et) OVER (PARTITION BY ${by} ORDER BY _et, _sq)`
+      return `SELECT *, MIN(_et) OVER session AS _ws, MAX(_et) OVER session + ${gap} AS _we FROM (
+        SELECT *, SUM(_new) OVER (PARTITION BY ${by} ORDER BY _et, _sq) AS _session FROM (
+        SELECT *, CAST(_et - _last > ${gap} OR _wm >= _last + ${gap + micros} AS INTEGER) AS _new FROM (
+        SELECT *, ${last} AS _last FROM ${input})))
+        WINDOW session AS (PARTITION BY ${by}, _session)`
+    },
     graceMicros: micros,
   }
 }
@@ -54,7 +105,10 @@ function windowedRows(builder: Builder, input: Input, clock: Clock, window: Wind
   const placed = builder.fresh('v')
   const kept = `SELECT * FROM ${input.duck}${filter.duck}`
   builder.expressions.push(
-    `${placed} AS (SELECT * FROM (${window.duck(`(${kept})`)}) WHERE _we + ${window.graceMicros} > _wm)`,
+    `${placed} AS (SELECT * FROM (${window.duck(
+      `(${kept})`,
+      keys.map((key) => key.duck),
+    )}) WHERE _we + ${window.graceMicros} > _wm)`,
   )
   const byVelo = keys.length === 0 ? '' : ` GROUP BY ${keys.map((key) => key.velo).join(', ')}`
   const by = ['_p', '_ws', '_we', ...keys.map((key) => key.duck)].join(', ')
@@ -93,7 +147,7 @@ function finalStream(builder: Builder, rows: Derived, clock: Clock, graceMicros:
   }
 }
 
-function windowPiece(name: string, clause: (choices: Choices) => Window): Piece {
+function windowPiece(name: string, clause: Clause): Piece {
   return {
     name,
     makes: 'select',
@@ -103,7 +157,7 @@ function windowPiece(name: string, clause: (choices: Choices) => Window): Piece 
       const input = builder.from(depth, 'timed')
       const { clock } = input.traits
       if (clock === undefined) throw new Error('a timed relation has a clock')
-      const window = clause(builder.choices)
+      const window = clause(builder.choices, input.traits)
       const rows = windowedRows(builder, input, clock, window)
       const isStream = need === 'any' ? builder.choices.chance(20) : need !== 'table'
       return isStream ? finalStream(builder, rows, clock, window.graceMicros) : rows
@@ -112,3 +166,5 @@ function windowPiece(name: string, clause: (choices: Choices) => Window): Piece 
 }
 
 export const tumbling = windowPiece('tumbling', tumblingClause)
+export const hopping = windowPiece('hopping', hoppingClause)
+export const session = windowPiece('session', sessionClause)
