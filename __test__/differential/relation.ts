@@ -20,10 +20,19 @@ import type { Column, Source } from './schema.js'
 /** What an operator asks of its input: anything, rows that are only added, with event times, or a table's. */
 export type Need = 'any' | 'stream' | 'timed' | 'table'
 
-/** The watermark of a relation: the least of its sources', less what its windows hold back. */
-export interface Clock {
-  readonly streams: readonly string[]
-  readonly delayMicros: number
+/** The watermark of a relation: the least of those of streams, each less what operators hold back of it. */
+export type Clock = ReadonlyMap<string, number>
+
+/** A clock that stays behind another. */
+export function behind(clock: Clock, micros: number): Clock {
+  return new Map([...clock].map(([stream, delay]) => [stream, delay + micros]))
+}
+
+/** The lesser of two clocks. */
+export function least(left: Clock, right: Clock): Clock {
+  const delays = new Map(left)
+  for (const [stream, delay] of right) delays.set(stream, Math.max(delay, delays.get(stream) ?? 0))
+  return delays
 }
 
 /** What is known of rows, however they are written. */
@@ -86,9 +95,8 @@ export function hidden({ append, clock, windowed }: Traits): string[] {
 }
 
 /** The watermark of a relation after the prefix of the row `prefixes` of the table of that name. */
-export function watermark({ streams, delayMicros }: Clock, prefixes: string): string {
-  const least = `least(${streams.map((name) => `${prefixes}.w_${name}`).join(', ')})`
-  return delayMicros === 0 ? least : `${least} - ${delayMicros}`
+export function watermark(clock: Clock, prefixes: string): string {
+  return `least(${[...clock].map(([stream, delay]) => `${prefixes}.w_${stream} - ${delay}`).join(', ')})`
 }
 
 export class Builder {
@@ -159,7 +167,7 @@ export class Builder {
       sources.filter((each) => kinds[need].includes(each.kind)),
     )
     this.reads.add(name)
-    const clock = { streams: [name], delayMicros: 0 }
+    const clock = new Map([[name, 0]])
     const timed: Traits = { append: true, clock, ordered: ordered === true, timeColumn: 't' }
     const traits = kind === 'table' ? { append: false } : timed
     return { velo: name, duck: name, columns, traits, ctes: [], inline: false }

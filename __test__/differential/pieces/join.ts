@@ -7,8 +7,9 @@
 import { condition, scopeOf } from '../expressions.js'
 import type { Expression, Scope } from '../expressions.js'
 import type { Choices } from '../choices.js'
-import { watermark } from '../relation.js'
+import { behind, least, watermark } from '../relation.js'
 import type { Builder, Clock, Input, Piece, Relation, Traits } from '../relation.js'
+import { BEFORE_MICROS } from '../history.js'
 import { SECOND_MICROS } from '../schema.js'
 
 type Kind = 'JOIN' | 'LEFT JOIN' | 'RIGHT JOIN' | 'FULL JOIN'
@@ -214,19 +215,15 @@ export const intervalJoin: Piece = {
       velo: `${first(left).velo} ${kind} ${first(right).velo} ${velo} ON ${on.velo}`,
       duck: pairs,
     }
-    const clock = together(clockOf(left), clockOf(right))
+    const clock = least(clockOf(left), clockOf(right))
     if (kind === 'JOIN') return inner(builder, left, right, text, clock, Math.max(beforeMicros, afterMicros))
-    // A pair is final at once, a row alone when the watermark rules out its match.
-    const final = `CASE WHEN ${r}._p IS NULL THEN ${l}._et + ${afterMicros} + 1
-      WHEN ${l}._p IS NULL THEN ${r}._et + ${beforeMicros} + 1 ELSE -1e15 END`
+    // A pair is final at once; a row alone when even a match that comes as late as it may would be too late.
+    const patience = beforeMicros + afterMicros + 1
+    const final = `CASE WHEN ${r}._p IS NULL THEN ${l}._et + ${patience}
+      WHEN ${l}._p IS NULL THEN ${r}._et + ${patience} ELSE ${BEFORE_MICROS} END`
     const hidden = [`COALESCE(${l}._p, ${r}._p) AS _p`, `${final} AS _fin`]
     return joined(builder, [left, right], hidden, text, { append: false, windowed: clock })
   },
-}
-
-function together(left: Clock, right: Clock): Clock {
-  const streams = [...new Set([...left.streams, ...right.streams])]
-  return { streams, delayMicros: Math.max(left.delayMicros, right.delayMicros) }
 }
 
 /** The pairs as a timed relation: each comes with the later of its records, at the later of its times. */
@@ -239,7 +236,7 @@ function inner(
   reachMicros: number,
 ): Input {
   const [l, r] = [left.alias, right.alias]
-  const delayed: Clock = { ...clock, delayMicros: clock.delayMicros + reachMicros }
+  const delayed = behind(clock, reachMicros)
   const hidden = [
     `${l}._p AS _p`,
     `greatest(${l}._sq, ${r}._sq) AS _sq`,

@@ -2,7 +2,7 @@
 
 import { columnOf, scopeOf } from '../expressions.js'
 import type { Expression, Scope } from '../expressions.js'
-import { hidden } from '../relation.js'
+import { hidden, least } from '../relation.js'
 import type { Builder, Need, Piece, Relation, Traits } from '../relation.js'
 import type { Column } from '../schema.js'
 
@@ -10,9 +10,7 @@ import type { Column } from '../schema.js'
 function shared(left: Traits, right: Traits): Traits {
   if (!left.append || !right.append) return { append: false }
   if (left.clock === undefined || right.clock === undefined) return { append: true }
-  const streams = [...new Set([...left.clock.streams, ...right.clock.streams])]
-  const delayMicros = Math.max(left.clock.delayMicros, right.clock.delayMicros)
-  return { append: true, clock: { streams, delayMicros } }
+  return { append: true, clock: least(left.clock, right.clock) }
 }
 
 /** Columns of the right side of the types of the left ones; undefined where one is missing. */

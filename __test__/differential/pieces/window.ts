@@ -2,7 +2,7 @@
 
 import type { Scope } from '../expressions.js'
 import type { Choices } from '../choices.js'
-import { watermark, withText } from '../relation.js'
+import { behind, watermark, withText } from '../relation.js'
 import type { Builder, Clock, Derived, Input, Piece, Traits } from '../relation.js'
 import { SECOND_MICROS } from '../schema.js'
 import { calls, groupKeys, having } from './aggregate.js'
@@ -129,7 +129,7 @@ function windowedRows(builder: Builder, input: Input, clock: Clock, window: Wind
 function finalStream(builder: Builder, rows: Derived, clock: Clock, graceMicros: number): Derived {
   const [updating, name] = [builder.fresh('v'), builder.fresh('v')]
   const shown = rows.columns.map((column) => column.name).join(', ')
-  const delayed: Clock = { ...clock, delayMicros: clock.delayMicros + graceMicros }
+  const delayed = behind(clock, graceMicros)
   builder.expressions.push(
     `${updating} AS (${rows.duck})`,
     `${name} AS (SELECT later.prefix AS _p, came._p AS _sq, _we - 1 AS _et, ${watermark(delayed, 'before')} AS _wm, ${shown}
