@@ -149,13 +149,20 @@ export function condition(choices: Choices, scope: Scope, depth: number): Expres
   return choices.chance(15) ? made(known, [test], (a) => `NOT (${a})`) : test
 }
 
-/** An aggregate call. In DuckDB's text it counts only rows for which `present` holds, where one is given. */
-export function aggregate(choices: Choices, scope: Scope, present?: string): Expression {
+/** What stands behind an aggregate's parentheses. */
+export interface Suffix {
+  /** In DuckDB's text only rows for which this holds are counted. */
+  readonly present?: string
+  readonly over?: { readonly velo: string; readonly duck: string }
+}
+
+/** An aggregate call. */
+export function aggregate(choices: Choices, scope: Scope, { present, over }: Suffix = {}): Expression {
   const filter = choices.chance(20) ? condition(choices, scope, 0) : undefined
   const kept = [present, filter?.duck].filter((part) => part !== undefined).join(' AND ')
   const suffix = {
-    velo: filter === undefined ? '' : ` FILTER (WHERE ${filter.velo})`,
-    duck: kept === '' ? '' : ` FILTER (WHERE ${kept})`,
+    velo: (filter === undefined ? '' : ` FILTER (WHERE ${filter.velo})`) + (over?.velo ?? ''),
+    duck: (kept === '' ? '' : ` FILTER (WHERE ${kept})`) + (over?.duck ?? ''),
   }
   const call = (name: string, of: Expression, distinct = '') => ({
     velo: `${name}(${distinct}${of.velo})${suffix.velo}`,

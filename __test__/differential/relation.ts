@@ -43,6 +43,8 @@ export interface Traits {
   readonly clock?: Clock
   /** Whether rows come in the order of their times, so that none is late. */
   readonly ordered?: boolean
+  /** Whether no record gives more than one row, so that rows have an order. */
+  readonly oneByOne?: boolean
   /** The column that holds the event time, as expressions call it. */
   readonly timeColumn?: string
   /** Present where rows have `_fin`: the clock that it is compared with. */
@@ -168,7 +170,7 @@ export class Builder {
     )
     this.reads.add(name)
     const clock = new Map([[name, 0]])
-    const timed: Traits = { append: true, clock, ordered: ordered === true, timeColumn: 't' }
+    const timed: Traits = { append: true, clock, ordered: ordered === true, oneByOne: true, timeColumn: 't' }
     const traits = kind === 'table' ? { append: false } : timed
     return { velo: name, duck: name, columns, traits, ctes: [], inline: false }
   }

@@ -1,7 +1,7 @@
 // GROUP BY, with and without keys, HAVING, and DISTINCT.
 
 import { aggregate, condition, scalar } from '../expressions.js'
-import type { Expression, Scope } from '../expressions.js'
+import type { Expression, Scope, Suffix } from '../expressions.js'
 import type { Builder, Derived, Input, Piece } from '../relation.js'
 import type { Choices } from '../choices.js'
 import { items, where } from './select.js'
@@ -14,8 +14,8 @@ export function groupKeys(choices: Choices, scope: Scope, least: number): Expres
   return keys
 }
 
-export function calls(choices: Choices, scope: Scope, present?: string): Expression[] {
-  return Array.from({ length: choices.between(1, 4) }, () => aggregate(choices, scope, present))
+export function calls(choices: Choices, scope: Scope, suffix?: Suffix): Expression[] {
+  return Array.from({ length: choices.between(1, 4) }, () => aggregate(choices, scope, suffix))
 }
 
 export function having(choices: Choices, shown: Scope): { velo: string; duck: string } {
@@ -32,7 +32,7 @@ function wholeInput(builder: Builder, input: Input): Derived {
   const { choices } = builder
   const { scope } = input
   const filter = where(builder, scope, 30)
-  const shown = calls(choices, scope, '_p IS NOT NULL')
+  const shown = calls(choices, scope, { present: '_p IS NOT NULL' })
   const kept = having(choices, shown)
   const { columns, velo, duck } = items(builder, shown)
   const present = builder.fresh('v')

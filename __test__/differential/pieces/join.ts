@@ -161,7 +161,7 @@ export const lookupJoin: Piece = {
       [start, ...chain.map(({ last }) => last)],
       hidden.map((name) => `${start.alias}.${name} AS ${name}`),
       text,
-      { ...start.relation.traits, ...time },
+      { ...start.relation.traits, ...time, oneByOne: false },
     )
   },
 }
