@@ -3,7 +3,7 @@
 import { open } from '../../index.js'
 import type { Change, QueryProcessor, Row, Velostream } from '../../index.js'
 import type { Choices } from './choices.js'
-import type { History, Step } from './history.js'
+import type { History, SourceRecord, Step } from './history.js'
 import type { Query } from './query.js'
 import { sources } from './schema.js'
 
@@ -37,7 +37,14 @@ async function withRelations<T>(db: Velostream, query: Query, use: () => T): Pro
   }
 }
 
-function apply(processor: QueryProcessor, { op, source, row }: Step): Change<Row>[] {
+/** Whether a query sees a step. */
+function sees({ reads }: Query, step: Step): boolean {
+  return step.op === 'advance' || reads.has(step.source)
+}
+
+function apply(processor: QueryProcessor, step: Step): Change<Row>[] {
+  if (step.op === 'advance') return processor.advanceTime(step.millis)
+  const { op, source, row } = step
   return op === 'delete' ? processor.delete(source, row) : processor.process(source, row)
 }
 
@@ -45,23 +52,29 @@ function apply(processor: QueryProcessor, { op, source, row }: Step): Change<Row
 export function runSingly(db: Velostream, query: Query, history: History): Promise<Run> {
   return withRelations(db, query, () => {
     using processor = db.processor(query.velo)
-    const steps = history.map((step) => (query.reads.has(step.source) ? apply(processor, step) : []))
+    const steps = history.map((step) => (sees(query, step) ? apply(processor, step) : []))
     const { primaryKey, updating } = processor
     return { steps: [...steps, processor.end()], primaryKey, updating }
   })
 }
 
-/** The history as calls: neighbours of one source in random groups, deletes alone. */
-function calls(query: Query, history: History, choices: Choices): Step[][] {
-  const groups: Step[][] = []
+/** A call: neighbouring rows for one source, or a single other step. */
+type Call = { readonly rows: SourceRecord[] } | { readonly step: Step }
+
+function calls(query: Query, history: History, choices: Choices): Call[] {
+  const all: Call[] = []
   for (const step of history) {
-    if (!query.reads.has(step.source)) continue
-    const last = groups.at(-1)
-    const joins = last?.[0]?.op === 'insert' && step.op === 'insert' && last[0].source === step.source
-    if (joins && last.length < MOST_ROWS_PER_CALL && choices.chance(70)) last.push(step)
-    else groups.push([step])
+    if (!sees(query, step)) continue
+    const last = all.at(-1)
+    if (step.op !== 'insert') all.push({ step })
+    else if (last === undefined || !('rows' in last)) all.push({ rows: [step] })
+    else {
+      const joins = last.rows[0]?.source === step.source && last.rows.length < MOST_ROWS_PER_CALL
+      if (joins && choices.chance(70)) last.rows.push(step)
+      else all.push({ rows: [step] })
+    }
   }
-  return groups
+  return all
 }
 
 /** In batches, many of which are first given and rolled back. */
@@ -73,22 +86,18 @@ export function runRolledBack(
 ): Promise<Change<Row>[]> {
   return withRelations(db, query, () => {
     using processor = db.processor(query.velo)
-    const give = (steps: Step[]): Change<Row>[] => {
-      const [first] = steps
-      if (first === undefined) return []
-      if (first.op === 'delete') return apply(processor, first)
-      return processor.processBatch(
-        first.source,
-        steps.map(({ row }) => row),
-      )
+    const give = (call: Call): Change<Row>[] => {
+      if ('step' in call) return apply(processor, call.step)
+      const rows = call.rows.map(({ row }) => row)
+      return processor.processBatch(call.rows[0]?.source ?? '', rows)
     }
     processor.begin()
-    const changes = calls(query, history, choices).flatMap((steps) => {
+    const changes = calls(query, history, choices).flatMap((call) => {
       if (choices.chance(50)) {
-        give(steps)
+        give(call)
         processor.rollback()
       }
-      const given = give(steps)
+      const given = give(call)
       processor.commit()
       return given
     })
@@ -105,11 +114,12 @@ export async function runEngine(query: Query, history: History, choices: Choices
   const errors: Error[] = []
   running.on('batch', (batch) => void changes.push(...batch))
   running.on('error', (error) => void errors.push(error))
-  for (const steps of calls(query, history, choices)) {
-    const [first] = steps
-    if (first === undefined) continue
-    const rows = steps.map(({ row }) => row)
-    await (first.op === 'delete' ? db.delete(first.source, rows) : db.insert(first.source, rows))
+  for (const call of calls(query, history, choices)) {
+    if ('rows' in call) {
+      const rows = call.rows.map(({ row }) => row)
+      await db.insert(call.rows[0]?.source ?? '', rows)
+    } else if (call.step.op === 'advance') await db.advanceTime(call.step.millis)
+    else await db.delete(call.step.source, call.step.row)
   }
   await db.end()
   await db.flush()

@@ -5,14 +5,17 @@ import { SECOND_MICROS, sourceNamed, sources, streams } from './schema.js'
 import type { Column, Source } from './schema.js'
 
 export type Value = number | string | boolean | null
-export type Row = Readonly<Record<string, Value>>
+export type Row = { readonly [column: string]: Value }
 
-/** One record: a row for its source, or the key of the row that goes. Its place in the history is its number. */
-export interface Step {
+/** A row for its source, or the key of the row that goes. */
+export interface SourceRecord {
   readonly op: 'insert' | 'delete'
   readonly source: string
   readonly row: Row
 }
+
+/** One step: a record, or all watermarks moved by hand. Its place in the history is its number. */
+export type Step = SourceRecord | { readonly op: 'advance'; readonly millis: number }
 
 export type History = readonly Step[]
 
@@ -54,6 +57,10 @@ export function randomHistory(seed: number, most: number): History {
   let clock = choices.below(20)
   while (steps.length < length) {
     clock += choices.pick([0, 0, 1, 1, 2, 3, 5, choices.chance(10) ? 70 : 4])
+    if (choices.chance(4)) {
+      steps.push({ op: 'advance', millis: clock * 1000 })
+      continue
+    }
     const source = choices.pick(used)
     const row = Object.fromEntries(
       source.columns.map((column) => [column.name, valueOf(choices, column, source, clock)]),
@@ -79,8 +86,9 @@ export interface Version {
 export function versions(history: History, source: Source): Version[] {
   const all: { from: number; to: number; row: Row }[] = []
   const current = new Map<string, { to: number }>()
-  history.forEach(({ op, source: name, row }, at) => {
-    if (name !== source.name) return
+  history.forEach((record, at) => {
+    if (record.op === 'advance' || record.source !== source.name) return
+    const { op, row } = record
     const step = at + 1
     if (source.key.length > 0) {
       const key = JSON.stringify(keyOf(source, row))
@@ -103,27 +111,25 @@ export const BEFORE_MICROS = -1_000_000_000_000_000
 export const AFTER_MICROS = 1_000_000_000_000_000
 
 /** The watermark of each stream after each step: entry 0 is before the first, the last is at end of input. */
-export function watermarks(history: History): Record<string, number[]> {
+export function watermarks(history: History): { [stream: string]: number[] } {
   return Object.fromEntries(
     streams.map(({ name, boundMicros }) => {
       const marks = [BEFORE_MICROS]
-      for (const { source, row } of history) {
+      for (const step of history) {
         const last = marks.at(-1) ?? BEFORE_MICROS
-        const time = source === name ? Number(row['t']) * 1000 - boundMicros : BEFORE_MICROS
-        marks.push(Math.max(last, time))
+        if (step.op === 'advance') marks.push(Math.max(last, step.millis * 1000))
+        else if (step.source === name) marks.push(Math.max(last, Number(step.row['t']) * 1000 - boundMicros))
+        else marks.push(last)
       }
       return [name, [...marks, AFTER_MICROS]]
     }),
   )
 }
 
-/** The steps that a query over these sources sees. */
-export function seenBy(history: History, names: ReadonlySet<string>): History {
-  return history.filter(({ source }) => names.has(source))
-}
-
 /** A step as a line of a report: what is NULL is left out. */
-export function describeStep({ op, source, row }: Step): string {
+export function describeStep(step: Step): string {
+  if (step.op === 'advance') return `advance to ${step.millis / 1000} s`
+  const { op, source, row } = step
   const { columns } = sourceNamed(source)
   const shown = columns
     .filter(({ name }) => row[name] !== null && row[name] !== undefined)
