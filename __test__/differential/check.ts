@@ -1,13 +1,13 @@
 // Whether one query over one history is answered as DuckDB answers it, and what differs where it is not.
 
 import type { Change, Row, Velostream } from '../../index.js'
-import { Answer, difference, ofEngine, ofReference, show } from './answer.js'
+import { Answer, difference, ofEngine, ofReference, same, show } from './answer.js'
 import { Choices } from './choices.js'
 import { runEngine, runRolledBack, runSingly } from './doors.js'
 import type { Run } from './doors.js'
 import type { History } from './history.js'
 import type { Query } from './query.js'
-import type { Answered, Reference } from './reference.js'
+import type { AnswerRow, Reference } from './reference.js'
 
 /** What is wrong; `kind` tells failures apart while one is shrunk. */
 export interface Failure {
@@ -35,8 +35,28 @@ function keyOf({ singleRow }: Query, { primaryKey }: Run): readonly string[] | u
   return singleRow || primaryKey.length > 0 ? primaryKey : undefined
 }
 
+/** The first of some final rows that comes before one that belongs before it. */
+function outOfOrder(
+  { columns }: Query,
+  changes: readonly Change<Row>[],
+  answer: readonly AnswerRow[],
+): string | undefined {
+  const rows = answer.map(({ rank, values }) => ({ rank, row: ofReference(values, columns) }))
+  rows.sort(({ rank: left }, { rank: right }) => left[0] - right[0] || left[1] - right[1])
+  let from = 0
+  for (const change of changes) {
+    const row = ofEngine(change.row, columns)
+    const at = rows.findIndex((each, place) => place >= from && same(each.row, row))
+    if (at < 0) return `the final row ${show(row)} comes too late`
+    // Rows of one rank may come in any order.
+    const [first, second] = rows[at]?.rank ?? [0, 0]
+    from = rows.findIndex(({ rank }) => rank[0] === first && rank[1] === second)
+  }
+  return undefined
+}
+
 /** Compares the accumulated changes with the answer after every step. */
-function compareSteps(query: Query, run: Run, answers: Answered[][][]): Failure | undefined {
+function compareSteps(query: Query, run: Run, answers: AnswerRow[][]): Failure | undefined {
   const { columns } = query
   if (run.updating === query.append) {
     return { kind: 'updating', detail: `the engine says updating: ${run.updating}` }
@@ -48,7 +68,7 @@ function compareSteps(query: Query, run: Run, answers: Answered[][][]): Failure 
     if (unfit !== undefined) return { kind: 'append', detail: `${where}: ${unfit.op} in an append-only log` }
     const broken = answer.apply(changes)
     if (broken !== undefined) return { kind: 'change log', detail: `${where}: ${broken}` }
-    const expected = (answers[at + 1] ?? []).map((row) => ofReference(row, columns))
+    const expected = (answers[at + 1] ?? []).map(({ values }) => ofReference(values, columns))
     const { onlyLeft, onlyRight } = difference(answer.rows(), expected)
     if (onlyLeft.length + onlyRight.length > 0) {
       const detail = [
@@ -62,6 +82,8 @@ function compareSteps(query: Query, run: Run, answers: Answered[][][]): Failure 
       ]
       return { kind: 'difference', detail: detail.join('') }
     }
+    const misplaced = query.ranked ? outOfOrder(query, changes, answers[at + 1] ?? []) : undefined
+    if (misplaced !== undefined) return { kind: 'order', detail: `${where}: ${misplaced}` }
   }
   return undefined
 }
@@ -114,7 +136,7 @@ export async function check(
   history: History,
   doors: Doors,
 ): Promise<Failure | undefined> {
-  let answers: Answered[][][]
+  let answers: AnswerRow[][]
   try {
     answers = await systems.reference.answers(query, history.length)
   } catch (error) {

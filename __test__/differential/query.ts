@@ -10,8 +10,10 @@ export interface Query {
   /** CREATE statements that come first. */
   readonly created: readonly { kind: string; name: string; sql: string }[]
   readonly velo: string
-  /** The answers after all prefixes: column `_p`, then the columns in order. */
+  /** The answers after all prefixes: column `_p`, two by which final rows come, then the columns in order. */
   readonly duck: string
+  /** Whether the order of its final rows is laid down. */
+  readonly ranked: boolean
   readonly columns: readonly Column[]
   readonly emit: 'CHANGES' | 'FINAL'
   /** Whether its change log only adds rows. */
@@ -37,6 +39,7 @@ export function randomQuery(choices: Choices): Query {
     emit,
     append: derived.traits.append || emit === 'FINAL',
     singleRow: derived.traits.singleRow === true,
+    ranked: emit === 'FINAL' && derived.traits.ranked === true,
     reads: builder.reads,
     pieces: builder.used,
   }
@@ -54,7 +57,9 @@ function reference(builder: Builder, derived: Derived, emit: Query['emit']): str
     if (type === 'TIMESTAMP') return `epoch_us(result.${name}) AS ${name}`
     return type === 'DECIMAL' ? `CAST(result.${name} AS VARCHAR) AS ${name}` : `result.${name}`
   })
+  const { windowed, ranked } = derived.traits
+  const rank = ranked === true ? [windowed === undefined ? '0' : '_fin', '_first'] : ['0', '0']
   const expressions = [...builder.expressions, `result AS (${derived.duck})`]
   return `WITH ${expressions.join(',\n')}
-SELECT _p, ${shown.join(', ')} FROM result JOIN prefixes ON prefix = _p${shownRows(derived, emit)} ORDER BY _p`
+SELECT ${['_p', ...rank, ...shown].join(', ')} FROM result JOIN prefixes ON prefix = _p${shownRows(derived, emit)} ORDER BY _p`
 }

@@ -8,6 +8,12 @@ import type { Query } from './query.js'
 import { sources, streams } from './schema.js'
 import type { Column, Source, Type } from './schema.js'
 
+/** A row of an answer, and by what final rows come in order: lexicographically. */
+export interface AnswerRow {
+  readonly rank: readonly [number, number]
+  readonly values: readonly Answered[]
+}
+
 /** A value of a result: times in microseconds, decimals as text. */
 export type Answered = number | bigint | string | boolean | null
 
@@ -89,10 +95,12 @@ export class Reference {
   }
 
   /** The rows of a query after each prefix of a history of `length` records, then those at end of input. */
-  async answers(query: Query, length: number): Promise<Answered[][][]> {
+  async answers(query: Query, length: number): Promise<AnswerRow[][]> {
     const result = await this.#connection.runAndReadAll(query.duck)
-    const answers: Answered[][][] = Array.from({ length: length + 2 }, () => [])
-    for (const [prefix, ...values] of result.getRows()) answers[Number(prefix)]?.push(values as Answered[])
+    const answers: AnswerRow[][] = Array.from({ length: length + 2 }, () => [])
+    for (const [prefix, first, second, ...values] of result.getRows()) {
+      answers[Number(prefix)]?.push({ rank: [Number(first), Number(second)], values: values as Answered[] })
+    }
     return answers
   }
 

@@ -10,6 +10,7 @@
 // | `_et` | timed relations | event time in microseconds |
 // | `_wm` | timed relations | the watermark standing when the row came, in its own input partition |
 // | `_fin` | windowed results | the watermark at which the row is final |
+// | `_first` | ranked results | the number of the first record of the row's group |
 
 import type { Choices } from './choices.js'
 import { scopeOf } from './expressions.js'
@@ -49,6 +50,8 @@ export interface Traits {
   readonly timeColumn?: string
   /** Present where rows have `_fin`: the clock that it is compared with. */
   readonly windowed?: Clock
+  /** Whether its rows, when final, come by `_fin`, if they have it, and then by `_first`, the group's first record. */
+  readonly ranked?: boolean
   /** Whether it is an aggregate without keys: one row, updated without a key. */
   readonly singleRow?: boolean
 }
@@ -91,9 +94,16 @@ export type Piece = {
 )
 
 /** The hidden columns of rows. */
-export function hidden({ append, clock, windowed }: Traits): string[] {
-  const timed = clock === undefined ? [] : ['_et', '_wm']
-  return ['_p', ...(append ? ['_sq'] : []), ...timed, ...(windowed === undefined ? [] : ['_fin'])]
+export function hidden({ append, clock, windowed, ranked }: Traits): string[] {
+  const names: [string, boolean][] = [
+    ['_p', true],
+    ['_sq', append],
+    ['_et', clock !== undefined],
+    ['_wm', clock !== undefined],
+    ['_fin', windowed !== undefined],
+    ['_first', ranked === true],
+  ]
+  return names.filter(([, has]) => has).map(([name]) => name)
 }
 
 /** The watermark of a relation after the prefix of the row `prefixes` of the table of that name. */

@@ -58,14 +58,16 @@ function byKeys(builder: Builder, input: Input): Derived {
   const filter = where(builder, scope, 30)
   const kept = having(choices, [...keys, ...aggregates])
   const { columns, velo, duck } = items(builder, [...shown, ...aggregates])
+  const ranked = input.traits.append
+  const hidden = ranked ? ['_p', 'MIN(_sq) AS _first'] : ['_p']
   const byDuck = ['_p', ...keys.map((key) => key.duck)].join(', ')
   const byVelo = keys.map((key) => key.velo).join(', ')
   return {
     ctes: input.ctes,
     columns,
-    traits: { append: false },
+    traits: { append: false, ranked },
     velo: `SELECT ${velo.join(', ')} FROM ${input.velo}${filter.velo} GROUP BY ${byVelo}${kept.velo}`,
-    duck: `SELECT _p, ${duck.join(', ')} FROM ${input.duck}${filter.duck} GROUP BY ${byDuck}${kept.duck}`,
+    duck: `SELECT ${[...hidden, ...duck].join(', ')} FROM ${input.duck}${filter.duck} GROUP BY ${byDuck}${kept.duck}`,
   }
 }
 

@@ -112,11 +112,11 @@ function windowedRows(builder: Builder, input: Input, clock: Clock, window: Wind
   )
   const byVelo = keys.length === 0 ? '' : ` GROUP BY ${keys.map((key) => key.velo).join(', ')}`
   const by = ['_p', '_ws', '_we', ...keys.map((key) => key.duck)].join(', ')
-  const times = ['_p', '_we', `_we + ${window.graceMicros} AS _fin`]
+  const times = ['_p', '_we', `_we + ${window.graceMicros} AS _fin`, 'MIN(_sq) AS _first']
   return {
     ctes: input.ctes,
     columns,
-    traits: { append: false, windowed: clock },
+    traits: { append: false, windowed: clock, ranked: true },
     velo: `SELECT ${velo.join(', ')} FROM ${input.velo} ${window.velo}${filter.velo}${byVelo}${shownIf.velo}`,
     duck: `SELECT ${[...times, ...duck].join(', ')} FROM ${placed} GROUP BY ${by}${shownIf.duck}`,
   }
