@@ -3,10 +3,11 @@
 //!
 //! usage: bench-core RECORDS RUNS [SCENARIO] (`npm run bench` does it)
 
+mod joined;
 mod scenarios;
 mod session;
 
-use scenarios::{Scenario, Tally};
+use scenarios::{Row, Scenario, Tally};
 use session::Session;
 use std::time::Instant;
 
@@ -64,6 +65,22 @@ fn report(scenario: &Scenario, records: usize, runs: usize) -> Result<(), String
     Ok(())
 }
 
+/// Records as batches of at most `batch_rows`, each of one source; sources take turns.
+fn parts(scenario: &Scenario, from: usize, to: usize, batch_rows: usize) -> Vec<(usize, Vec<Row>)> {
+    let sources = scenario.relations.len();
+    let mut parts = Vec::new();
+    for at in (from..to).step_by(batch_rows * sources) {
+        let end = to.min(at + batch_rows * sources);
+        for source in 0..sources {
+            let rows: Vec<Row> = (at + source..end).step_by(sources).map(scenario.row).collect();
+            if !rows.is_empty() {
+                parts.push((source, rows));
+            }
+        }
+    }
+    parts
+}
+
 /// Records per second of one run, whose answer is checked.
 fn rate(scenario: &Scenario, door: Door, records: usize) -> Result<f64, String> {
     let mut session = Session::start(scenario)?;
@@ -72,22 +89,19 @@ fn rate(scenario: &Scenario, door: Door, records: usize) -> Result<f64, String> 
     let mut from = 0;
     while from < records {
         let to = records.min(from + PREPARED_RECORDS);
+        let parts = parts(scenario, from, to, door.batch_rows);
         if door.from_structs {
-            let rows: Vec<_> = (from..to).map(scenario.row).collect();
             let started = Instant::now();
-            for chunk in rows.chunks(door.batch_rows) {
-                session.run_rows(chunk, &mut tally)?;
+            for (source, rows) in &parts {
+                session.run_rows(*source, rows, &mut tally)?;
             }
             seconds += started.elapsed().as_secs_f64();
         } else {
-            let mut batches = Vec::new();
-            for at in (from..to).step_by(door.batch_rows) {
-                let rows: Vec<_> = (at..to.min(at + door.batch_rows)).map(scenario.row).collect();
-                batches.push(session.decode(&rows));
-            }
+            let decode = |(source, rows): &(usize, Vec<Row>)| (*source, session.decode(*source, rows));
+            let batches: Vec<_> = parts.iter().map(decode).collect();
             let started = Instant::now();
-            for batch in &batches {
-                session.run(batch, &mut tally)?;
+            for (source, batch) in &batches {
+                session.run(*source, batch, &mut tally)?;
             }
             seconds += started.elapsed().as_secs_f64();
         }
@@ -111,9 +125,10 @@ fn latency(scenario: &Scenario, records: usize) -> Result<String, String> {
     let count = records.min(LATENCY_RECORDS);
     let mut taken: Vec<u64> = Vec::with_capacity(count);
     for at in 0..count {
-        let batch = session.decode(&[(scenario.row)(at)]);
+        let source = at % scenario.relations.len();
+        let batch = session.decode(source, &[(scenario.row)(at)]);
         let started = Instant::now();
-        session.run(&batch, &mut tally)?;
+        session.run(source, &batch, &mut tally)?;
         let nanos = started.elapsed().as_nanos() as u64;
         taken.push(nanos.saturating_sub(timer));
     }

@@ -1,5 +1,6 @@
 //! The scenarios as Rust sees them: row structs, how they become columns, and what the answer must be.
 
+use crate::joined;
 use std::collections::HashMap;
 use std::hint::black_box;
 use velostream_engine::batch::{ChangeBatch, Op, Seq};
@@ -13,7 +14,7 @@ pub struct Tally {
 }
 
 impl Tally {
-    fn add(&mut self, weight: f64) {
+    pub fn add(&mut self, weight: f64) {
         self.changes += 1;
         self.checksum += weight;
     }
@@ -30,13 +31,20 @@ pub enum Row {
     Trade { symbol: String, price: f64, quantity: i32 },
     Quote { symbol: String, price: f64, ts_micros: i64 },
     Timed { trader_id: String, symbol: String, price: f64, quantity: i32, trade_time_micros: i64 },
+    Price { symbol: String, price: f64, time_micros: i64 },
+    TimedTrade { symbol: String, price: f64, quantity: i32, time_micros: i64 },
+    Instrument { symbol: String, sector: String, lot: i32 },
 }
 
 /// A scenario; see `benches/scenarios.ts` for the same in JavaScript.
 pub struct Scenario {
     pub id: &'static str,
-    pub relation: &'static str,
-    pub definition: &'static str,
+    /// The sources of the records, which take turns.
+    pub relations: &'static [&'static str],
+    /// A table that is full before the first record, and its rows.
+    pub table: Option<&'static str>,
+    pub table_rows: fn() -> Vec<Row>,
+    pub definitions: &'static [&'static str],
     pub sql: &'static str,
     pub row: fn(usize) -> Row,
     /// Reads every changed row as a struct and tallies it.
@@ -48,7 +56,7 @@ const ORDERS: &str =
     "CREATE STREAM orders (order_id BIGINT, customer_id INT, order_date STRING, total_amount DOUBLE)";
 const SELECTION: &str =
     "SELECT order_id, customer_id, order_date, total_amount FROM orders WHERE total_amount > 100";
-const TIMED: &str = "CREATE STREAM market_data (trader_id STRING, symbol STRING, price DOUBLE, quantity INT, \
+pub const TIMED: &str = "CREATE STREAM market_data (trader_id STRING, symbol STRING, price DOUBLE, quantity INT, \
     trade_time TIMESTAMP, WATERMARK FOR trade_time AS trade_time)";
 const MINUTE_MICROS: i64 = 60_000_000;
 
@@ -87,21 +95,21 @@ macro_rules! sessions {
 pub fn all() -> Vec<Scenario> {
     let selection = |id, row, expected| Scenario {
         id,
-        relation: "orders",
-        definition: ORDERS,
+        definitions: &[ORDERS],
         sql: SELECTION,
         row,
         take: take_orders,
         expected,
+        ..over(&["orders"])
     };
     let windowed = |id, sql, expected| Scenario {
         id,
-        relation: "market_data",
-        definition: TIMED,
+        definitions: &[TIMED],
         sql,
         row: timed,
         take: take_windows,
         expected,
+        ..over(&["market_data"])
     };
     vec![
         selection(
@@ -112,18 +120,17 @@ pub fn all() -> Vec<Scenario> {
         selection("s0-half", |i| order(i, (i % 200) as f64), |n| expected_orders(n, |i| (i % 200) as f64)),
         Scenario {
             id: "s0b",
-            relation: "orders",
-            definition: ORDERS,
+            definitions: &[ORDERS],
             sql: "SELECT customer_id, COUNT(*) AS n, SUM(total_amount) AS total FROM orders \
                 GROUP BY customer_id EMIT CHANGES",
             row: |i| order(i, 150.0 + (i % 100) as f64),
             take: take_customers,
             expected: expected_customers,
+            ..over(&["orders"])
         },
         Scenario {
             id: "s2",
-            relation: "market_data",
-            definition: "CREATE STREAM market_data (symbol STRING, price DOUBLE, quantity INT)",
+            definitions: &["CREATE STREAM market_data (symbol STRING, price DOUBLE, quantity INT)"],
             sql: "SELECT symbol, COUNT(*) AS trade_count, AVG(price) AS avg_price, MIN(price) AS min_price, \
                 MAX(price) AS max_price, SUM(quantity) AS total_quantity FROM market_data \
                 GROUP BY symbol EMIT CHANGES",
@@ -134,6 +141,7 @@ pub fn all() -> Vec<Scenario> {
             },
             take: take_symbols,
             expected: expected_symbols,
+            ..over(&["market_data"])
         },
         Scenario {
             id: "s1",
@@ -166,7 +174,24 @@ pub fn all() -> Vec<Scenario> {
             take: take_sessions,
             ..windowed("session-changes", sessions!("CHANGES"), |n| expected_sessions(n, false))
         },
+        joined::spreads(),
+        joined::lookups(),
     ]
+}
+
+/// What a scenario without a table leaves open.
+pub fn over(relations: &'static [&'static str]) -> Scenario {
+    Scenario {
+        id: "",
+        relations,
+        table: None,
+        table_rows: Vec::new,
+        definitions: &[],
+        sql: "",
+        row: |i| order(i, 0.0),
+        take: take_orders,
+        expected: |_| Tally::default(),
+    }
 }
 
 fn order(i: usize, total_amount: f64) -> Row {
@@ -174,12 +199,17 @@ fn order(i: usize, total_amount: f64) -> Row {
 }
 
 fn timed(i: usize) -> Row {
+    timed_at(i, 1_000_000 + i as i64 * 10)
+}
+
+/// The trade of s3a at a time in milliseconds.
+pub fn timed_at(i: usize, time_millis: i64) -> Row {
     Row::Timed {
         trader_id: format!("T{}", i % 53),
         symbol: format!("SYM{}", i % 97),
         price: (100 + i % 50) as f64,
         quantity: (i % 1000) as i32,
-        trade_time_micros: (1_000_000 + i as i64 * 10) * 1000,
+        trade_time_micros: time_millis * 1000,
     }
 }
 
@@ -223,6 +253,22 @@ impl Row {
                 push_i32(&mut columns[3], *quantity);
                 push_i64(&mut columns[4], *trade_time_micros);
             }
+            Self::Price { symbol, price, time_micros } => {
+                push_text(&mut columns[0], symbol);
+                push_f64(&mut columns[1], *price);
+                push_i64(&mut columns[2], *time_micros);
+            }
+            Self::TimedTrade { symbol, price, quantity, time_micros } => {
+                push_text(&mut columns[0], symbol);
+                push_f64(&mut columns[1], *price);
+                push_i32(&mut columns[2], *quantity);
+                push_i64(&mut columns[3], *time_micros);
+            }
+            Self::Instrument { symbol, sector, lot } => {
+                push_text(&mut columns[0], symbol);
+                push_text(&mut columns[1], sector);
+                push_i32(&mut columns[2], *lot);
+            }
         }
         to.push_mark(Op::Insert, Seq(0), 0);
     }
@@ -251,7 +297,7 @@ fn push_text(column: &mut Column, value: &str) {
 
 macro_rules! get {
     ($name:ident, $variant:ident, $value:ty) => {
-        fn $name(column: &Column) -> &[$value] {
+        pub fn $name(column: &Column) -> &[$value] {
             let Values::$variant(values) = &column.values else { unreachable!("the schema says so") };
             values
         }
@@ -261,13 +307,13 @@ get!(i32s, I32, i32);
 get!(i64s, I64, i64);
 get!(f64s, F64, f64);
 
-fn text(column: &Column, row: usize) -> &[u8] {
+pub fn text(column: &Column, row: usize) -> &[u8] {
     let Values::Text(values) = &column.values else { unreachable!("the schema says so") };
     values.get(row)
 }
 
 /// Rows that are additions; the old halves of updates are not changes of their own.
-fn shown(out: &ChangeBatch) -> impl Iterator<Item = usize> {
+pub fn shown(out: &ChangeBatch) -> impl Iterator<Item = usize> {
     out.ops.iter().enumerate().filter(|(_, op)| op.is_addition()).map(|(row, _)| row)
 }
 
