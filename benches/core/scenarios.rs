@@ -145,8 +145,9 @@ pub fn all() -> Vec<Scenario> {
         },
         Scenario {
             id: "s1",
-            relation: "market_data",
-            definition: "CREATE STREAM market_data (symbol STRING, price DOUBLE, ts TIMESTAMP, WATERMARK FOR ts AS ts)",
+            definitions: &[
+                "CREATE STREAM market_data (symbol STRING, price DOUBLE, ts TIMESTAMP, WATERMARK FOR ts AS ts)",
+            ],
             sql: "SELECT symbol, price, AVG(price) OVER (PARTITION BY symbol ORDER BY ts \
                 ROWS BETWEEN 99 PRECEDING AND CURRENT ROW) AS moving_avg FROM market_data",
             row: |i| Row::Quote {
@@ -156,6 +157,7 @@ pub fn all() -> Vec<Scenario> {
             },
             take: take_averages,
             expected: expected_averages,
+            ..over(&["market_data"])
         },
         windowed("s3a", windowed!("FINAL"), |n| expected_windows(n, true)),
         windowed("s3b", windowed!("CHANGES"), |n| expected_windows(n, false)),

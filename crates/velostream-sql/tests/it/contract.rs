@@ -95,6 +95,20 @@ pub fn check_plan(plan: &LogicalPlan) {
             }
             assert_eq!(schema.updating, left.schema().updating || right.schema().updating);
         }
+        LogicalPlan::Over { input, columns, partition, calls, schema } => {
+            assert_eq!(columns.len() + calls.len(), schema.fields.len());
+            partition.iter().for_each(|key| check_expr(key, input.schema()));
+            let of_input = |column: &usize| &input.schema().fields[*column].data_type;
+            assert!(
+                columns.iter().map(of_input).eq(schema
+                    .fields
+                    .iter()
+                    .map(|f| &f.data_type)
+                    .take(columns.len()))
+            );
+            assert!(!input.schema().updating, "OVER reads rows that are only appended");
+            check_plan(input);
+        }
         LogicalPlan::Check { input, checks, schema } => {
             assert_eq!(schema, input.schema());
             for (check, _) in checks {
