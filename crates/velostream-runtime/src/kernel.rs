@@ -23,6 +23,22 @@ pub struct KernelOptions {
     pub snapshot: bool,
 }
 
+impl KernelOptions {
+    fn of_plan(&self) -> PlanOptions {
+        PlanOptions {
+            default_grace_micros: self.default_grace_micros,
+            before: self.before,
+            snapshot: self.snapshot,
+            keep_tables: false,
+        }
+    }
+}
+
+/// The lines of a plan as it would run.
+pub fn explain(plan: &LogicalPlan, options: &KernelOptions) -> Result<Vec<String>> {
+    Ok(PhysicalPlan::build(plan, options.of_plan())?.explain())
+}
+
 /// A running plan with its state.
 pub struct Kernel {
     processor: QueryProcessor,
@@ -34,13 +50,7 @@ pub struct Kernel {
 impl Kernel {
     /// A plan, ready to run.
     pub fn new(plan: &LogicalPlan, options: &KernelOptions) -> Result<Self> {
-        let plan_options = PlanOptions {
-            default_grace_micros: options.default_grace_micros,
-            before: options.before,
-            snapshot: options.snapshot,
-            keep_tables: false,
-        };
-        let physical = PhysicalPlan::build(plan, plan_options)?;
+        let physical = PhysicalPlan::build(plan, options.of_plan())?;
         let schema = Schema { updating: physical.is_updating(), ..Schema::clone(physical.schema()) };
         Ok(Self {
             processor: QueryProcessor::new(&physical, &Limits::default())?,

@@ -122,4 +122,10 @@ impl Session {
     pub fn state_bytes(&self) -> u64 {
         self.processor.state_bytes()
     }
+
+    /// Groups and rows that all operators keep.
+    #[must_use]
+    pub fn groups(&self) -> usize {
+        self.processor.groups()
+    }
 }

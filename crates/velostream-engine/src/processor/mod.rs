@@ -10,7 +10,7 @@ mod nodes;
 mod redo;
 mod snapshot;
 
-use crate::batch::{Batch, ChangeBatch, Seq};
+use crate::batch::{Batch, ChangeBatch, Op, Seq};
 use crate::error::{EngineError, RecordError, Reject, Rejects, Result};
 use crate::limits::Limits;
 use crate::operators::net::Net;
@@ -74,6 +74,10 @@ pub struct QueryProcessor {
     journaled: bool,
     /// Whether `begin` was called: a savepoint is open.
     in_transaction: bool,
+    /// Savepoints open.
+    depth: usize,
+    /// Whether rows have gone since memory was last given back.
+    took_back: bool,
     fingerprint: u64,
     output_types: Vec<DataType>,
     values: Vec<(Vec<Vec<Expr>>, Vec<DataType>)>,
@@ -104,6 +108,8 @@ impl QueryProcessor {
             limits: *limits,
             journaled: plan.journaled,
             in_transaction: false,
+            depth: 0,
+            took_back: false,
             fingerprint: plan.fingerprint,
             output_types,
             values: plan.values.iter().map(|values| (values.rows.clone(), values.types.clone())).collect(),
@@ -149,6 +155,7 @@ impl QueryProcessor {
         self.time = own_time;
         result?;
         self.report.settle(&batch.changes.seqs, rejects, &mut self.row_errors);
+        self.took_back |= batch.changes.ops.contains(&Op::Delete);
         self.settle(out, from)
     }
 
@@ -213,6 +220,7 @@ impl QueryProcessor {
             net.consolidate(out, from);
         }
         debug_assert!(out.seqs[from..].is_sorted(), "output keeps the order of sequence numbers");
+        self.give_back();
         if self.limits.state_bytes == u64::MAX {
             return Ok(());
         }
@@ -221,6 +229,14 @@ impl QueryProcessor {
             return Err(EngineError::Limit { used, limit: self.limits.state_bytes });
         }
         Ok(())
+    }
+
+    /// Gives the memory of what is empty back, once rows have gone and nothing can be rolled back.
+    fn give_back(&mut self) {
+        if self.depth == 0 && self.took_back {
+            self.took_back = false;
+            self.nodes.release_empty();
+        }
     }
 
     /// A source of the plan whose input has not ended.
@@ -303,8 +319,7 @@ impl QueryProcessor {
     /// Keeps everything so far; `rollback` goes back to here. Does nothing before `begin`.
     pub fn commit(&mut self) {
         if self.in_transaction {
-            self.nodes.commit();
-            self.standing.commit();
+            self.commit_savepoint();
             self.savepoint();
         }
     }
@@ -312,8 +327,7 @@ impl QueryProcessor {
     /// Goes back to the last `commit`, or to `begin`. Does nothing before `begin`.
     pub fn rollback(&mut self) {
         if self.in_transaction {
-            self.nodes.rollback();
-            self.standing.rollback();
+            self.rollback_savepoint();
             self.savepoint();
         }
     }
@@ -321,13 +335,13 @@ impl QueryProcessor {
     /// Keeps everything so far and leaves the mode that `begin` entered.
     pub fn finish_transaction(&mut self) {
         if std::mem::replace(&mut self.in_transaction, false) {
-            self.nodes.commit();
-            self.standing.commit();
+            self.commit_savepoint();
         }
     }
 
     /// Opens a savepoint inside whatever is open: for a call that is to happen whole or not at all.
     pub fn savepoint(&mut self) {
+        self.depth += 1;
         self.nodes.savepoint();
         self.standing.savepoint();
     }
@@ -336,12 +350,15 @@ impl QueryProcessor {
     pub fn commit_savepoint(&mut self) {
         self.nodes.commit();
         self.standing.commit();
+        self.depth -= 1;
+        self.give_back();
     }
 
     /// Takes back what was done since the innermost savepoint, moves of time included.
     pub fn rollback_savepoint(&mut self) {
         self.nodes.rollback();
         self.standing.rollback();
+        self.depth -= 1;
     }
 
     /// Rows of the answer that could not be computed when time made them final, in order. They belong to no

@@ -23,6 +23,9 @@ use crate::time::TimeRuns;
 use velostream_sql::plan::{Expr, ExprKind};
 use velostream_sql::types::DataType;
 
+/// Bytes below which an empty state is not worth giving back: it will be needed again.
+const RELEASE_MIN_BYTES: usize = 16 * 1024;
+
 /// What went wrong in a run.
 #[derive(Debug, Default)]
 pub(super) struct Report {
@@ -211,6 +214,15 @@ impl Nodes {
         self.nodes.iter().map(|node| node.stateful().groups()).sum()
     }
 
+    /// Gives the memory of operators back that have no groups and rows any more.
+    pub fn release_empty(&mut self) {
+        for node in self.nodes.iter_mut().filter(|node| node.stateful().groups() == 0) {
+            if let Some(state) = node.state_mut().filter(|state| state.bytes() > RELEASE_MIN_BYTES) {
+                state.release();
+            }
+        }
+    }
+
     pub fn is_finished(&self) -> bool {
         self.nodes.iter().any(|node| node.stateful().is_finished())
     }
@@ -244,6 +256,10 @@ impl State for Nodes {
 
     fn bytes(&self) -> usize {
         self.states().map(State::bytes).sum()
+    }
+
+    fn release(&mut self) {
+        self.each_state(|state| state.release());
     }
 }
 

@@ -53,4 +53,6 @@ impl<T: Clone + Storable> State for StateCell<T> {
     fn bytes(&self) -> usize {
         size_of::<Self>()
     }
+
+    fn release(&mut self) {}
 }

@@ -107,4 +107,8 @@ impl<T: Clone + Default + Storable> State for GroupColumns<T> {
     fn bytes(&self) -> usize {
         self.values.capacity() * size_of::<T>() + self.undo.capacity() * size_of::<(u32, T)>()
     }
+
+    fn release(&mut self) {
+        *self = Self::default();
+    }
 }

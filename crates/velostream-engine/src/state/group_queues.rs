@@ -191,4 +191,8 @@ impl<T: QueueEntry> State for GroupQueues<T> {
             + self.owned
             + self.log.capacity() * size_of::<Change<T>>()
     }
+
+    fn release(&mut self) {
+        *self = Self::default();
+    }
 }

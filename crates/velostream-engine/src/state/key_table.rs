@@ -363,4 +363,15 @@ impl State for KeyTable {
             + (self.free.capacity() + self.pending.capacity()) * 4
             + self.log.capacity() * size_of::<Entry>()
     }
+
+    fn release(&mut self) {
+        self.table = HashTable::new();
+        self.hashes = Vec::new();
+        self.rows.release();
+        self.births.release();
+        self.next_birth.set(0);
+        self.free = Vec::new();
+        self.pending = Vec::new();
+        self.log = Vec::new();
+    }
 }

@@ -1,8 +1,8 @@
 //! Rows by key: what a join keeps of a side.
 
 use super::{
-    GroupColumns, GroupId, KeySource, KeyTable, RowStore, Slots, SnapshotReader, SnapshotWriter, State,
-    Storable, composite_state, hash_rows,
+    GroupColumns, GroupId, KeySource, KeyTable, RowStore, Slots, SnapshotReader, SnapshotWriter, Storable,
+    composite_state, hash_rows,
 };
 use crate::batch::ChangeBatch;
 use crate::column::Column;
@@ -304,33 +304,9 @@ impl KeyedRows {
             kept.keys.remove(group);
         }
         if let Some(slots) = &mut kept.slots {
-            slots.release(slot);
+            slots.put_back(slot);
         }
     }
 }
 
-impl State for KeyedRows {
-    fn savepoint(&mut self) {
-        self.kept.savepoint();
-    }
-
-    fn rollback(&mut self) {
-        self.kept.rollback();
-    }
-
-    fn commit(&mut self) {
-        self.kept.commit();
-    }
-
-    fn snapshot(&self, writer: &mut dyn SnapshotWriter) -> Result<()> {
-        self.kept.snapshot(writer)
-    }
-
-    fn restore(&mut self, reader: &mut dyn SnapshotReader) -> Result<()> {
-        self.kept.restore(reader)
-    }
-
-    fn bytes(&self) -> usize {
-        self.kept.bytes()
-    }
-}
+composite_state!(KeyedRows { kept });

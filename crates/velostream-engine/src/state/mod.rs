@@ -56,6 +56,9 @@ pub trait State {
     fn restore(&mut self, reader: &mut dyn SnapshotReader) -> Result<()>;
     /// Bytes held.
     fn bytes(&self) -> usize;
+    /// Gives the memory back that groups and rows have taken, of which there are none any more. Single values stay.
+    /// Never called with a savepoint open.
+    fn release(&mut self);
 }
 
 /// Where a snapshot goes: little-endian values in a row, the reader asks for the same in the same order.
@@ -101,6 +104,10 @@ impl<S: State + ?Sized> State for Box<S> {
     fn bytes(&self) -> usize {
         (**self).bytes()
     }
+
+    fn release(&mut self) {
+        (**self).release();
+    }
 }
 
 /// The state of a container that is there only in some modes; which mode does not change.
@@ -127,6 +134,10 @@ impl<S: State> State for Option<S> {
 
     fn bytes(&self) -> usize {
         self.as_ref().map_or(0, State::bytes)
+    }
+
+    fn release(&mut self) {
+        self.iter_mut().for_each(State::release);
     }
 }
 
@@ -155,14 +166,19 @@ impl<S: State> State for Vec<S> {
     fn bytes(&self) -> usize {
         self.iter().map(State::bytes).sum()
     }
+
+    fn release(&mut self) {
+        self.iter_mut().for_each(State::release);
+    }
 }
 
-/// Makes a struct whose named fields are containers a container itself.
+/// Makes a struct whose named fields are containers a container itself: `Type { a, b }`, or
+/// `impl<K: Bound> Type<K> { a }`.
 #[macro_export]
 #[doc(hidden)]
 macro_rules! composite_state {
-    ($name:ty { $($field:ident),+ $(,)? }) => {
-        impl $crate::state::State for $name {
+    (impl<$($generic:ident : $bound:path),*> $name:ty { $($field:ident),+ $(,)? }) => {
+        impl<$($generic: $bound),*> $crate::state::State for $name {
             fn savepoint(&mut self) {
                 $($crate::state::State::savepoint(&mut self.$field);)+
             }
@@ -188,7 +204,14 @@ macro_rules! composite_state {
             fn bytes(&self) -> usize {
                 0 $(+ $crate::state::State::bytes(&self.$field))+
             }
+
+            fn release(&mut self) {
+                $($crate::state::State::release(&mut self.$field);)+
+            }
         }
+    };
+    ($name:ty { $($field:ident),+ $(,)? }) => {
+        $crate::state::composite_state!(impl<> $name { $($field),+ });
     };
 }
 pub(crate) use composite_state;

@@ -186,4 +186,8 @@ impl<K: CountKey> State for OrderedCounts<K> {
         let entry = size_of::<(GroupId, K)>() + ENTRY_OVERHEAD;
         self.counts.len() * entry + self.owned + self.undo.capacity() * size_of::<(GroupId, K, i64)>()
     }
+
+    fn release(&mut self) {
+        *self = Self::default();
+    }
 }

@@ -184,4 +184,10 @@ impl<P: Pane> State for Panes<P> {
         let entries = self.open.iter().chain(&self.undo).map(|entry| entry.pane.bytes());
         entries.sum::<usize>() + self.spare.iter().map(|pane| pane.bytes()).sum::<usize>()
     }
+
+    fn release(&mut self) {
+        self.open = Vec::new();
+        self.spare = Vec::new();
+        self.undo = Vec::new();
+    }
 }

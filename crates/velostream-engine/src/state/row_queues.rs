@@ -105,7 +105,7 @@ impl RowQueues {
     #[inline]
     pub fn drop_front(&mut self, group: GroupId) {
         if let Some((_, slot)) = self.order.pop_front(group) {
-            self.slots.release(slot);
+            self.slots.put_back(slot);
         }
     }
 
@@ -163,5 +163,11 @@ impl State for RowQueues {
 
     fn bytes(&self) -> usize {
         self.rows.bytes() + self.order.bytes() + self.slots.bytes()
+    }
+
+    fn release(&mut self) {
+        self.rows.release();
+        self.order.release();
+        self.slots.release();
     }
 }

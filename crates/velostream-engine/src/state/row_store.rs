@@ -188,4 +188,13 @@ impl State for RowStore {
         let columns = self.columns.iter().chain(&self.undo_rows);
         columns.map(Column::capacity_bytes).sum::<usize>() + self.undo.capacity() * 4
     }
+
+    fn release(&mut self) {
+        for column in self.columns.iter_mut().chain(&mut self.undo_rows) {
+            *column = Column::new(column.data_type);
+        }
+        self.undo = Vec::new();
+        self.slots = 0;
+        self.stale = 0;
+    }
 }

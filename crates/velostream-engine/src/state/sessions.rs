@@ -342,4 +342,8 @@ impl State for Sessions {
             + (self.free.capacity() + self.pending.capacity()) * size_of::<GroupId>()
             + self.log.capacity() * size_of::<Entry>()
     }
+
+    fn release(&mut self) {
+        *self = Self::default();
+    }
 }

@@ -60,7 +60,7 @@ impl Slots {
     }
 
     /// Takes a number back.
-    pub fn release(&mut self, slot: u32) {
+    pub fn put_back(&mut self, slot: u32) {
         if self.marks.is_empty() {
             self.free.push(slot);
         } else {
@@ -111,5 +111,9 @@ impl State for Slots {
 
     fn bytes(&self) -> usize {
         (self.free.capacity() + self.pending.capacity()) * 4 + self.log.capacity() * size_of::<Entry>()
+    }
+
+    fn release(&mut self) {
+        *self = Self::default();
     }
 }

@@ -111,4 +111,8 @@ impl State for TimeQueue {
     fn bytes(&self) -> usize {
         self.entries.capacity() * size_of::<(EventTime, u32)>() + self.log.capacity() * size_of::<Entry>()
     }
+
+    fn release(&mut self) {
+        *self = Self::default();
+    }
 }

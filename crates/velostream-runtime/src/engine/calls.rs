@@ -111,7 +111,12 @@ impl Engine {
     /// The plan of a query.
     pub fn explain(&self, sql: &str) -> Result<String> {
         let query = self.bind_one(sql, &Params::default(), &BindOptions::default())?;
-        Ok(velostream_sql::explain::explain(&query.plan).join("\n"))
+        Ok(self.explained(&query.plan)?.join("\n"))
+    }
+
+    /// The lines of a plan as it would run: keys, modes, what is kept, and what final rows wait for.
+    pub(super) fn explained(&self, plan: &LogicalPlan) -> Result<Vec<String>> {
+        kernel::explain(&self.expanded(plan), &self.kernel_options(false))
     }
 
     /// A synchronous processor over this catalogue's definitions, with state of its own that starts empty.

@@ -289,3 +289,129 @@ fn take_before(events: &mut VecDeque<Event>, bound: Seq) -> Option<Envelope> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::partition::mailbox::{BarrierKind, Capacity, Passes};
+    use crate::wake::Wake;
+    use proptest::prelude::*;
+    use std::collections::BTreeSet;
+    use std::time::Instant;
+    use velostream_engine::batch::{Batch, ChangeBatch, Op};
+    use velostream_engine::time::TimeRuns;
+
+    fn silent() -> Wake {
+        Wake::new(Arc::new(|| {}))
+    }
+
+    fn mailbox() -> Arc<Mailbox> {
+        Arc::new(Mailbox::new(Capacity { batches: 1000, bytes: usize::MAX }, silent()))
+    }
+
+    fn envelope(input: usize, seqs: &[u64], through: u64) -> Event {
+        let mut changes = ChangeBatch::default();
+        seqs.iter().for_each(|&seq| changes.push_mark(Op::Insert, Seq(seq), 0));
+        Event::Batch(Box::new(Envelope {
+            input,
+            batch: Batch { changes, time: TimeRuns::default() },
+            offset: 0,
+            first_seq: None,
+            at_ms: 0,
+            accepted: Instant::now(),
+            through: Seq(through),
+        }))
+    }
+
+    fn barrier(at: u64, kind: &BarrierKind) -> Event {
+        Event::Barrier(Barrier { at: Seq(at), members: Arc::new(BTreeSet::new()), kind: kind.clone() })
+    }
+
+    /// What an inlet gives out, one entry per number and input, or the barrier.
+    fn drain(inlet: &mut Inlet, found: &mut Vec<(u64, Vec<usize>)>) {
+        while let Some(work) = inlet.try_next() {
+            match work {
+                Work::Batch(envelope) => {
+                    let seqs = envelope.batch.changes.seqs;
+                    found.extend(seqs.into_iter().map(|seq| (seq.0, vec![envelope.input])));
+                }
+                Work::Step(parts) => {
+                    let seq = parts[0].batch.changes.seqs[0];
+                    assert!(
+                        parts.iter().all(|part| part.batch.changes.seqs.iter().all(|&other| other == seq))
+                    );
+                    found.push((seq.0, parts.iter().map(|part| part.input).collect()));
+                }
+                Work::Barrier(barrier) => found.push((barrier.at.0, vec![usize::MAX])),
+                Work::End(input, seq) => found.push((seq.0, vec![1000 + input])),
+                Work::Through(_) => {}
+                Work::Failed(error) => panic!("{error:?}"),
+            }
+        }
+    }
+
+    /// For each of some numbers which of three lanes has a row of it; lanes cut their rows into batches, and events
+    /// of different lanes arrive in any order.
+    fn cases() -> impl Strategy<Value = (Vec<u8>, Vec<u8>, Vec<u8>)> {
+        (
+            prop::collection::vec(0..8_u8, 1..40),
+            prop::collection::vec(0..3_u8, 200),
+            prop::collection::vec(0..3_u8, 40),
+        )
+    }
+
+    proptest! {
+        #[test]
+        fn arrival_and_cuts_change_nothing((rows, order, cuts) in cases()) {
+            let lanes: Vec<Arc<Mailbox>> = (0..3).map(|_| mailbox()).collect();
+            let mut inlet = Inlet::new(lanes.iter().map(|lane| Lane {
+                mailbox: Arc::clone(lane), open_inputs: 1, carries_barriers: true,
+            }).collect());
+            let half = rows.len() as u64 / 2;
+            let (_, pass) = Passes::new(silent());
+            let kind = BarrierKind::Flush(pass);
+            let events = |lane: usize| {
+                let mut events = Vec::new();
+                let mut batch: Vec<u64> = Vec::new();
+                for (at, mask) in rows.iter().enumerate() {
+                    let seq = at as u64 + 1;
+                    if seq == half + 1 {
+                        events.push(envelope(lane, &std::mem::take(&mut batch), half));
+                        events.push(barrier(half, &kind));
+                    }
+                    if mask & (1 << lane) != 0 {
+                        batch.push(seq);
+                    }
+                    if cuts[at] as usize == lane {
+                        events.push(envelope(lane, &std::mem::take(&mut batch), seq));
+                    }
+                }
+                let last = rows.len() as u64;
+                events.push(envelope(lane, &batch, last));
+                events.push(Event::End(lane, Seq(last)));
+                events.into_iter()
+            };
+            let mut waiting: Vec<_> = (0..3).map(events).collect();
+            let mut found = Vec::new();
+            for lane in order.iter().map(|&lane| lane as usize).chain((0..3).cycle().take(400)) {
+                if let Some(event) = waiting[lane].next() {
+                    drop(lanes[lane].push(event));
+                    drain(&mut inlet, &mut found);
+                }
+            }
+            let mut expected: Vec<(u64, Vec<usize>)> = Vec::new();
+            for (at, mask) in rows.iter().enumerate() {
+                let seq = at as u64 + 1;
+                if seq == half + 1 {
+                    expected.push((half, vec![usize::MAX]));
+                }
+                let of: Vec<usize> = (0..3).filter(|lane| mask & (1 << lane) != 0).collect();
+                if !of.is_empty() {
+                    expected.push((seq, of));
+                }
+            }
+            expected.extend((0..3).map(|input| (rows.len() as u64, vec![1000 + input])));
+            prop_assert_eq!(found, expected);
+        }
+    }
+}

@@ -214,6 +214,11 @@ impl<K: Kernel> State for Cells<K> {
     fn bytes(&self) -> usize {
         self.cells.bytes()
     }
+
+    fn release(&mut self) {
+        self.bound = Bound { magnitude: f64::INFINITY, rows_to_wait: 0 };
+        self.cells.release();
+    }
 }
 
 impl<K: Kernel> Aggregate for Cells<K> {

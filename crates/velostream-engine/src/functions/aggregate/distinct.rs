@@ -5,8 +5,7 @@ use super::count::Count;
 use super::min_max::ColumnCountKey;
 use super::{Aggregate, CallRows, argument_type, avg, sum};
 use crate::column::Column;
-use crate::error::Result;
-use crate::state::{GroupId, OrderedCounts, SnapshotReader, SnapshotWriter, State, TextKey};
+use crate::state::{GroupId, OrderedCounts, TextKey, composite_state};
 use velostream_sql::catalog::AggregateFunction;
 use velostream_sql::plan::AggregateCall;
 use velostream_sql::types::DataType;
@@ -18,36 +17,7 @@ struct Distinct<C, K: Kernel> {
     argument: DataType,
 }
 
-impl<C: ColumnCountKey, K: Kernel> State for Distinct<C, K> {
-    fn savepoint(&mut self) {
-        self.seen.savepoint();
-        self.cells.savepoint();
-    }
-
-    fn rollback(&mut self) {
-        self.seen.rollback();
-        self.cells.rollback();
-    }
-
-    fn commit(&mut self) {
-        self.seen.commit();
-        self.cells.commit();
-    }
-
-    fn snapshot(&self, writer: &mut dyn SnapshotWriter) -> Result<()> {
-        self.seen.snapshot(writer)?;
-        self.cells.snapshot(writer)
-    }
-
-    fn restore(&mut self, reader: &mut dyn SnapshotReader) -> Result<()> {
-        self.seen.restore(reader)?;
-        self.cells.restore(reader)
-    }
-
-    fn bytes(&self) -> usize {
-        self.seen.bytes() + self.cells.bytes()
-    }
-}
+composite_state!(impl<C: ColumnCountKey, K: Kernel> Distinct<C, K> { seen, cells });
 
 impl<C: ColumnCountKey, K: Kernel> Aggregate for Distinct<C, K> {
     fn grow(&mut self, groups: usize) {

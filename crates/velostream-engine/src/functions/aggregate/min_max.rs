@@ -244,31 +244,7 @@ struct Counted<K> {
     largest: bool,
 }
 
-impl<K: ColumnCountKey> crate::state::State for Counted<K> {
-    fn savepoint(&mut self) {
-        self.counts.savepoint();
-    }
-
-    fn rollback(&mut self) {
-        self.counts.rollback();
-    }
-
-    fn commit(&mut self) {
-        self.counts.commit();
-    }
-
-    fn snapshot(&self, writer: &mut dyn crate::state::SnapshotWriter) -> crate::error::Result<()> {
-        self.counts.snapshot(writer)
-    }
-
-    fn restore(&mut self, reader: &mut dyn crate::state::SnapshotReader) -> crate::error::Result<()> {
-        self.counts.restore(reader)
-    }
-
-    fn bytes(&self) -> usize {
-        self.counts.bytes()
-    }
-}
+composite_state!(impl<K: ColumnCountKey> Counted<K> { counts });
 
 impl<K: ColumnCountKey> Counted<K> {
     fn count(&mut self, input: &CallRows<'_>, by: i64) {

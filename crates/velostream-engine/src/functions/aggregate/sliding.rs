@@ -3,8 +3,7 @@
 use super::min_max::ColumnCountKey;
 use super::{Aggregate, CallRows};
 use crate::column::Column;
-use crate::error::Result;
-use crate::state::{GroupId, GroupQueues, SnapshotReader, SnapshotWriter, State, TextKey};
+use crate::state::{GroupId, GroupQueues, TextKey, composite_state};
 use velostream_sql::types::DataType;
 
 /// Per group the values that no later one beats, the best in front: each value enters and leaves once, so a row
@@ -14,31 +13,7 @@ struct Best<K> {
     largest: bool,
 }
 
-impl<K: ColumnCountKey> State for Best<K> {
-    fn savepoint(&mut self) {
-        self.queues.savepoint();
-    }
-
-    fn rollback(&mut self) {
-        self.queues.rollback();
-    }
-
-    fn commit(&mut self) {
-        self.queues.commit();
-    }
-
-    fn snapshot(&self, writer: &mut dyn SnapshotWriter) -> Result<()> {
-        self.queues.snapshot(writer)
-    }
-
-    fn restore(&mut self, reader: &mut dyn SnapshotReader) -> Result<()> {
-        self.queues.restore(reader)
-    }
-
-    fn bytes(&self) -> usize {
-        self.queues.bytes()
-    }
-}
+composite_state!(impl<K: ColumnCountKey> Best<K> { queues });
 
 impl<K: ColumnCountKey> Best<K> {
     fn enter(&mut self, group: GroupId, value: K) {
