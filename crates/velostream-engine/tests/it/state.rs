@@ -3,7 +3,8 @@
 use proptest::prelude::*;
 use velostream_engine::column::{Column, Values};
 use velostream_engine::state::{
-    GroupColumns, KeyTable, OrderedCounts, RowStore, SliceReader, State, StateCell, hash_rows,
+    GroupColumns, KeyTable, Layer, OrderedCounts, RowStore, Session, Sessions, SliceReader, State, StateCell,
+    hash_rows,
 };
 use velostream_sql::types::DataType;
 
@@ -135,6 +136,39 @@ proptest! {
             Action::Write(at, value) => drop(counts.add(u32::from(*at), value % 3, 1)),
             Action::Remove(at) => drop(counts.add(u32::from(*at), 1, -1)),
             _ => {}
+        });
+    }
+
+    #[test]
+    fn sessions(actions in actions()) {
+        let is_session = |at: u8| at % 3 != 0;
+        check(Sessions::default, &actions, |sessions, action| {
+            let (Action::Write(at, _) | Action::Remove(at)) = action else { return };
+            let (layer, key) = (if is_session(*at) { Layer::Session } else { Layer::Moment }, u32::from(*at / 4));
+            let found = sessions.at_or_before(layer, key, i64::from(*at));
+            let found = found.filter(|&id| sessions.get(id).first == i64::from(*at));
+            match (action, found) {
+                (Action::Write(_, value), Some(id)) => {
+                    let last = i64::from(*at) + value.rem_euclid(50);
+                    sessions.set(id, Session { last, rows: *value, ..*sessions.get(id) });
+                }
+                (Action::Write(_, value), None) => {
+                    let first = i64::from(*at);
+                    sessions.open(layer, Session { key, first, last: first, birth: *value as u64, rows: 1 });
+                }
+                (Action::Remove(_), Some(id)) => sessions.close(id),
+                _ => {}
+            }
+            let mut due = Vec::new();
+            sessions.due(25, &mut due);
+            let all = (0..8u8).filter(|&at| is_session(at)).filter_map(|at| {
+                let id = sessions.at_or_before(Layer::Session, u32::from(at / 4), i64::from(at))?;
+                (sessions.get(id).first == i64::from(at)).then_some(id)
+            });
+            let mut expected: Vec<u32> = all.filter(|&id| sessions.get(id).last <= 25).collect();
+            due.sort_unstable();
+            expected.sort_unstable();
+            assert_eq!(due, expected);
         });
     }
 }
