@@ -1,8 +1,6 @@
 //! Sessions of keys in time and, where rows can go, the moments that they are made of.
 
-use super::{
-    GroupId, SnapshotReader, SnapshotWriter, State, Storable, read_length, read_values, write_length,
-};
+use super::{GroupId, Slots, SnapshotReader, SnapshotWriter, State, Storable};
 use crate::error::{EngineError, Result};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
@@ -36,8 +34,8 @@ pub struct Session {
 
 #[derive(Debug, Clone, Copy)]
 struct Slot {
-    session: Session,
     layer: Layer,
+    session: Session,
     /// Under which time a session waits to become due: at most its last.
     queued: i64,
 }
@@ -45,26 +43,22 @@ struct Slot {
 /// What happened to a number while a savepoint is open.
 #[derive(Debug)]
 enum Entry {
-    /// Given to a stretch; whether it was used before.
-    Opened { id: GroupId, reused: bool },
-    /// Its stretch was another.
-    Changed { id: GroupId, before: Session },
-    /// Its stretch went.
-    Closed { id: GroupId },
+    Opened(GroupId),
+    Changed(GroupId, Session),
+    Closed(GroupId),
 }
 
 /// Stretches under numbers, in order of key and beginning; those of one key and layer begin at different times.
 ///
-/// A number released while a savepoint is open is used again only after it ended. Sessions wait to become due in
-/// a queue that is brought up to date only when they seem to be, so that a session that grows costs nothing there.
+/// Sessions wait to become due in a queue that is brought up to date only when they seem to be, so that a session
+/// that grows costs nothing there.
 #[derive(Debug, Default)]
 pub struct Sessions {
+    numbers: Slots,
+    /// What stands under each number; nothing that counts under a free one.
     slots: Vec<Slot>,
     by_first: BTreeMap<(Layer, GroupId, i64), GroupId>,
     queue: BTreeSet<(i64, GroupId)>,
-    free: Vec<GroupId>,
-    /// Released under an open savepoint.
-    pending: Vec<GroupId>,
     log: Vec<Entry>,
     marks: Vec<usize>,
 }
@@ -85,7 +79,7 @@ impl Sessions {
     /// One more than the largest number given so far.
     #[must_use]
     pub fn capacity(&self) -> usize {
-        self.slots.len()
+        self.numbers.capacity()
     }
 
     /// The stretch under a number.
@@ -110,41 +104,31 @@ impl Sessions {
 
     /// Gives a stretch a number.
     pub fn open(&mut self, layer: Layer, session: Session) -> GroupId {
-        let slot = Slot { session, layer, queued: session.last };
-        let reused = self.free.pop();
-        let id = match reused {
-            Some(id) => {
-                self.slots[id as usize] = slot;
-                id
-            }
-            None => {
-                self.slots.push(slot);
-                u32::try_from(self.slots.len() - 1).expect("sessions are limited by memory")
-            }
-        };
+        let id = self.numbers.take();
+        let slot = Slot { layer, session, queued: session.last };
+        self.slots.resize(self.capacity(), slot);
+        self.slots[id as usize] = slot;
         self.enter(id);
-        if !self.marks.is_empty() {
-            self.log.push(Entry::Opened { id, reused: reused.is_some() });
-        }
+        self.note(Entry::Opened(id));
         id
     }
 
     /// Makes another stretch of the one under a number, of the same key.
     pub fn set(&mut self, id: GroupId, session: Session) {
         let before = self.replace(id, session);
-        if !self.marks.is_empty() {
-            self.log.push(Entry::Changed { id, before });
-        }
+        self.note(Entry::Changed(id, before));
     }
 
     /// Takes a stretch out; its number is used again.
     pub fn close(&mut self, id: GroupId) {
         self.leave(id);
-        if self.marks.is_empty() {
-            self.free.push(id);
-        } else {
-            self.pending.push(id);
-            self.log.push(Entry::Closed { id });
+        self.numbers.put_back(id);
+        self.note(Entry::Closed(id));
+    }
+
+    fn note(&mut self, entry: Entry) {
+        if !self.marks.is_empty() {
+            self.log.push(entry);
         }
     }
 
@@ -215,37 +199,20 @@ impl Sessions {
         before
     }
 
-    fn clear(&mut self) {
-        debug_assert!(self.marks.is_empty());
-        self.slots.clear();
-        self.by_first.clear();
-        self.queue.clear();
-        self.free.clear();
-    }
-
+    /// Appends the slot of the next number as a snapshot has it.
     fn load_slot(&mut self, reader: &mut dyn SnapshotReader) -> Result<()> {
-        let damaged = || EngineError::Snapshot("the sessions are damaged".into());
-        let layer = match u8::load(reader)? {
-            0 => Some(Layer::Session),
-            1 => Some(Layer::Moment),
-            2 => None,
-            _ => return Err(damaged()),
-        };
-        let session = match layer {
-            Some(_) => Session::load(reader)?,
-            None => Session::default(),
-        };
-        let slot = Slot { session, layer: layer.unwrap_or(Layer::Session), queued: session.last };
-        let id = u32::try_from(self.slots.len()).map_err(|_| damaged())?;
-        if layer.is_some() && self.by_first.contains_key(&Self::place(&slot)) {
-            return Err(damaged());
-        }
+        let (is_free, is_moment) = (bool::load(reader)?, bool::load(reader)?);
+        let layer = if is_moment { Layer::Moment } else { Layer::Session };
+        let session = Session::load(reader)?;
+        let slot = Slot { layer, session, queued: session.last };
         self.slots.push(slot);
-        if layer.is_some() {
-            self.enter(id);
-        } else {
-            self.free.push(id);
+        if is_free {
+            return Ok(());
         }
+        if self.by_first.contains_key(&Self::place(&slot)) {
+            return Err(EngineError::Snapshot("the sessions are damaged".into()));
+        }
+        self.enter(self.slots.len() as u32 - 1);
         Ok(())
     }
 }
@@ -272,6 +239,7 @@ impl Storable for Session {
 
 impl State for Sessions {
     fn savepoint(&mut self) {
+        self.numbers.savepoint();
         self.marks.push(self.log.len());
     }
 
@@ -279,67 +247,49 @@ impl State for Sessions {
         let mark = self.marks.pop().expect("rollback follows savepoint");
         while self.log.len() > mark {
             match self.log.pop().expect("the log is longer than its mark") {
-                Entry::Opened { id, reused } => {
-                    self.leave(id);
-                    if reused {
-                        self.free.push(id);
-                    } else {
-                        self.slots.pop();
-                    }
-                }
-                Entry::Changed { id, before } => {
-                    self.replace(id, before);
-                }
-                Entry::Closed { id } => {
-                    self.pending.pop();
-                    self.enter(id);
-                }
+                Entry::Opened(id) => self.leave(id),
+                Entry::Changed(id, before) => drop(self.replace(id, before)),
+                Entry::Closed(id) => self.enter(id),
             }
         }
+        self.numbers.rollback();
+        self.slots.truncate(self.numbers.capacity());
     }
 
     fn commit(&mut self) {
+        self.numbers.commit();
         self.marks.pop().expect("commit follows savepoint");
         if self.marks.is_empty() {
             self.log.clear();
-            self.free.append(&mut self.pending);
         }
     }
 
     fn snapshot(&self, writer: &mut dyn SnapshotWriter) -> Result<()> {
-        write_length(self.slots.len(), writer)?;
-        let mut is_free = vec![false; self.slots.len()];
-        self.free.iter().for_each(|&id| is_free[id as usize] = true);
+        self.numbers.snapshot(writer)?;
+        let mut is_free = vec![true; self.slots.len()];
+        self.by_first.values().for_each(|&id| is_free[id as usize] = false);
         for (slot, is_free) in self.slots.iter().zip(is_free) {
-            if is_free {
-                2_u8.store(writer)?;
-            } else {
-                (slot.layer as u8).store(writer)?;
-                slot.session.store(writer)?;
-            }
+            is_free.store(writer)?;
+            (slot.layer == Layer::Moment && !is_free).store(writer)?;
+            if is_free { Session::default() } else { slot.session }.store(writer)?;
         }
-        write_length(self.free.len(), writer)?;
-        self.free.iter().try_for_each(|id| id.store(writer))
+        Ok(())
     }
 
     fn restore(&mut self, reader: &mut dyn SnapshotReader) -> Result<()> {
-        self.clear();
-        for _ in 0..read_length(reader)? {
-            self.load_slot(reader)?;
-        }
-        let mut free: Vec<GroupId> = read_values(reader)?;
-        let found = std::mem::take(&mut self.free);
-        self.free.clone_from(&free);
-        free.sort_unstable();
-        if free == found { Ok(()) } else { Err(EngineError::Snapshot("the sessions are damaged".into())) }
+        self.slots.clear();
+        self.by_first.clear();
+        self.queue.clear();
+        self.numbers.restore(reader)?;
+        (0..self.numbers.capacity()).try_for_each(|_| self.load_slot(reader))
     }
 
     fn bytes(&self) -> usize {
-        self.slots.capacity() * size_of::<Slot>()
-            + self.by_first.len()
-                * (size_of::<(Layer, GroupId, i64)>() + size_of::<GroupId>() + ENTRY_OVERHEAD)
+        let of_first = size_of::<(Layer, GroupId, i64)>() + size_of::<GroupId>() + ENTRY_OVERHEAD;
+        self.numbers.bytes()
+            + self.slots.capacity() * size_of::<Slot>()
+            + self.by_first.len() * of_first
             + self.queue.len() * (size_of::<(i64, GroupId)>() + ENTRY_OVERHEAD)
-            + (self.free.capacity() + self.pending.capacity()) * size_of::<GroupId>()
             + self.log.capacity() * size_of::<Entry>()
     }
 

@@ -1,11 +1,13 @@
 //! State containers: any writes under nested savepoints are taken back to the byte.
 
 use proptest::prelude::*;
+use velostream_engine::batch::{ChangeBatch, Op, Seq};
 use velostream_engine::column::{Column, Values};
 use velostream_engine::state::{
-    GroupColumns, GroupQueues, KeyTable, OrderedCounts, RowQueues, RowStore, SliceReader, State, StateCell,
-    hash_rows,
+    GroupColumns, GroupQueues, KeyTable, KeyedRows, KeyedRowsSpec, Layer, OrderedCounts, RowQueues, RowStore,
+    Session, Sessions, SliceReader, Slots, State, StateCell, TimeQueue, hash_rows,
 };
+use velostream_sql::plan::Literal;
 use velostream_sql::types::DataType;
 
 /// What a step does to a container.
@@ -173,6 +175,114 @@ proptest! {
                 Action::Remove(at) => rows.drop_front(u32::from(*at) % 4),
                 _ => {}
             }
+        });
+    }
+
+    #[test]
+    fn sessions(actions in actions()) {
+        let is_session = |at: u8| at % 3 != 0;
+        check(Sessions::default, &actions, |sessions, action| {
+            let (Action::Write(at, _) | Action::Remove(at)) = action else { return };
+            let (layer, key) = (if is_session(*at) { Layer::Session } else { Layer::Moment }, u32::from(*at / 4));
+            let found = sessions.at_or_before(layer, key, i64::from(*at));
+            let found = found.filter(|&id| sessions.get(id).first == i64::from(*at));
+            match (action, found) {
+                (Action::Write(_, value), Some(id)) => {
+                    let last = i64::from(*at) + value.rem_euclid(50);
+                    sessions.set(id, Session { last, rows: *value, ..*sessions.get(id) });
+                }
+                (Action::Write(_, value), None) => {
+                    let first = i64::from(*at);
+                    sessions.open(layer, Session { key, first, last: first, birth: *value as u64, rows: 1 });
+                }
+                (Action::Remove(_), Some(id)) => sessions.close(id),
+                _ => {}
+            }
+            let mut due = Vec::new();
+            sessions.due(25, &mut due);
+            let all = (0..8u8).filter(|&at| is_session(at)).filter_map(|at| {
+                let id = sessions.at_or_before(Layer::Session, u32::from(at / 4), i64::from(at))?;
+                (sessions.get(id).first == i64::from(at)).then_some(id)
+            });
+            let mut expected: Vec<u32> = all.filter(|&id| sessions.get(id).last <= 25).collect();
+            due.sort_unstable();
+            expected.sort_unstable();
+            assert_eq!(due, expected);
+        });
+    }
+
+    #[test]
+    fn slots(actions in actions()) {
+        // What is in use stands beside the container and is taken back with it.
+        let used = std::cell::RefCell::new(Vec::<u32>::new());
+        check(Slots::default, &actions, |slots, action| match action {
+            Action::Write(..) => used.borrow_mut().push(slots.take()),
+            Action::Remove(at) => {
+                let mut used = used.borrow_mut();
+                used.retain(|&slot| (slot as usize) < slots.capacity());
+                used.sort_unstable();
+                used.dedup();
+                if slots.len() == used.len() && usize::from(*at) < used.len() {
+                    slots.put_back(used.remove(usize::from(*at)));
+                }
+            }
+            _ => {}
+        });
+    }
+
+    #[test]
+    fn time_queue(actions in actions()) {
+        check(TimeQueue::default, &actions, |queue, action| match action {
+            Action::Write(at, value) => queue.add(value.rem_euclid(20), u32::from(*at)),
+            Action::Remove(at) => {
+                let limit = i64::from(*at) * 2;
+                let first = queue.first_time();
+                let taken = queue.take_before(limit);
+                assert_eq!(taken.is_some(), first.is_some_and(|time| time < limit));
+                assert!(queue.first_time() >= first || taken.is_none() || queue.is_empty());
+            }
+            _ => {}
+        });
+    }
+
+    #[test]
+    fn keyed_rows(actions in actions(), found_again in any::<bool>()) {
+        let spec = KeyedRowsSpec {
+            types: vec![DataType::String, DataType::BigInt],
+            key_types: vec![DataType::String],
+            identity: found_again.then(|| vec![0, 1]),
+            counts_matches: true,
+        };
+        check(|| KeyedRows::new(&spec), &actions, |rows, action| {
+            let (Action::Write(at, _) | Action::Remove(at)) = action else { return };
+            let mut input = ChangeBatch::new(&spec.types);
+            input.columns[0].push_from(&key(*at % 3), 0);
+            input.columns[1].push_literal(&Literal::BigInt(i64::from(*at)));
+            input.push_mark(Op::Insert, Seq(1), i64::from(*at));
+            let keys = &input.columns[..1];
+            let mut hashes = Vec::new();
+            hash_rows(1, |index| &keys[index], &[0], &mut hashes);
+            let of_key = |rows: &KeyedRows| {
+                let mut slots = Vec::new();
+                rows.for_each_of_key(&keys, hashes[0], 0, |slot| slots.push(slot));
+                slots
+            };
+            let before: i64 = of_key(rows).iter().map(|&slot| rows.count(slot)).sum();
+            let by = match action {
+                Action::Write(..) => {
+                    let slot = rows.add(&keys, hashes[0], &input, 0);
+                    rows.set_matches(slot, i64::from(*at));
+                    1
+                }
+                _ => {
+                    let slots = of_key(rows);
+                    let last = if found_again { rows.find(&input, 0) } else { slots.last().copied() };
+                    last.iter().for_each(|&slot| rows.remove(slot));
+                    -i64::from(last.is_some())
+                }
+            };
+            let after: i64 = of_key(rows).iter().map(|&slot| rows.count(slot)).sum();
+            assert_eq!(after, before + by);
         });
     }
 }
