@@ -18,6 +18,7 @@ mod processor;
 mod shared;
 pub mod sink;
 mod source;
+mod spares;
 mod time_use;
 mod wake;
 
