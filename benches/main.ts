@@ -1,10 +1,11 @@
 // Measures every scenario at every door, beside the same work in JavaScript, and prints one table.
 //
-// usage: npm run bench [-- [--tiny] [--only SCENARIO] [--records N] [--runs N]]
+// usage: npm run bench [-- [--tiny] [--only SCENARIO] [--doors NAME,..] [--records N] [--runs N]]
 //
 // A rate is records divided by the time from the first record offered to the last change received, the median
 // of five runs, contenders taking turns. A wrong answer ends the run: no rate is printed for it. `--tiny` runs
-// everything once over a small input, as a test.
+// everything once over a small input, as a test. `--doors` leaves the other doors and contenders out, those that
+// the rates are read against excepted.
 
 import { cpus } from 'node:os'
 import { parseArgs } from 'node:util'
@@ -57,8 +58,9 @@ function requireSame(scenario: Scenario, contender: string, found: Tally, expect
 }
 
 async function measure(scenario: Scenario, input: Input, runs: number): Promise<Result[]> {
-  for (const door of doors) await verify(door, scenario, input)
-  const contenders = [...doors, ...rivals]
+  const measured = doors.filter(({ name }) => isChosen(name))
+  for (const door of measured) await verify(door, scenario, input)
+  const contenders = [...measured, ...rivals.filter(({ name }) => isChosen(name) || name === 'idiomatic')]
   const rates = new Map<string, number[]>(contenders.map(({ name }) => [name, []]))
   const expected = new Tally()
   const reference = scenario.idiomatic()
@@ -128,14 +130,18 @@ const { values } = parseArgs({
   options: {
     tiny: { type: 'boolean', default: false },
     only: { type: 'string' },
+    doors: { type: 'string' },
     records: { type: 'string' },
     runs: { type: 'string' },
   },
 })
 const count = Number(values.records ?? (values.tiny ? 3000 : 1_000_000))
 const runs = Number(values.runs ?? (values.tiny ? 1 : 5))
+const chosenDoors = values.doors?.split(',')
+const isChosen = (name: string) => chosenDoors === undefined || chosenDoors.includes(name)
 const chosen = scenarios.filter(({ id }) => values.only === undefined || id === values.only)
-const core: CoreResult[] = runCore(count, runs, values.tiny)
+const atCore = isChosen('core/1') || isChosen('core/1024')
+const core: CoreResult[] = atCore ? runCore(count, runs, values.tiny) : []
 const results: Result[] = []
 for (const scenario of chosen) {
   const input = prepare(scenario, count)
@@ -143,7 +149,7 @@ for (const scenario of chosen) {
   const atProcess = measured.find(({ contender }) => contender === 'js/process')
   if (atProcess !== undefined) atProcess.latencyNs = await latencyOf(scenario, input)
   for (const { scenario: id, door, ...rest } of core)
-    if (id === scenario.id) results.push({ scenario: id, contender: door, ...rest })
+    if (id === scenario.id && isChosen(door)) results.push({ scenario: id, contender: door, ...rest })
   results.push(...measured)
 }
 if (values.tiny) {

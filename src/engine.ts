@@ -19,6 +19,12 @@ import type { DeadLetter, EngineMetrics, LateRecord, OpenOptions, Row } from './
 /** How long unread changes may block an insert before a warning says so. */
 const stallWarningMs = 1000
 
+/**
+ * Bytes that calls may bring in before one of them waits for a turn while somebody reads: promises that resolve at
+ * once would never let the event loop deliver, and the engine would wait for that.
+ */
+const bytesPerTurn = 256 * 1024
+
 /** Undelivered changes that a query holds, as `OpenOptions.outputRows` has it. */
 const outputRowsDefault = 8192
 
@@ -76,6 +82,9 @@ export class Engine {
   readonly #warned = new Set<string>()
   readonly #outputRows: number
   #turnScheduled = false
+  /** Bytes that came in since the last turn, and who waits for the next one. */
+  #bytesIn = 0
+  #awaitingTurn: (() => void)[] = []
   #stallTimer: NodeJS.Timeout | undefined
 
   constructor(options: OpenOptions) {
@@ -127,7 +136,7 @@ export class Engine {
     try {
       if (!this.door.isBlocked && send(bytes)) {
         this.accepted()
-        return Promise.resolve()
+        return this.#paced(Promise.resolve(), length)
       }
     } catch (error) {
       return Promise.reject(fromNative(error))
@@ -136,13 +145,41 @@ export class Engine {
     return this.waitAtDoor(() => send(copy))
   }
 
-  /** Makes a call in its turn, after everything written so far. */
-  enter(attempt: () => boolean): Promise<void> {
+  /** Makes a call, which brings in so many bytes, in its turn, after everything written so far. */
+  enter(attempt: () => boolean, bytes = 0): Promise<void> {
     this.flushWriters()
     const done = this.door.enter(attempt)
-    if (this.door.isBlocked) this.watchForStall()
-    else this.accepted()
-    return done
+    if (this.door.isBlocked) {
+      this.watchForStall()
+      return done
+    }
+    this.accepted()
+    return this.#paced(done, bytes)
+  }
+
+  /** What a call that brought in bytes waits for: itself, and now and then a turn. */
+  #paced(done: Promise<void>, bytes: number): Promise<void> {
+    this.#bytesIn += bytes
+    if (this.#bytesIn < bytesPerTurn || !this.#isAnyWanted()) return done
+    return done.then(() => this.#nextTurn())
+  }
+
+  #isAnyWanted(): boolean {
+    for (const query of this.#queries) if (query.isWanted()) return true
+    return false
+  }
+
+  #nextTurn(): Promise<void> {
+    if (this.closed) return Promise.resolve()
+    this.scheduleTurn()
+    return new Promise((resolve) => this.#awaitingTurn.push(resolve))
+  }
+
+  #endTurn(): void {
+    this.#bytesIn = 0
+    const waiting = this.#awaitingTurn
+    this.#awaitingTurn = []
+    for (const resolve of waiting) resolve()
   }
 
   waitAtDoor(attempt: () => boolean): Promise<void> {
@@ -230,6 +267,7 @@ export class Engine {
     } catch (error) {
       process.emitWarning(fromNative(error) as Error)
     }
+    this.#endTurn()
   }
 
   #deliverAll(): boolean {
@@ -358,6 +396,7 @@ export class Engine {
     for (const query of Array.from(this.#queries)) query.engineClosed(reason)
     this.#queries.clear()
     this.native.close()
+    this.#endTurn()
     const error = reason ?? closedError('engine')
     this.door.close(error)
     const pending = [...this.#tickets.values()]

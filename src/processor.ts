@@ -1,10 +1,10 @@
 /** The synchronous way: a record in, its changes out, in one call. */
 
-import { process as processNative, type NativeProcessor, type NativeRelation } from '#native'
+import type { NativeProcessor, NativeRelation } from '#native'
 import { VelostreamError, badArgument, closedError, fromNative } from './errors.js'
 import { createDecoder, type Decoder, type DecoderOptions } from './marshal/decoder.js'
 import { createEncoder, type Encoder } from './marshal/encoder.js'
-import { RowBlock } from './marshal/layout.js'
+import { RowBlock, noRoom } from './marshal/layout.js'
 import { timeMillis } from './options.js'
 import type { Change, Column, Row } from './types.js'
 
@@ -22,19 +22,21 @@ export class QueryProcessor<T = Row> implements Disposable {
   readonly primaryKey: string[]
   readonly updating: boolean
   readonly #native: NativeProcessor
-  readonly #id: number
   readonly #clock: () => number
   readonly #decoder: Decoder
   readonly #sources = new Map<string, Source>()
   readonly #only: Source | undefined
-  /** Rows in, and over them the changes out. */
+  /** One row in, and over it the changes out: the memory that `#processOne` knows. */
+  readonly #one: RowBlock
+  readonly #processOne: (nowMs?: number) => void
+  readonly #readsClock: boolean
+  /** The same for calls with any number of rows. */
   readonly #block = new RowBlock()
   #closed = false
 
   /** Made by `Velostream.processor`. */
   constructor(native: NativeProcessor, clock: () => number, options: DecoderOptions) {
     this.#native = native
-    this.#id = native.id
     this.#clock = clock
     const { columns, primaryKey, updating } = native.result()
     this.columns = columns
@@ -44,6 +46,9 @@ export class QueryProcessor<T = Row> implements Disposable {
     const sources = native.sources().map(sourceOf)
     for (const source of sources) this.#sources.set(source.encoder.relation.toLowerCase(), source)
     this.#only = sources.length === 1 ? sources[0] : undefined
+    this.#one = new RowBlock(undefined, (bytes) => native.renewMemory(bytes))
+    this.#processOne = native.bound()
+    this.#readsClock = native.readsClock()
   }
 
   /** Applies one record and returns its net change, in order. */
@@ -59,11 +64,16 @@ export class QueryProcessor<T = Row> implements Disposable {
       row = relationOrRecord
       if (source === undefined) throw this.#severalSources()
     }
-    const block = this.#freeBlock()
+    const block = this.#one
     try {
-      const length = source.encoder.encodeOne(row, block)
-      const changed = processNative(this.#id, source.position, block.u8, length, this.#clock())
-      return changed === 0 ? [] : this.#changes(changed, block)
+      source.encoder.encodeOne(row, block)
+      block.u32[3] = source.position
+      if (this.#readsClock) this.#processOne(this.#clock())
+      else this.#processOne()
+      const rows = block.u32[0] as number
+      if (rows === 0) return []
+      if (rows === noRoom) return this.#changes(block.u32[1] as number, block)
+      return this.#decoder.changes(block) as Change<T>[]
     } catch (error) {
       throw this.#converted(error)
     }
@@ -86,7 +96,7 @@ export class QueryProcessor<T = Row> implements Disposable {
     block.busy = true
     try {
       const length = source.encoder.encodeAll(all, block)
-      const changed = processNative(this.#id, source.position, block.u8, length, this.#clock())
+      const changed = this.#native.process(source.position, block.u8, length, this.#clock())
       return this.#changes(changed, block)
     } catch (error) {
       throw this.#converted(error)

@@ -150,7 +150,7 @@ export class Velostream implements AsyncDisposable {
       const accepted = engine.native.insertJson(id, taken ?? chunk, end, engine.clock())
       if (!accepted) taken ??= Uint8Array.prototype.slice.call(chunk)
       return accepted
-    })
+    }, chunk.length)
   }
 
   /**

@@ -8,7 +8,17 @@
 
 import type { Change, Column, ColumnBatch, OpenOptions, Row } from '../types.js'
 import { canGenerate } from './encoder.js'
-import { asciiFlag, headerBytes, ops, padded, typeName, type Memory, type TypeName } from './layout.js'
+import {
+  asciiFlag,
+  headerBytes,
+  oneRow,
+  ops,
+  padded,
+  typeName,
+  type Memory,
+  type TypeName,
+} from './layout.js'
+import { TextCache, cachedMax } from './text-cache.js'
 
 /** How values appear in JavaScript. */
 export type ValueOptions = Pick<OpenOptions, 'timestamps' | 'bigints' | 'decimals'>
@@ -59,7 +69,7 @@ class BlockView {
       const hasNulls = u8[at] === 1
       at += 8
       column.nulls = hasNulls ? at : 0
-      if (hasNulls) at += padded(rows)
+      if (hasNulls || rows === 1) at += padded(rows)
       column.at = at / size
       at += padded(rows * size)
       if (column.isText) {
@@ -95,13 +105,14 @@ function nextBytes(view: BlockView, column: ColumnView, row: number): Uint8Array
 /** 2^21: a 64-bit integer is safe while its upper half is within. */
 const safeHigh = 2097152
 
-function bigintAuto(view: BlockView, column: ColumnView, row: number): number | bigint {
-  const at = (column.at + row) * 2
-  const high = view.memory.i32[at + 1] as number
-  const low = view.memory.u32[at] as number
+/** The 64-bit integer in slot `slot`: a number while it is safe. */
+function integerAt(memory: Memory, slot: number): number | bigint {
+  const low = memory.i32[slot * 2] as number
+  const high = memory.i32[slot * 2 + 1] as number
+  if (high === low >> 31) return low
   if (high >= -safeHigh && high < safeHigh && !(high === -safeHigh && low === 0))
-    return high * 4294967296 + low
-  return view.memory.i64[column.at + row] as bigint
+    return high * 4294967296 + (low >>> 0)
+  return memory.i64[slot] as bigint
 }
 
 type Read = (view: BlockView, column: ColumnView, row: number) => unknown
@@ -117,7 +128,7 @@ function reader(type: TypeName, options: ValueOptions): Read {
     case 'BIGINT':
       if (options.bigints === 'bigint') return (view, column, row) => view.memory.i64[column.at + row]
       if (options.bigints === 'string') return (view, column, row) => String(view.memory.i64[column.at + row])
-      return bigintAuto
+      return (view, column, row) => integerAt(view.memory, column.at + row)
     case 'TIMESTAMP':
       if (options.timestamps === 'number') return (view, column, row) => view.memory.f64[column.at + row]
       return (view, column, row) => new Date(view.memory.f64[column.at + row] as number)
@@ -158,16 +169,89 @@ function inlineRead(type: TypeName, options: ValueOptions, position: number): st
   return `read${position}(view, c${position}, i)`
 }
 
+/** Makes the one row of a block an object. */
+type MakeOne = (memory: Memory) => Row
+
+/** The text from `start` to `end` of the memory. */
+type TextAt = (memory: Memory, start: number, end: number, ascii: boolean) => string
+
+function textReader(): TextAt {
+  const cache = new TextCache()
+  return ({ u8 }, start, end, ascii) => {
+    if (!ascii) return u8.utf8Slice(start, end)
+    const length = end - start
+    return length <= cachedMax ? cache.get(u8, start, length) : u8.latin1Slice(start, end)
+  }
+}
+
+/** The value of a column of a block of one row, whose text, if it is one, lies between `start` and `end`. */
+function readOfOne(type: TypeName, options: ValueOptions, at: number, start: string, end: string): string {
+  const text = `text(memory, heap + ${start}, heap + ${end}, ascii)`
+  switch (type) {
+    case 'BOOLEAN':
+      return `u8[${at}] === 1`
+    case 'INT':
+      return `i32[${at / 4}]`
+    case 'DOUBLE':
+      return `f64[${at / 8}]`
+    case 'BIGINT':
+      if (options.bigints === 'bigint') return `i64[${at / 8}]`
+      return options.bigints === 'string' ? `String(i64[${at / 8}])` : `integerAt(memory, ${at / 8})`
+    case 'TIMESTAMP':
+      return options.timestamps === 'number' ? `f64[${at / 8}]` : `new Date(f64[${at / 8}])`
+    case 'DECIMAL':
+      return options.decimals === 'number' ? `Number(${text})` : text
+    case 'BYTES':
+      return `new Uint8Array(u8.subarray(heap + ${start}, heap + ${end}))`
+    case 'STRING':
+    case 'DATE':
+    case 'TIME':
+      return text
+  }
+}
+
+/** In a block of one row every part has its fixed place. */
+function generateOne(columns: Column[], options: ValueOptions): MakeOne {
+  const ends: string[] = []
+  let start = '0'
+  const members = columns.map(({ name, type }, position) => {
+    const column = oneRow.firstColumn + position * oneRow.columnBytes
+    const at = column + oneRow.valueAt
+    const end = `e${position}`
+    const value = readOfOne(typeName(type), options, at, start, end)
+    if (textTypes.has(typeName(type))) {
+      ends.push(`${end} = u32[${at / 4}]`)
+      start = end
+    }
+    return `${keyOf(name)}: u8[${column + oneRow.validAt}] === 0 ? null : ${value}`
+  })
+  const body = `'use strict'; return function decodeRow(memory) {
+    const { u8, i32, u32, f64, i64 } = memory
+    const ${['heap = u32[1]', `ascii = (u32[3] & ${asciiFlag}) !== 0`, ...ends].join(', ')}
+    return { ${members.join(', ')} }
+  }`
+  return new Function('text', 'integerAt', body)(textReader(), integerAt) as MakeOne
+}
+
+/** A property's name in generated code; only a computed key makes a plain property of `__proto__`. */
+function keyOf(name: string): string {
+  return name === '__proto__' ? '["__proto__"]' : JSON.stringify(name)
+}
+
+/** The one change with this op. */
+function changeOf(op: number, row: Row): Change<Row> {
+  if (op === ops.insert) return { op: 'insert', row }
+  return op === ops.after ? { op: 'update', row } : { op: 'delete', row }
+}
+
 /** Makes row `row` of the block in hand an object; rows are asked for in their order, each once. */
 type MakeRow = (view: BlockView, columns: ColumnView[], row: number) => Row
 
 function generateMany(columns: Column[], reads: Read[], options: ValueOptions): MakeRows {
   const each = (line: (position: number) => string) => columns.map((_, position) => line(position)).join('\n')
   const members = columns.map(({ name, type }, position) => {
-    // Only a computed key makes a plain property of `__proto__`.
-    const key = name === '__proto__' ? '["__proto__"]' : JSON.stringify(name)
     const value = inlineRead(typeName(type), options, position)
-    return `${key}: n${position} !== 0 && u8[n${position} + i] === 0 ? null : ${value}`
+    return `${keyOf(name)}: n${position} !== 0 && u8[n${position} + i] === 0 ? null : ${value}`
   })
   const body = `'use strict'; return function decodeRows(view, columns, out) {
     const { u8, i32, f64 } = view.memory
@@ -250,6 +334,7 @@ export function createDecoder(columns: Column[], options: DecoderOptions = {}): 
   const generated = options.generated ?? canGenerate
   const many = generated ? generateMany(columns, reads, options) : closureMany(columns, reads)
   const decodeChanges = many(options.before ? changeAdder() : netAdder())
+  const decodeOne = generated ? generateOne(columns, options) : undefined
   const decodeRows = many<Row>((_, row, out) => void out.push(row))
   let view: BlockView | undefined
 
@@ -260,6 +345,8 @@ export function createDecoder(columns: Column[], options: DecoderOptions = {}): 
   }
   return {
     changes(memory) {
+      if (decodeOne !== undefined && memory.u32[0] === 1)
+        return [changeOf(memory.u8[headerBytes] as number, decodeOne(memory))]
       const out: Change<Row>[] = []
       decodeChanges(open(memory), views, out)
       return out

@@ -3,7 +3,7 @@
  *
  * A row block goes in (`encoder.ts` writes it, `velostream-runtime` reads it):
  *
- *     u32 rows, u32 heap offset, u32 heap length, u32 reserved
+ *     u32 rows, u32 heap offset, u32 heap length, u32 position of the source where a call does not name it
  *     per column: a tag byte per row, padded to 8; then a slot of 8 bytes per row
  *     heap: the text and bytes of the slots
  *
@@ -14,13 +14,17 @@
  *
  *     u32 rows, u32 heap offset, u32 heap length, u32 flags (1: the heap is ASCII)
  *     an op byte per row, padded to 8: 0 insert, 1 delete, 2 before an update, 3 after it
- *     per column: a byte that says whether it has NULLs, padded to 8; where it has, a byte per row (0 is NULL),
- *       padded to 8; then its values, padded to 8: BOOLEAN u8, INT i32, DOUBLE f64, BIGINT i64,
- *       TIMESTAMP f64 epoch milliseconds; of the others, as text or bytes, u32 ends in the heap, where they
- *       stand column by column, row by row
+ *     per column: a byte that says whether it has NULLs, padded to 8; where it has, or where there
+ *       is only one row, a byte per row (0 is NULL), padded to 8; then its values, padded to 8: BOOLEAN u8, INT i32,
+ *       DOUBLE f64, BIGINT i64, TIMESTAMP f64 epoch milliseconds; of the others, as text or bytes, u32 ends in the
+ *       heap, where they stand column by column, row by row
  */
 
 export const headerBytes = 16
+/** Where the columns of a change block of one row begin, the bytes of each, and where in these its parts are. */
+export const oneRow = { firstColumn: 24, columnBytes: 24, validAt: 8, valueAt: 16 } as const
+/** In place of the number of rows: the changes need more bytes than there are, and the second word says how many. */
+export const noRoom = 0xffffffff
 export const tags = { null: 0, number: 1, bigint: 2, text: 3, boolean: 4, bytes: 5 } as const
 export const ops = { insert: 0, delete: 1, before: 2, after: 3 } as const
 export const asciiFlag = 1
@@ -47,6 +51,11 @@ export interface DecodingBuffer extends Buffer {
   utf8Slice(start: number, end: number): string
 }
 
+/** Makes a buffer of at least so many bytes. */
+export type Allocate = (bytes: number) => ArrayBuffer
+
+const allocateHere: Allocate = (bytes) => new ArrayBuffer(padded(bytes))
+
 /** Memory that blocks are laid in: one buffer, seen as every type, that only grows. */
 export class Memory {
   u8!: DecodingBuffer
@@ -55,16 +64,18 @@ export class Memory {
   f64!: Float64Array
   i64!: BigInt64Array
   capacity = 0
+  readonly #allocate: Allocate
 
-  constructor(bytes = initialBytes) {
-    this.#view(new ArrayBuffer(padded(bytes)))
+  constructor(bytes = initialBytes, allocate = allocateHere) {
+    this.#allocate = allocate
+    this.#view(allocate(bytes))
   }
 
   /** Makes room for `bytes` in all and keeps what is there. */
   reserve(bytes: number): void {
     if (bytes <= this.capacity) return
     const old = this.u8
-    this.#view(new ArrayBuffer(padded(Math.max(bytes, this.capacity * 2))))
+    this.#view(this.#allocate(Math.max(bytes, this.capacity * 2)))
     this.u8.set(old)
   }
 

@@ -117,7 +117,7 @@ impl NativeEngine {
         let changes = self.held.empty(schema);
         let engine = self.engine.as_mut().ok_or_else(|| closed("engine"))?;
         Ok(match engine.pull(query, max_rows as usize, changes).map_err(to_js)? {
-            Pull::Rows => self.held.close(&mut memory),
+            Pull::Rows => self.held.write(&mut memory) as f64,
             Pull::Empty => EMPTY,
             Pull::Ended => ENDED,
         })
@@ -126,7 +126,7 @@ impl NativeEngine {
     /// Writes the changes of the last `pull`, or the rows of the last ticket, again.
     #[napi(catch_unwind)]
     pub fn reread(&self, mut memory: BufferSlice<'_>) -> f64 {
-        self.held.write(&mut memory)
+        self.held.write(&mut memory) as f64
     }
 
     /// Says whether somebody reads a query's changes.
@@ -161,7 +161,7 @@ impl NativeEngine {
             Poll::Ready(outcome) => match outcome.map_err(to_js)? {
                 TicketValue::Done => Ok(Some(NativeOutcome { columns: None })),
                 TicketValue::Rows(schema, rows) => {
-                    self.held.put(&rows);
+                    self.held.put(rows);
                     Ok(Some(NativeOutcome { columns: Some(columns(&schema)) }))
                 }
             },

@@ -1,6 +1,7 @@
 //! Errors cross as the JSON of their fields in the message; the facade makes a `VelostreamError` of it.
 
 use serde_json::{Map, Value, json};
+use std::any::Any;
 use velostream_runtime::{Diagnostic, Error, ErrorCode};
 
 /// The error that JavaScript gets for one of the runtime's.
@@ -37,6 +38,11 @@ pub fn code(code: ErrorCode) -> String {
 /// The error of a call on a handle that is closed.
 pub fn closed(what: &str) -> napi::Error {
     to_js(Error::new(ErrorCode::Closed, format!("the {what} is closed")))
+}
+
+/// The error of a call that ended in a panic.
+pub fn panicked(panic: &(dyn Any + Send)) -> napi::Error {
+    to_js(velostream_runtime::fault("the processor", panic))
 }
 
 fn diagnostic(diagnostic: &Diagnostic) -> Value {

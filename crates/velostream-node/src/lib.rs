@@ -9,6 +9,7 @@
 // napi registers exported functions outside tests only, so under test they look unused.
 #![cfg_attr(test, allow(dead_code))]
 
+mod bound;
 mod convert;
 mod engine;
 mod error;

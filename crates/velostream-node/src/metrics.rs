@@ -2,9 +2,9 @@
 
 use crate::convert::{NativeColumn, columns};
 use crate::error::code;
-use crate::held::block_of;
 use napi::bindgen_prelude::Uint8Array;
 use napi_derive::napi;
+use velostream_runtime::sink::rows::block_of;
 use velostream_runtime::{
     DeadLetter, DeadRecord, EngineMetrics, LateRecord, LatencyMetrics, PartitionMetricsSnapshot, QueryMetrics,
 };

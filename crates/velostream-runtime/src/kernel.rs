@@ -45,6 +45,7 @@ pub struct Kernel {
     /// What feeds it, in the order of the positions that the calls take.
     inputs: Vec<Arc<Relation>>,
     schema: Arc<Schema>,
+    journaled: bool,
 }
 
 impl Kernel {
@@ -56,6 +57,7 @@ impl Kernel {
             processor: QueryProcessor::new(&physical, &Limits::default())?,
             inputs: physical.sources().iter().map(|source| Arc::clone(&source.relation)).collect(),
             schema: Arc::new(schema),
+            journaled: physical.is_journaled(),
         })
     }
 
@@ -67,6 +69,11 @@ impl Kernel {
     /// What feeds the plan; none where it has constant rows alone.
     pub fn inputs(&self) -> &[Arc<Relation>] {
         &self.inputs
+    }
+
+    /// Whether an operator behind state can fail for a record.
+    pub fn is_journaled(&self) -> bool {
+        self.journaled
     }
 
     /// Applies a batch of an input. Rejected records are in `rejects`.

@@ -18,11 +18,14 @@ mod processor;
 mod shared;
 pub mod sink;
 mod source;
+mod spares;
+mod time_use;
 mod wake;
 
 pub use api::*;
 pub use engine::Engine;
 pub use error::Error;
+pub use partition::poison::fault;
 pub use processor::Processor;
 pub use velostream_engine::batch::{ChangeBatch, Op, Seq};
 pub use velostream_sql::bind::Params;

@@ -7,6 +7,7 @@ use crate::ingest::rows;
 use crate::kernel::{Kernel, KernelOptions};
 use crate::source::door::Door;
 use crate::source::file::compile_format;
+use crate::time_use::TimeUse;
 use std::sync::Arc;
 use velostream_engine::batch::{Batch, ChangeBatch, Op, Seq};
 use velostream_engine::error::{Reject, Rejects};
@@ -55,6 +56,9 @@ pub struct Processor {
     infos: Vec<RelationInfo>,
     sources: Vec<Source>,
     kernel: Kernel,
+    /// Whether a failing call of one record leaves a trace that a savepoint must take back.
+    single_leaves_trace: bool,
+    reads_clock: bool,
     next: Seq,
     /// From `begin` on, what a rollback goes back to.
     begun: Option<Mark>,
@@ -76,7 +80,12 @@ impl Processor {
             let create = declared(input).ok_or_else(|| Error::new(ErrorCode::Internal, message))?;
             sources.push(Source::new(&create)?);
         }
+        let time = TimeUse::of(plan);
+        let feeds_table = sources.iter().any(|source| source.door.table.is_some());
+        let own_times = sources.iter().all(|source| source.door.relation.event_time.is_some());
         Ok(Self {
+            single_leaves_trace: feeds_table || kernel.is_journaled() || time.moves_state,
+            reads_clock: time.is_read && (feeds_table || !own_times),
             infos: sources.iter().map(|source| info(&source.door.relation)).collect(),
             sources,
             kernel,
@@ -97,6 +106,12 @@ impl Processor {
     #[must_use]
     pub fn schema(&self) -> &Arc<Schema> {
         self.kernel.schema()
+    }
+
+    /// Whether the clock given with a call makes a difference.
+    #[must_use]
+    pub fn reads_clock(&self) -> bool {
+        self.reads_clock
     }
 
     /// Bytes of state.
@@ -160,7 +175,17 @@ impl Processor {
 
     /// Applies the decoded rows of a source, or nothing of them.
     fn apply(&mut self, source: usize, op: Op, now_ms: i64, out: &mut ChangeBatch) -> Result<()> {
-        let (before, next) = (out.len(), self.next);
+        let Source { door, raw, .. } = &self.sources[source];
+        let (before, next, offset) = (out.len(), self.next, door.offset);
+        if !self.single_leaves_trace && raw.columns.first().is_some_and(|column| column.len() == 1) {
+            // The operators undo what the one record did to them; what it did to time shows nowhere.
+            let applied = self.try_apply(source, op, now_ms, out);
+            if applied.is_err() {
+                self.next = next;
+                self.sources[source].door.offset = offset;
+            }
+            return applied;
+        }
         self.kernel.savepoint();
         let mark = self.sources[source].door.savepoint();
         let applied = self.try_apply(source, op, now_ms, out);

@@ -5,12 +5,11 @@ use crate::api::Admission;
 use crate::catalog::{PipelineId, Source};
 use crate::error::{Error, Result};
 use crate::ingest::json::JsonDecoder;
-use crate::ingest::{Decoded, SourceFormat, rows};
+use crate::ingest::{SourceFormat, rows};
 use crate::partition::mailbox::{Envelope, Event};
 use crate::pipeline::Purpose;
 use std::sync::atomic::Ordering;
 use velostream_engine::batch::{ChangeBatch, Op, Seq};
-use velostream_engine::column::Column;
 use velostream_engine::time::Watermark;
 use velostream_sql::catalog::RelationId;
 use velostream_sql::diagnostic::ErrorCode;
@@ -45,12 +44,12 @@ impl Engine {
         self.table_has_memory(relation)?;
         let source = self.open_source(relation)?;
         let schema = &source.create.relation.schema;
-        let mut taken = source.door.empty();
+        let mut taken = source.door.fresh();
         let keys = (op == Op::Delete).then_some(schema.primary_key.as_slice());
         let format = source.timestamp_format.as_ref();
         rows::decode(block, &schema.fields, format, keys, &mut taken.columns)
             .map_err(|error| Error { relation: Some(source.create.relation.name.to_string()), ..error })?;
-        self.accept(relation, taken.columns, op, now_ms);
+        self.accept(relation, taken, op, now_ms);
         self.pump(now_ms);
         Ok(Admission::Accepted)
     }
@@ -82,7 +81,7 @@ impl Engine {
             JsonDecoder::new(SourceFormat { fields: fields.clone(), timestamp_format, json_text: false })
         });
         decoder.push(bytes, end, &mut source.decoded);
-        let taken = take_rows(&mut source.decoded, source.door.empty());
+        let taken = source.decoded.take_rows(source.door.fresh());
         let letters: Vec<_> =
             source.decoded.bad.drain(..).map(|bad| source.door.bad_letter(&bad, None, now_ms)).collect();
         if !letters.is_empty() {
@@ -139,11 +138,11 @@ impl Engine {
     }
 
     /// Takes decoded rows in: refused ones become dead letters, the others get numbers and go to the readers.
-    pub(super) fn accept(&mut self, relation: RelationId, columns: Vec<Column>, op: Op, now_ms: i64) {
+    pub(super) fn accept(&mut self, relation: RelationId, rows: ChangeBatch, op: Op, now_ms: i64) {
         let Some(source) = self.catalog.source_mut(relation) else { return };
         let held = source.door.table_bytes();
         let mut next = Seq(self.next_seq);
-        let (envelope, refused) = source.door.admit(columns, op, &mut next, now_ms);
+        let (envelope, refused) = source.door.admit(rows, op, &mut next, now_ms);
         self.next_seq = next.0;
         if !refused.is_empty() {
             let door = &source.door;
@@ -260,10 +259,4 @@ impl Engine {
         self.pace(id);
         self.pump(now_ms);
     }
-}
-
-/// The decoded rows by value; `decoded` gets fresh columns.
-fn take_rows(decoded: &mut Decoded, fresh: ChangeBatch) -> Vec<Column> {
-    decoded.rows = 0;
-    std::mem::replace(&mut decoded.columns, fresh.columns)
 }

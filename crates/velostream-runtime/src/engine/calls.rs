@@ -79,8 +79,12 @@ impl Engine {
         self.pipelines.values().any(|pipeline| pipeline.inline.is_some())
     }
 
-    /// Says whether somebody reads the query's changes.
-    pub fn query_has_reader(&mut self, _query: QueryId, _reading: bool) {}
+    /// Says whether somebody takes the query's changes whenever there are any.
+    pub fn query_has_reader(&mut self, query: QueryId, reading: bool) {
+        if let Ok(Pipeline { output: Some(output), .. }) = self.open_query(query) {
+            output.set_drained(reading);
+        }
+    }
 
     /// Ends a query and forgets it.
     pub fn close_query(&mut self, query: QueryId) {

@@ -212,7 +212,7 @@ impl Engine {
         let worked = !rows.is_empty();
         for (target, parts) in rows {
             let merged = merge(&parts);
-            self.accept(target, merged.columns, Op::Insert, now_ms);
+            self.accept(target, merged, Op::Insert, now_ms);
         }
         worked
     }

@@ -157,7 +157,7 @@ impl Engine {
                 }
             }
         }
-        self.accept(target.id, taken.columns, Op::Insert, now_ms);
+        self.accept(target.id, taken, Op::Insert, now_ms);
         Ok(())
     }
 

@@ -12,6 +12,7 @@ pub mod rows;
 
 pub use convert::SourceFormat;
 
+use velostream_engine::batch::ChangeBatch;
 use velostream_engine::column::Column;
 use velostream_sql::types::Field;
 
@@ -51,6 +52,13 @@ impl Decoded {
     pub fn new(fields: &[Field]) -> Self {
         let columns = fields.iter().map(|field| Column::new(field.data_type)).collect();
         Self { columns, ..Self::default() }
+    }
+
+    /// The rows by value; the columns of `fresh`, which is empty, take their place.
+    pub(crate) fn take_rows(&mut self, fresh: ChangeBatch) -> ChangeBatch {
+        self.rows = 0;
+        let columns = std::mem::replace(&mut self.columns, fresh.columns);
+        ChangeBatch { columns, ..fresh }
     }
 
     /// Takes everything out and keeps the buffers.

@@ -15,7 +15,7 @@
 
 use super::convert;
 use crate::error::{Error, Result};
-use velostream_engine::column::{Column, Values};
+use velostream_engine::column::{Column, TextColumn, Validity, Values};
 use velostream_engine::value::TimestampFormat;
 use velostream_sql::diagnostic::ErrorCode;
 use velostream_sql::types::{DataType, Field};
@@ -41,7 +41,15 @@ const DAY_MILLIS: f64 = 86_400_000.0;
 struct Block<'a> {
     bytes: &'a [u8],
     rows: usize,
-    heap: &'a [u8],
+    heap: Heap<'a>,
+}
+
+/// Where texts and byte strings stand.
+#[derive(Clone, Copy)]
+struct Heap<'a> {
+    bytes: &'a [u8],
+    /// Whether every text in it is valid without a look.
+    is_ascii: bool,
 }
 
 /// One column of a block.
@@ -49,8 +57,11 @@ struct Block<'a> {
 struct Slots<'a> {
     tags: &'a [u8],
     slots: &'a [u8],
-    heap: &'a [u8],
+    heap: Heap<'a>,
 }
+
+/// A value that does not fit its column: its row, the error's code and its message.
+type Misfit = (usize, ErrorCode, String);
 
 fn malformed() -> Error {
     Error::new(ErrorCode::Internal, "a row block does not have the layout of its relation")
@@ -63,7 +74,8 @@ fn u32_at(bytes: &[u8], at: usize) -> Option<usize> {
 impl<'a> Block<'a> {
     fn new(bytes: &'a [u8]) -> Option<Self> {
         let (rows, offset, length) = (u32_at(bytes, 0)?, u32_at(bytes, 4)?, u32_at(bytes, 8)?);
-        Some(Self { bytes, rows, heap: bytes.get(offset..offset.checked_add(length)?)? })
+        let heap = bytes.get(offset..offset.checked_add(length)?)?;
+        Some(Self { bytes, rows, heap: Heap { bytes: heap, is_ascii: heap.is_ascii() } })
     }
 
     fn column(&self, index: usize) -> Option<Slots<'a>> {
@@ -93,7 +105,13 @@ impl<'a> Slots<'a> {
     fn bytes(&self, row: usize) -> Option<&'a [u8]> {
         let raw = self.raw(row);
         let (offset, length) = (u32_at(&raw, 0)?, u32_at(&raw, 4)?);
-        self.heap.get(offset..offset.checked_add(length)?)
+        self.heap.bytes.get(offset..offset.checked_add(length)?)
+    }
+
+    fn text(&self, row: usize) -> Option<&'a [u8]> {
+        let text = self.bytes(row)?;
+        let valid = self.heap.is_ascii || simdutf8::basic::from_utf8(text).is_ok();
+        valid.then_some(text)
     }
 }
 
@@ -129,27 +147,109 @@ fn decode_column(
     field: &Field,
     format: Option<&TimestampFormat>,
     column: &mut Column,
-) -> std::result::Result<(), (usize, ErrorCode, String)> {
+) -> std::result::Result<(), Misfit> {
+    let validity = &mut column.validity;
+    match (&mut column.values, column.data_type) {
+        (Values::F64(values), _) => each_value(slots, field, values, validity, |row, tag| match tag {
+            NUMBER => Some(slots.number(row)),
+            INTEGER => Some(slots.integer(row) as f64),
+            _ => None,
+        }),
+        (Values::I32(values), DataType::Int) => {
+            each_value(slots, field, values, validity, |row, tag| match tag {
+                NUMBER => integral(slots.number(row))?.try_into().ok(),
+                INTEGER => slots.integer(row).try_into().ok(),
+                _ => None,
+            })
+        }
+        (Values::I64(values), DataType::BigInt) => {
+            each_value(slots, field, values, validity, |row, tag| match tag {
+                NUMBER => integral(slots.number(row)),
+                INTEGER => Some(slots.integer(row)),
+                _ => None,
+            })
+        }
+        (Values::Text(values), DataType::String) => decode_texts(slots, field, values, validity),
+        _ => decode_any(slots, field, format, column),
+    }
+}
+
+/// Appends one value per row; `read` gives `None` where it does not fit the column's type.
+fn each_value<T: Default>(
+    slots: Slots<'_>,
+    field: &Field,
+    values: &mut Vec<T>,
+    validity: &mut Validity,
+    read: impl Fn(usize, u8) -> Option<T>,
+) -> std::result::Result<(), Misfit> {
+    values.reserve(slots.tags.len());
+    for (row, &tag) in slots.tags.iter().enumerate() {
+        let value = if tag == NULL {
+            require_nullable(field, row)?;
+            None
+        } else {
+            Some(read(row, tag).ok_or_else(|| misfit(slots, field, row, tag))?)
+        };
+        validity.push(values.len(), value.is_some());
+        values.push(value.unwrap_or_default());
+    }
+    Ok(())
+}
+
+fn decode_texts(
+    slots: Slots<'_>,
+    field: &Field,
+    values: &mut TextColumn,
+    validity: &mut Validity,
+) -> std::result::Result<(), Misfit> {
+    for (row, &tag) in slots.tags.iter().enumerate() {
+        let value: &[u8] = match tag {
+            NULL => {
+                require_nullable(field, row)?;
+                b""
+            }
+            TEXT => slots.text(row).ok_or_else(|| misfit(slots, field, row, tag))?,
+            _ => return Err(misfit(slots, field, row, tag)),
+        };
+        validity.push(values.len(), tag != NULL);
+        values.push(value);
+    }
+    Ok(())
+}
+
+/// The types whose values need more than their slot.
+fn decode_any(
+    slots: Slots<'_>,
+    field: &Field,
+    format: Option<&TimestampFormat>,
+    column: &mut Column,
+) -> std::result::Result<(), Misfit> {
     for (row, &tag) in slots.tags.iter().enumerate() {
         if tag == NULL {
-            if !field.nullable {
-                let message = format!("{} is missing and may not be NULL", field.name);
-                return Err((row, ErrorCode::Constraint, message));
-            }
+            require_nullable(field, row)?;
             column.push_null();
             continue;
         }
         let rows = column.len();
-        let Some(pushed) = push(slots, row, tag, format, column) else {
-            let shown = shown(slots, row, tag);
-            let message = format!("{} takes {}, not {shown}", field.name, field.data_type);
-            return Err((row, ErrorCode::Type, message));
-        };
+        let pushed = push(slots, row, tag, format, column).ok_or_else(|| misfit(slots, field, row, tag))?;
         if pushed == Pushed::Value {
             column.validity.push(rows, true);
         }
     }
     Ok(())
+}
+
+fn require_nullable(field: &Field, row: usize) -> std::result::Result<(), Misfit> {
+    if field.nullable {
+        return Ok(());
+    }
+    Err((row, ErrorCode::Constraint, format!("{} is missing and may not be NULL", field.name)))
+}
+
+#[cold]
+fn misfit(slots: Slots<'_>, field: &Field, row: usize, tag: u8) -> Misfit {
+    let shown = shown(slots, row, tag);
+    (row, ErrorCode::Type, format!("{} takes {}, not {shown}", field.name, field.data_type))
 }
 
 /// Who has marked the value as valid.
@@ -161,7 +261,7 @@ enum Pushed {
     Valid,
 }
 
-/// Appends one value; `None` when it does not fit the column's type.
+/// Appends one value of a type that `decode_any` has; `None` when it does not fit.
 fn push(
     slots: Slots<'_>,
     row: usize,
@@ -171,31 +271,14 @@ fn push(
 ) -> Option<Pushed> {
     let data_type = column.data_type;
     match (&mut column.values, tag) {
-        (Values::F64(values), NUMBER) => values.push(slots.number(row)),
-        (Values::F64(values), INTEGER) => values.push(slots.integer(row) as f64),
-        (Values::Text(values), TEXT) if data_type == DataType::String => {
-            let text = slots.bytes(row)?;
-            simdutf8::basic::from_utf8(text).ok()?;
-            values.push(text);
-        }
         (Values::Text(values), BYTES) if data_type == DataType::Bytes => values.push(slots.bytes(row)?),
         (Values::Bool(values), BOOLEAN) => values.push(u8::from(slots.raw(row)[0] != 0)),
         (Values::I32(values), NUMBER) if data_type == DataType::Date => {
             values.push((time_millis(slots.number(row))? / DAY_MILLIS).floor() as i32);
         }
-        (Values::I32(values), NUMBER) => {
-            let number = integral(slots.number(row))?;
-            values.push(i32::try_from(number).ok()?);
+        (Values::I64(values), NUMBER) if data_type == DataType::Timestamp => {
+            values.push((time_millis(slots.number(row))? * 1e3).round() as i64);
         }
-        (Values::I32(values), INTEGER) if data_type == DataType::Int => {
-            values.push(i32::try_from(slots.integer(row)).ok()?);
-        }
-        (Values::I64(values), NUMBER) => values.push(match data_type {
-            DataType::Timestamp => (time_millis(slots.number(row))? * 1e3).round() as i64,
-            DataType::Time => return None,
-            _ => integral(slots.number(row))?,
-        }),
-        (Values::I64(values), INTEGER) if data_type == DataType::BigInt => values.push(slots.integer(row)),
         (Values::I128(values), NUMBER) => {
             let mut buffer = ryu::Buffer::new();
             let number = slots.number(row);
@@ -205,9 +288,7 @@ fn push(
         (Values::I128(values), INTEGER) => {
             values.push(convert::parse_decimal(&slots.integer(row).to_string(), data_type)?);
         }
-        (Values::I128(_) | Values::I32(_) | Values::I64(_), TEXT)
-            if !matches!(data_type, DataType::Int | DataType::BigInt) =>
-        {
+        (Values::I128(_) | Values::I32(_) | Values::I64(_), TEXT) => {
             convert::push_text(column, slots.bytes(row)?, format).ok()?;
             return Some(Pushed::Valid);
         }

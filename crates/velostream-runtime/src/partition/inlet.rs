@@ -121,6 +121,11 @@ impl Inlet {
         self.take(|mailbox| mailbox.try_pop())
     }
 
+    /// Lets senders that wait for room go on where there is some: nothing is taken for now.
+    pub fn announce_room(&self) {
+        self.lanes.iter().for_each(|waiting| waiting.lane.mailbox.announce_room());
+    }
+
     /// Closes every mailbox.
     pub fn close(&self) {
         self.lanes.iter().for_each(|waiting| waiting.lane.mailbox.close());

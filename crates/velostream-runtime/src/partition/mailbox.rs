@@ -2,6 +2,7 @@
 
 use crate::catalog::PipelineId;
 use crate::error::Error;
+use crate::spares::Spares;
 use crate::wake::Wake;
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -27,9 +28,18 @@ pub struct Envelope {
     pub accepted: Instant,
     /// Up to this number the sender has sent everything.
     pub through: Seq,
+    /// Where the rows' buffers go afterwards, to be used again.
+    pub home: Option<Arc<Spares>>,
 }
 
 impl Envelope {
+    /// The rows are done with: their buffers go home.
+    pub fn recycle(self) {
+        if let Some(home) = self.home {
+            home.put(self.batch.changes);
+        }
+    }
+
     /// The relation's number of a row.
     pub fn offset_of(&self, row: usize) -> u64 {
         match self.first_seq {
@@ -74,7 +84,9 @@ impl Envelope {
         if first_seq.is_none() {
             self.offset += rows as u64;
         }
-        Self { batch: head, offset, first_seq, through: Seq(bound.0 - 1), ..*self }
+        let (input, at_ms, accepted) = (self.input, self.at_ms, self.accepted);
+        let through = Seq(bound.0 - 1);
+        Self { input, batch: head, offset, first_seq, at_ms, accepted, through, home: None }
     }
 }
 
@@ -200,10 +212,17 @@ struct State {
     closed: bool,
     /// A sender was told that there is no room and waits for a wake.
     refused: bool,
+    /// A sender's thread waits for room.
+    sender_waits: bool,
+    /// The receiver's thread waits for an event.
+    receiver_waits: bool,
 }
 
 /// A bounded queue with one sender and one receiver. Batches count against the capacity; the other events
 /// are few and pass.
+///
+/// A sender that found no room is woken when half of it is free, or when the receiver is about to wait for
+/// something itself: woken at each batch taken, the two would do nothing but change places.
 pub struct Mailbox {
     state: Mutex<State>,
     arrived: Condvar,
@@ -224,7 +243,15 @@ impl Mailbox {
     /// An empty mailbox.
     pub fn new(capacity: Capacity, wake: Wake) -> Self {
         let events = VecDeque::new();
-        let state = State { events, batches: 0, bytes: 0, closed: false, refused: false };
+        let state = State {
+            events,
+            batches: 0,
+            bytes: 0,
+            closed: false,
+            refused: false,
+            sender_waits: false,
+            receiver_waits: false,
+        };
         let wakes_caller = AtomicBool::new(false);
         Self {
             state: Mutex::new(state),
@@ -249,6 +276,28 @@ impl Mailbox {
         state.closed || state.batches < self.capacity.batches && state.bytes < self.capacity.bytes
     }
 
+    fn is_half_free(&self, state: &State) -> bool {
+        state.batches <= self.capacity.batches / 2 && state.bytes <= self.capacity.bytes / 2
+    }
+
+    /// Wakes whoever waits for room that there is now.
+    fn announce_room_in(&self, state: &mut State) {
+        if !self.has_room_in(state) {
+            return;
+        }
+        if std::mem::take(&mut state.sender_waits) {
+            self.room.notify_one();
+        }
+        if std::mem::take(&mut state.refused) {
+            self.wake.wake();
+        }
+    }
+
+    /// Wakes whoever waits for room, if there is any: the receiver takes no more for now.
+    pub fn announce_room(&self) {
+        self.announce_room_in(&mut self.lock());
+    }
+
     /// Whether a batch may be pushed. After a no, the caller is woken when there is room.
     pub fn has_room(&self) -> bool {
         let mut state = self.lock();
@@ -271,18 +320,28 @@ impl Mailbox {
             (Event::Through(seq), Some(Event::Through(last))) => *last = *seq,
             _ => state.events.push_back(event),
         }
+        let receiver_waits = std::mem::take(&mut state.receiver_waits);
         drop(state);
-        self.arrived.notify_one();
+        if receiver_waits {
+            self.arrived.notify_one();
+        }
         if self.wakes_caller.load(Ordering::Acquire) {
             self.wake.wake();
         }
         Ok(())
     }
 
-    /// Appends an event as soon as there is room; a closed mailbox gives it back.
-    pub fn push_when_room(&self, event: Event) -> Result<(), Event> {
+    /// Appends an event as soon as there is room, and calls `before` first if there is none; a closed mailbox gives
+    /// the event back.
+    pub fn push_when_room(&self, event: Event, before: impl FnOnce()) -> Result<(), Event> {
         let mut state = self.lock();
+        if !self.has_room_in(&state) {
+            drop(state);
+            before();
+            state = self.lock();
+        }
         while !self.has_room_in(&state) {
+            state.sender_waits = true;
             state = self.room.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
         drop(state);
@@ -294,10 +353,8 @@ impl Mailbox {
         if let Event::Batch(envelope) = &event {
             state.batches -= 1;
             state.bytes -= envelope.bytes();
-            self.room.notify_one();
-            if state.refused && self.has_room_in(state) {
-                state.refused = false;
-                self.wake.wake();
+            if self.is_half_free(state) {
+                self.announce_room_in(state);
             }
         }
         Some(event)
@@ -313,6 +370,8 @@ impl Mailbox {
             if let Some(event) = self.take(&mut state) {
                 return Some(event);
             }
+            self.announce_room_in(&mut state);
+            state.receiver_waits = true;
             state = self.arrived.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
     }

@@ -7,11 +7,14 @@ use velostream_sql::diagnostic::ErrorCode;
 
 /// Runs `body`; a panic in it becomes an error. What `body` worked on must not be used afterwards.
 pub fn guarded<T>(body: impl FnOnce() -> T) -> Result<T, Error> {
-    catch_unwind(AssertUnwindSafe(body)).map_err(|panic| {
-        let reason = reason(panic.as_ref());
-        Error::new(ErrorCode::Internal, format!("the query failed by a fault of the engine: {reason}"))
-            .with_hint("please report it with the query")
-    })
+    catch_unwind(AssertUnwindSafe(body)).map_err(|panic| fault("the query", panic.as_ref()))
+}
+
+/// The error of `what` that has panicked.
+#[must_use]
+pub fn fault(what: &str, panic: &(dyn Any + Send)) -> Error {
+    let message = format!("{what} failed by a fault of the engine: {}", reason(panic));
+    Error::new(ErrorCode::Internal, message).with_hint("please report it with the query")
 }
 
 fn reason(panic: &(dyn Any + Send)) -> String {

@@ -111,7 +111,7 @@ impl PartitionReceiver {
         self.begin();
         while self.setup.serves || matches!(self.phase, Phase::Running) {
             if let Some(output) = &self.setup.output {
-                output.wait_for_room();
+                output.wait_for_room(|| self.setup.inlet.announce_room());
             }
             let Some(work) = self.setup.inlet.next() else { break };
             self.handle(work);
@@ -137,6 +137,7 @@ impl PartitionReceiver {
             self.handle(work);
             worked = true;
         }
+        self.setup.inlet.announce_room();
         worked
     }
 
@@ -155,7 +156,11 @@ impl PartitionReceiver {
     fn dispatch(&mut self, work: Work) -> Result<()> {
         let running = matches!(self.phase, Phase::Running);
         match work {
-            Work::Batch(envelope) if running => self.batch(&[*envelope]),
+            Work::Batch(envelope) if running => {
+                self.batch(std::slice::from_ref(&*envelope))?;
+                envelope.recycle();
+                Ok(())
+            }
             Work::Step(envelopes) if running => self.batch(&envelopes),
             Work::End(input, seq) if running => self.end_input(input, seq),
             Work::Through(seq) if running => {
@@ -194,7 +199,7 @@ impl PartitionReceiver {
             return self.complete();
         }
         self.report_rows()?;
-        let time = self.setup.kernel.output_time().clone();
+        let time = self.moved();
         self.deliver(time, 0, seq);
         Ok(())
     }
@@ -229,7 +234,7 @@ impl PartitionReceiver {
         metrics.changes_out.fetch_add(self.out.len() as u64, Ordering::Relaxed);
         let stop = self.report(envelope);
         self.report_rows()?;
-        let time = self.setup.kernel.output_time().clone();
+        let time = self.moved();
         metrics.watermark_micros.store(self.setup.kernel.watermark().0, Ordering::Relaxed);
         metrics.busy_nanos.fetch_add(begin.elapsed().as_nanos() as u64, Ordering::Relaxed);
         if records > 0 {
@@ -317,6 +322,15 @@ impl PartitionReceiver {
         Ok(())
     }
 
+    /// How time moved in the last call; where nobody reads, only how far.
+    fn moved(&self) -> TimeRuns {
+        let time = self.setup.kernel.output_time();
+        if self.readers.is_empty() {
+            return TimeRuns { before: time.after(), advances: Vec::new() };
+        }
+        time.clone()
+    }
+
     /// Gives the changes in hand to the table, the readers and the caller, and tells the readers how far it is.
     fn deliver(&mut self, time: TimeRuns, at_ms: i64, through: Seq) {
         self.watermark = time.after();
@@ -324,7 +338,8 @@ impl PartitionReceiver {
             self.publish(&|_| Event::Through(through));
             return;
         }
-        let fresh = self.setup.kernel.empty();
+        let spare = self.setup.output.as_ref().and_then(|output| output.spare());
+        let fresh = spare.unwrap_or_else(|| self.setup.kernel.empty());
         let changes = std::mem::replace(&mut self.out, fresh);
         if let Some(table) = &mut self.setup.table {
             let mut applied = table.empty();
@@ -339,6 +354,7 @@ impl PartitionReceiver {
                 at_ms,
                 accepted: Instant::now(),
                 through,
+                home: None,
             };
             self.publish(&|input| Event::Batch(Box::new(Envelope { input, ..envelope.clone() })));
         }
@@ -350,10 +366,14 @@ impl PartitionReceiver {
 
     /// Sends every reader an event, made for its input, and forgets those that are gone.
     fn publish(&mut self, event: &dyn Fn(usize) -> Event) {
-        let waits = self.waits;
+        let (waits, inlet) = (self.waits, &self.setup.inlet);
         self.readers.retain(|Reader { mailbox, input, .. }| {
             let event = event(*input);
-            let sent = if waits { mailbox.push_when_room(event) } else { mailbox.push(event) };
+            let sent = if waits {
+                mailbox.push_when_room(event, || inlet.announce_room())
+            } else {
+                mailbox.push(event)
+            };
             sent.is_ok()
         });
     }
@@ -402,6 +422,7 @@ impl PartitionReceiver {
             at_ms: 0,
             accepted: Instant::now(),
             through,
+            home: None,
         };
         drop(mailbox.push(Event::Batch(Box::new(envelope))));
         if ended || subscription.once {

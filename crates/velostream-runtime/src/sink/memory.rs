@@ -3,6 +3,7 @@
 use crate::api::Pull;
 use crate::error::{Error, Result};
 use crate::partition::mailbox::batch_bytes;
+use crate::spares::Spares;
 use crate::wake::Wake;
 use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
@@ -24,6 +25,11 @@ struct State {
     close: Close,
     /// Nobody reads any more.
     abandoned: bool,
+    /// The reader takes whatever comes, so that a receiver which found no room need not be woken before half of it
+    /// is free: woken at each pull, the two would do nothing but change places.
+    drained: bool,
+    /// The receiver's thread waits for room.
+    receiver_waits: bool,
 }
 
 /// Changes on their way from a receiver to the caller. When it is full the receiver waits.
@@ -33,6 +39,7 @@ pub struct OutputQueue {
     rows_max: usize,
     bytes_max: usize,
     wake: Wake,
+    spares: Spares,
 }
 
 impl OutputQueue {
@@ -45,8 +52,32 @@ impl OutputQueue {
             bytes: 0,
             close: Close::Open,
             abandoned: false,
+            drained: false,
+            receiver_waits: false,
         };
-        Self { state: Mutex::new(state), room: Condvar::new(), rows_max, bytes_max, wake }
+        let spares = Spares::default();
+        Self { state: Mutex::new(state), room: Condvar::new(), rows_max, bytes_max, wake, spares }
+    }
+
+    /// A batch with buffers that were delivered before, if there is one.
+    pub fn spare(&self) -> Option<ChangeBatch> {
+        self.spares.take()
+    }
+
+    /// Says whether somebody takes whatever comes, as a listener does.
+    pub fn set_drained(&self, drained: bool) {
+        let mut state = self.lock();
+        state.drained = drained;
+        self.announce_room(&mut state);
+    }
+
+    /// Wakes the receiver if it waits for room that there is now.
+    fn announce_room(&self, state: &mut State) {
+        let enough = !state.drained || state.rows <= self.rows_max / 2 && state.bytes <= self.bytes_max / 2;
+        if state.receiver_waits && enough && self.has_room_in(state) {
+            state.receiver_waits = false;
+            self.room.notify_one();
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -62,10 +93,15 @@ impl OutputQueue {
         self.has_room_in(&self.lock())
     }
 
-    /// Waits until the receiver may go on.
-    pub fn wait_for_room(&self) {
+    /// Waits until the receiver may go on; `before` is called first if it may not.
+    pub fn wait_for_room(&self, before: impl FnOnce()) {
         let mut state = self.lock();
+        if self.has_room_in(&state) {
+            return;
+        }
+        before();
         while !self.has_room_in(&state) {
+            state.receiver_waits = true;
             state = self.room.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
     }
@@ -142,13 +178,14 @@ impl OutputQueue {
         let taken = to - from;
         if from == 0 && to == rows && out.is_empty() {
             let bytes = batch_bytes(first);
-            *out = state.batches.pop_front().expect("the first batch is there");
+            let taken = state.batches.pop_front().expect("the first batch is there");
+            self.spares.put(std::mem::replace(out, taken));
             state.bytes -= bytes.min(state.bytes);
         } else {
             append_range(out, first, from, to);
             if to == rows {
                 let bytes = batch_bytes(first);
-                state.batches.pop_front();
+                state.batches.pop_front().into_iter().for_each(|taken| self.spares.put(taken));
                 state.delivered = 0;
                 state.bytes -= bytes.min(state.bytes);
             } else {
@@ -156,8 +193,7 @@ impl OutputQueue {
             }
         }
         state.rows -= taken;
-        drop(state);
-        self.room.notify_one();
+        self.announce_room(&mut state);
         Ok(Pull::Rows)
     }
 }

@@ -2,8 +2,8 @@
 //!
 //! Little-endian. Header: `u32` rows, `u32` heap offset, `u32` heap length, `u32` flags (bit 0: the heap is
 //! pure ASCII). Then one mark byte per row (0 insert, 1 delete, 2 update-before, 3 update-after), padded to a
-//! multiple of 8. Then for each column: one byte that says whether a validity mask follows, padded to 8; the
-//! mask, one byte per row, padded to 8; the slots, padded to 8:
+//! multiple of 8. Then for each column: one byte that says whether it has NULLs, padded to 8; if so, or if there
+//! is only one row, a validity mask of one byte per row, padded to 8; the slots, padded to 8:
 //!
 //! | type | slot |
 //! | --- | --- |
@@ -16,88 +16,172 @@
 //!
 //! Values of the last kind stand in the heap column by column, row by row: a value begins where the one
 //! before it ends, the first of the first such column at 0. DECIMAL, DATE and TIME are written as text.
+//!
+//! In a block of one row everything but the heap has its fixed place. Padding, and what lies between the last
+//! column and the heap, is left as it was.
 
 use velostream_engine::batch::ChangeBatch;
-use velostream_engine::column::{Column, Values};
+use velostream_engine::column::{Column, TextView, Values};
 use velostream_engine::value;
 use velostream_sql::types::DataType;
 
+const HEADER_BYTES: usize = 16;
 /// Bit 0 of the flags.
 const HEAP_IS_ASCII: u32 = 1;
+/// Bytes of the slot of a value that stands in the heap.
+const TEXT_END_BYTES: usize = size_of::<u32>();
+/// More than the text of any DECIMAL, DATE or TIME has.
+const SHORT_TEXT_BYTES_MAX: usize = 64;
 
-fn pad(out: &mut Vec<u8>) {
-    out.resize(out.len().next_multiple_of(8), 0);
+/// The block has no room.
+struct NoRoom;
+
+/// Writes rows `from..to` of `changes` as a block to the beginning of `out` and gives its length; `None` where
+/// `out` is too small, and then what it holds means nothing.
+#[must_use]
+pub fn encode(changes: &ChangeBatch, from: usize, to: usize, out: &mut [u8]) -> Option<usize> {
+    let heap_offset = heap_offset(changes, to - from);
+    if out.len() < heap_offset {
+        return None;
+    }
+    let mut block = Block { out, at: HEADER_BYTES, heap_offset, heap_end: heap_offset };
+    block.put(changes.ops[from..to].iter().map(|&op| [op as u8]));
+    changes.columns.iter().try_for_each(|column| block.column(column, from, to)).ok()?;
+    Some(block.finish(to - from))
 }
 
-/// Appends rows `from..to` of `changes` as a block; `out` is empty, and like `heap`, which is scratch, reused by
-/// the caller.
-pub fn encode(changes: &ChangeBatch, from: usize, to: usize, out: &mut Vec<u8>, heap: &mut Vec<u8>) {
-    let rows = to - from;
-    heap.clear();
-    out.extend_from_slice(&[0; 16]);
-    out.extend(changes.ops[from..to].iter().map(|&op| op as u8));
-    pad(out);
-    for column in &changes.columns {
-        encode_column(column, from, to, out, heap);
+/// The block in memory of its own; empty for no rows.
+#[must_use]
+pub fn block_of(changes: &ChangeBatch) -> Vec<u8> {
+    let mut block = Vec::new();
+    if !changes.is_empty() {
+        block.resize(bytes_max(changes, 0, changes.len()), 0);
+        let length = encode(changes, 0, changes.len(), &mut block).expect("the bound holds");
+        block.truncate(length);
     }
-    let heap_offset = out.len() as u32;
-    let flags = if heap.is_ascii() { HEAP_IS_ASCII } else { 0 };
-    for (index, field) in [rows as u32, heap_offset, heap.len() as u32, flags].into_iter().enumerate() {
-        out[index * 4..index * 4 + 4].copy_from_slice(&field.to_le_bytes());
-    }
-    out.extend_from_slice(heap);
+    block
 }
 
-fn encode_column(column: &Column, from: usize, to: usize, out: &mut Vec<u8>, heap: &mut Vec<u8>) {
-    let mask = column.validity.mask().map(|mask| &mask[from..to]).filter(|mask| mask.contains(&0));
-    out.push(u8::from(mask.is_some()));
-    pad(out);
-    if let Some(mask) = mask {
-        out.extend_from_slice(mask);
-        pad(out);
+/// At least the length of the block of rows `from..to`.
+#[must_use]
+pub fn bytes_max(changes: &ChangeBatch, from: usize, to: usize) -> usize {
+    let heap = changes.columns.iter().map(|column| match (&column.values, column.data_type) {
+        (Values::Text(values), _) => values.views()[from..to].iter().map(TextView::len).sum(),
+        (_, DataType::Decimal { .. } | DataType::Date | DataType::Time) => (to - from) * SHORT_TEXT_BYTES_MAX,
+        _ => 0,
+    });
+    heap_offset(changes, to - from) + heap.sum::<usize>()
+}
+
+/// Bytes of a slot.
+fn slot_bytes(data_type: DataType) -> usize {
+    match data_type {
+        DataType::Boolean => 1,
+        DataType::BigInt | DataType::Double | DataType::Timestamp => 8,
+        DataType::Int => 4,
+        _ => TEXT_END_BYTES,
     }
-    match &column.values {
-        Values::Bool(values) => out.extend_from_slice(&values[from..to]),
-        Values::F64(values) => extend(out, &values[from..to], |value| value.to_le_bytes()),
-        Values::I32(values) if column.data_type == DataType::Int => {
-            extend(out, &values[from..to], |value| value.to_le_bytes());
+}
+
+/// Where the heap begins: behind the place that the columns take when all have NULLs.
+fn heap_offset(changes: &ChangeBatch, rows: usize) -> usize {
+    let per_row = rows.next_multiple_of(8);
+    let slots =
+        changes.columns.iter().map(|column| (rows * slot_bytes(column.data_type)).next_multiple_of(8));
+    HEADER_BYTES + per_row + changes.columns.len() * (8 + per_row) + slots.sum::<usize>()
+}
+
+/// A block being written: everything up to `heap_offset` has room.
+struct Block<'a> {
+    out: &'a mut [u8],
+    /// Where the next part goes; a multiple of 8.
+    at: usize,
+    heap_offset: usize,
+    heap_end: usize,
+}
+
+impl Block<'_> {
+    /// Writes the slots of one part.
+    fn put<const WIDTH: usize>(&mut self, slots: impl ExactSizeIterator<Item = [u8; WIDTH]>) {
+        let bytes = slots.len() * WIDTH;
+        let part = &mut self.out[self.at..self.at + bytes];
+        for (to, slot) in part.chunks_exact_mut(WIDTH).zip(slots) {
+            to.copy_from_slice(&slot);
         }
-        Values::I64(values) if column.data_type == DataType::BigInt => {
-            extend(out, &values[from..to], |value| value.to_le_bytes());
+        self.at += bytes.next_multiple_of(8);
+    }
+
+    fn column(&mut self, column: &Column, from: usize, to: usize) -> Result<(), NoRoom> {
+        let mask = column.validity.mask().map(|mask| &mask[from..to]).filter(|mask| mask.contains(&0));
+        self.put([[u8::from(mask.is_some())]].into_iter());
+        match mask {
+            Some(mask) => self.put(mask.iter().map(|&valid| [valid])),
+            None if to - from == 1 => self.put([[1]].into_iter()),
+            None => {}
         }
-        Values::I64(values) if column.data_type == DataType::Timestamp => {
-            extend(out, &values[from..to], |value| (value as f64 / 1e3).to_le_bytes());
-        }
-        Values::Text(values) => {
-            for row in from..to {
-                if !column.is_null(row) {
-                    heap.extend_from_slice(values.get(row));
-                }
-                out.extend_from_slice(&(heap.len() as u32).to_le_bytes());
+        match &column.values {
+            Values::Bool(values) => self.put(values[from..to].iter().map(|&value| [value])),
+            Values::F64(values) => self.put(values[from..to].iter().map(|value| value.to_le_bytes())),
+            Values::I32(values) if column.data_type == DataType::Int => {
+                self.put(values[from..to].iter().map(|value| value.to_le_bytes()));
             }
+            Values::I64(values) if column.data_type == DataType::BigInt => {
+                self.put(values[from..to].iter().map(|value| value.to_le_bytes()));
+            }
+            Values::I64(values) if column.data_type == DataType::Timestamp => {
+                self.put(values[from..to].iter().map(|&value| (value as f64 / 1e3).to_le_bytes()));
+            }
+            Values::Text(values) => {
+                self.texts(from, to, |row| if column.is_null(row) { &[] } else { values.get(row) })?;
+            }
+            _ => self.formatted(column, from, to)?,
         }
-        _ => encode_texts(column, from, to, out, heap),
+        Ok(())
     }
-    pad(out);
-}
 
-fn extend<T: Copy, const WIDTH: usize>(out: &mut Vec<u8>, values: &[T], bytes: impl Fn(T) -> [u8; WIDTH]) {
-    out.reserve(values.len() * WIDTH);
-    for &value in values {
-        out.extend_from_slice(&bytes(value));
+    /// Appends values to the heap and writes their ends.
+    fn texts<'v>(&mut self, from: usize, to: usize, value: impl Fn(usize) -> &'v [u8]) -> Result<(), NoRoom> {
+        for row in from..to {
+            self.push_text(row - from, value(row))?;
+        }
+        self.at += ((to - from) * TEXT_END_BYTES).next_multiple_of(8);
+        Ok(())
     }
-}
 
-/// The types that leave as text.
-fn encode_texts(column: &Column, from: usize, to: usize, out: &mut Vec<u8>, heap: &mut Vec<u8>) {
-    let mut text = String::new();
-    for row in from..to {
-        if !column.is_null(row) {
+    /// Appends the value of slot `index` of the part at hand to the heap.
+    fn push_text(&mut self, index: usize, value: &[u8]) -> Result<(), NoRoom> {
+        let heap_end = self.heap_end + value.len();
+        self.out.get_mut(self.heap_end..heap_end).ok_or(NoRoom)?.copy_from_slice(value);
+        self.heap_end = heap_end;
+        let end = (heap_end - self.heap_offset) as u32;
+        let slot = self.at + index * TEXT_END_BYTES;
+        self.out[slot..slot + TEXT_END_BYTES].copy_from_slice(&end.to_le_bytes());
+        Ok(())
+    }
+
+    /// Writes the types that leave as text.
+    fn formatted(&mut self, column: &Column, from: usize, to: usize) -> Result<(), NoRoom> {
+        let mut text = String::new();
+        for row in from..to {
             text.clear();
-            write_text(column, row, &mut text);
-            heap.extend_from_slice(text.as_bytes());
+            if !column.is_null(row) {
+                write_text(column, row, &mut text);
+            }
+            self.push_text(row - from, text.as_bytes())?;
         }
-        out.extend_from_slice(&(heap.len() as u32).to_le_bytes());
+        self.at += ((to - from) * TEXT_END_BYTES).next_multiple_of(8);
+        Ok(())
+    }
+
+    /// Writes the header; the block's length.
+    fn finish(self, rows: usize) -> usize {
+        let heap = &self.out[self.heap_offset..self.heap_end];
+        let flags = if heap.is_ascii() { HEAP_IS_ASCII } else { 0 };
+        let header = [rows as u32, self.heap_offset as u32, heap.len() as u32, flags];
+        for (to, field) in self.out[..HEADER_BYTES].chunks_exact_mut(4).zip(header) {
+            to.copy_from_slice(&field.to_le_bytes());
+        }
+        self.heap_end
     }
 }
 

@@ -6,6 +6,7 @@ use crate::error::Result;
 use crate::ingest::BadRecord;
 use crate::kernel::is_table;
 use crate::partition::mailbox::Envelope;
+use crate::spares::Spares;
 use std::sync::Arc;
 use std::time::Instant;
 use velostream_engine::batch::{Batch, ChangeBatch, Op, Seq};
@@ -27,6 +28,7 @@ pub struct Door {
     pub offset: u64,
     spec: SourceSpec,
     gate: SourceGate,
+    spares: Arc<Spares>,
 }
 
 impl Door {
@@ -45,6 +47,7 @@ impl Door {
             table: is_table(&relation).then(|| TableStore::new(&relation.schema)),
             relation,
             offset: 0,
+            spares: Arc::default(),
         })
     }
 
@@ -82,17 +85,21 @@ impl Door {
         ChangeBatch::new(&fields.iter().map(|field| field.data_type).collect::<Vec<_>>())
     }
 
-    /// Lets rows in, of which `columns` has the values: they get numbers from `next` on and move time, and a
-    /// table takes them as replacements or, with `Op::Delete`, as tombstones. Gives what happened, if anything
-    /// did, and the rows that were refused.
+    /// The same, with buffers of earlier batches where there are any.
+    pub fn fresh(&self) -> ChangeBatch {
+        self.spares.take().unwrap_or_else(|| self.empty())
+    }
+
+    /// Lets rows in, of which `raw` has the values: they get numbers from `next` on and move time, and a table
+    /// takes them as replacements or, with `Op::Delete`, as tombstones. Gives what happened, if anything did, and
+    /// the rows that were refused.
     pub fn admit(
         &mut self,
-        columns: Vec<Column>,
+        mut raw: ChangeBatch,
         op: Op,
         next: &mut Seq,
         now_ms: i64,
     ) -> (Option<Envelope>, Vec<Refused>) {
-        let mut raw = ChangeBatch { columns, ..ChangeBatch::default() };
         let mut batch = Batch { changes: self.empty(), ..Batch::default() };
         let mut rejects = Vec::new();
         let (first, offset) = (*next, self.offset);
@@ -107,7 +114,9 @@ impl Door {
             return (None, refused);
         }
         let through = Seq(next.0 - 1);
-        (Some(Envelope { first_seq: Some(first), ..envelope(batch, offset, now_ms, through) }), refused)
+        let home = Some(Arc::clone(&self.spares));
+        let envelope = Envelope { first_seq: Some(first), home, ..envelope(batch, offset, now_ms, through) };
+        (Some(envelope), refused)
     }
 
     /// The same over buffers that the caller reuses: of `raw` the columns are given, and it keeps its rows only
@@ -204,7 +213,16 @@ impl Door {
 
 /// A batch on its way, for a receiver's first input.
 fn envelope(batch: Batch, offset: u64, at_ms: i64, through: Seq) -> Envelope {
-    Envelope { input: 0, batch, offset, first_seq: None, at_ms, accepted: Instant::now(), through }
+    Envelope {
+        input: 0,
+        batch,
+        offset,
+        first_seq: None,
+        at_ms,
+        accepted: Instant::now(),
+        through,
+        home: None,
+    }
 }
 
 /// A row that did not pass the gate.

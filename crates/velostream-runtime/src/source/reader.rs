@@ -101,9 +101,8 @@ impl Feed {
     /// Makes sure that a row is there, unless the file has ended.
     fn fill(&mut self, chunk: &mut [u8], setup: &ReaderSetup) -> Result<()> {
         while self.sent == self.decoded.rows && !self.ended {
-            let fresh = self.file.door.empty();
-            self.decoded.columns = fresh.columns;
-            (self.decoded.rows, self.sent) = (0, 0);
+            self.decoded.clear();
+            self.sent = 0;
             self.read(chunk, setup)?;
         }
         Ok(())
@@ -126,7 +125,7 @@ impl Feed {
 
     /// Sends the rows up to `end`; false when nobody takes them any more.
     fn send(&mut self, end: usize, setup: &mut ReaderSetup) -> bool {
-        let mut rows = self.file.door.empty();
+        let mut rows = self.file.door.fresh();
         if self.sent == 0 && end == self.decoded.rows {
             std::mem::swap(&mut rows.columns, &mut self.decoded.columns);
             self.decoded.rows = 0;
@@ -135,12 +134,12 @@ impl Feed {
             self.sent = end;
         }
         let (door, query) = (&mut self.file.door, Some(setup.query.as_str()));
-        let (envelope, refused) = door.admit(rows.columns, Op::Insert, &mut setup.next, setup.now_ms);
+        let (envelope, refused) = door.admit(rows, Op::Insert, &mut setup.next, setup.now_ms);
         let letters: Vec<_> = refused.into_iter().map(|one| door.letter(one, query, setup.now_ms)).collect();
         setup.shared.dead_letters.add(letters);
         let Some(envelope) = envelope else { return true };
         let envelope = Envelope { input: self.file.input, ..envelope };
-        setup.mailbox.push_when_room(Event::Batch(Box::new(envelope))).is_ok()
+        setup.mailbox.push_when_room(Event::Batch(Box::new(envelope)), || ()).is_ok()
     }
 
     fn end(&self, setup: &ReaderSetup) {

@@ -1,7 +1,7 @@
 //! Row blocks in, change blocks out.
 
 use crate::harness::each;
-use velostream_runtime::sink::rows::encode;
+use velostream_runtime::sink::rows::{block_of, bytes_max, encode};
 use velostream_runtime::{Admission, ChangeBatch, ErrorCode, Pull};
 
 /// A value as the JavaScript side writes it.
@@ -160,8 +160,7 @@ fn changes_leave_in_their_layout() {
         t.flush();
         let mut out = ChangeBatch::default();
         assert_eq!(t.engine.pull(query, 10, &mut out).expect("running"), Pull::Rows);
-        let mut bytes = Vec::new();
-        encode(&out, 0, out.len(), &mut bytes, &mut Vec::new());
+        let bytes = block_of(&out);
         let word = |at: usize| u32::from_le_bytes(bytes[at..at + 4].try_into().expect("four bytes"));
         assert_eq!((word(0), word(8), word(12)), (2, 7, 0));
         assert_eq!(&bytes[16..24], [0; 8]);
@@ -173,5 +172,43 @@ fn changes_leave_in_their_layout() {
         let millis = f64::from_le_bytes(bytes[80..88].try_into().expect("eight bytes"));
         assert_eq!((bytes[64], millis), (1, 1500.0));
         assert_eq!(&bytes[word(4) as usize..], "helloö".as_bytes());
+    });
+}
+
+#[test]
+fn in_a_block_of_one_row_every_column_has_its_place() {
+    each(|t| {
+        t.exec("CREATE STREAM s (a INT, t STRING, d DECIMAL(10, 2), ts TIMESTAMP)");
+        let query = t.query("SELECT a, t, d, ts FROM s");
+        t.insert("s", r#"{"t":"hello","d":"1.5","ts":1500}"#);
+        t.flush();
+        let mut out = ChangeBatch::default();
+        assert_eq!(t.engine.pull(query, 10, &mut out).expect("running"), Pull::Rows);
+        let bytes = block_of(&out);
+        let word = |at: usize| u32::from_le_bytes(bytes[at..at + 4].try_into().expect("four bytes"));
+        let valid = [0, 1, 2, 3].map(|column| bytes[24 + column * 24 + 8]);
+        assert_eq!((word(0), valid), (1, [0, 1, 1, 1]));
+        assert_eq!((word(24 + 24 + 16), word(24 + 48 + 16)), (5, 9));
+        assert_eq!(&bytes[word(4) as usize..], b"hello1.50");
+    });
+}
+
+#[test]
+fn a_block_is_written_where_it_has_room_and_not_elsewhere() {
+    each(|t| {
+        t.exec("CREATE STREAM s (t STRING, d DECIMAL(38, 2), dt DATE, tm TIME)");
+        let query = t.query("SELECT t, d, dt, tm FROM s");
+        t.insert("s", r#"{"t":"a text of its own","d":"-1.5","dt":"2024-02-29","tm":"01:02:03"} {"d":7}"#);
+        t.flush();
+        let mut out = ChangeBatch::default();
+        assert_eq!(t.engine.pull(query, 10, &mut out).expect("running"), Pull::Rows);
+        let whole = block_of(&out);
+        assert!(whole.len() <= bytes_max(&out, 0, out.len()));
+        for length in 0..whole.len() {
+            assert_eq!(encode(&out, 0, out.len(), &mut vec![0; length]), None, "{length} bytes");
+        }
+        let mut exact = vec![0; whole.len()];
+        assert_eq!(encode(&out, 0, out.len(), &mut exact), Some(whole.len()));
+        assert_eq!(exact, whole);
     });
 }
