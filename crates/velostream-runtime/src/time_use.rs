@@ -28,7 +28,7 @@ impl TimeUse {
 fn node_moves_state(node: &LogicalPlan) -> bool {
     match node {
         LogicalPlan::Aggregate { window, .. } => window.is_some(),
-        LogicalPlan::Join { .. } => true,
+        LogicalPlan::Join { .. } | LogicalPlan::Over { .. } => true,
         LogicalPlan::Source { .. }
         | LogicalPlan::Values { .. }
         | LogicalPlan::Filter { .. }

@@ -325,6 +325,7 @@ mod tests {
             at_ms: 0,
             accepted: Instant::now(),
             through: Seq(through),
+            home: None,
         }))
     }
 
