@@ -6,7 +6,7 @@ use velostream_engine::batch::{ChangeBatch, Op, Seq};
 use velostream_sql::plan::Literal;
 use velostream_testkit::session::Session;
 
-const ROWS: i64 = 20_000;
+const ROWS: i64 = 6_000;
 const BATCH_ROWS: usize = 700;
 /// What buffers may keep of their room.
 const REMAINS_MAX_BYTES: u64 = 64 * 1024;

@@ -274,6 +274,12 @@ impl KeyedRows {
         identity.table.find(&keys, self.hash[0], row)
     }
 
+    /// Puts row `row` of `input` in the place of one with the same key and identity.
+    pub fn replace(&mut self, slot: u32, input: &ChangeBatch, row: usize) {
+        self.kept.rows.set(slot, |index| &input.columns[index], row);
+        self.kept.times.set(slot, input.event_times[row]);
+    }
+
     /// Takes a row out; of equal rows one.
     pub fn remove(&mut self, slot: u32) {
         let kept = &mut self.kept;

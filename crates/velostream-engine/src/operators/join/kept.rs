@@ -67,13 +67,18 @@ impl KeptJoin {
         let (own, others) = kept.both(run.side);
         matching.find(run, keyed, others, |_, _| true, ctx);
         let mut work = Work { spec, side: run.side, keyed, own, others, output, shows_alone: true };
+        let mut replaced = None;
         for row in (run.from..run.to).filter(|&row| keyed.is_fine(row)) {
-            let pairs = matching.pairs.of_row(row - run.from);
-            let slots = &matching.pairs.slots[pairs];
-            if rows.ops[row].is_addition() {
-                work.add(row, slots);
-            } else {
-                work.remove(row, slots);
+            let slots = &matching.pairs.slots[matching.pairs.of_row(row - run.from)];
+            if let Some(slot) = replaced.take() {
+                work.replace(slot, row, slots);
+                continue;
+            }
+            replaced = keyed.replaced(row, run.to, work.own);
+            match (replaced, rows.ops[row].is_addition()) {
+                (Some(_), _) => work.show_pairs(row, slots, Op::Delete),
+                (None, true) => drop(work.add(row, slots)),
+                (None, false) => work.remove(row, slots),
             }
         }
         output.flush(run.side, &rows.columns, others.columns(), out);
@@ -100,8 +105,19 @@ impl Work<'_> {
             return None;
         }
         let slot = self.own.add(&self.keyed, self.keyed.hash(row), self.keyed.rows, row);
-        self.own.set_matches(slot, slots.iter().map(|&slot| self.others.count(slot)).sum());
+        self.own.set_matches(slot, self.count(slots));
         Some(slot)
+    }
+
+    /// A row takes the place of one that has gone.
+    fn replace(&mut self, slot: u32, row: usize, slots: &[u32]) {
+        self.show_pairs(row, slots, Op::Insert);
+        self.own.replace(slot, self.keyed.rows, row);
+        self.own.set_matches(slot, self.count(slots));
+    }
+
+    fn count(&self, slots: &[u32]) -> i64 {
+        slots.iter().map(|&slot| self.others.count(slot)).sum()
     }
 
     fn remove(&mut self, row: usize, slots: &[u32]) {

@@ -42,7 +42,16 @@ impl LookupJoin {
     /// Applies changes of the table.
     fn change(&mut self, changes: &ChangeBatch, from: usize, to: usize) {
         let keyed = self.table_keys.of(changes);
+        let mut replaced = None;
         for row in (from..to).filter(|&row| keyed.is_fine(row) && keyed.can_match(row)) {
+            if let Some(slot) = replaced.take() {
+                self.table.replace(slot, changes, row);
+                continue;
+            }
+            replaced = keyed.replaced(row, to, &mut self.table);
+            if replaced.is_some() {
+                continue;
+            }
             if changes.ops[row].is_addition() {
                 self.table.add(&keyed, keyed.hash(row), changes, row);
             } else if let Some(slot) = self.table.find(changes, row) {

@@ -1,12 +1,12 @@
 //! One input's rows of the batch in hand with their keys.
 
 use super::SideSpec;
-use crate::batch::ChangeBatch;
+use crate::batch::{ChangeBatch, Op};
 use crate::column::Column;
 use crate::error::Result;
 use crate::expr::{Program, RowErrors};
 use crate::operators::{Arriving, Context};
-use crate::state::{KeySource, hash_rows};
+use crate::state::{KeySource, KeyedRows, hash_rows, values_equal};
 
 /// The keys of one input, compiled, and what they gave for the batch in hand.
 pub(super) struct Keys {
@@ -95,6 +95,23 @@ impl Keyed<'_> {
     /// The hash of a row's key.
     pub fn hash(&self, row: usize) -> u64 {
         self.keys.hashes[row]
+    }
+
+    /// The slot in which a row stands that the next one replaces under the same key and identity: then it keeps
+    /// its place among the rows of its key.
+    pub fn replaced(&self, row: usize, end: usize, kept: &mut KeyedRows) -> Option<u32> {
+        let (rows, next) = (self.rows, row + 1);
+        let pair = next < end && rows.ops[row] == Op::UpdateBefore && rows.ops[next] == Op::UpdateAfter;
+        let both = |is: &dyn Fn(usize) -> bool| is(row) && is(next);
+        if !pair || !both(&|row| self.is_fine(row) && self.can_match(row)) {
+            return None;
+        }
+        let same = |index| values_equal(self.key(index), row, self.key(index), next);
+        if self.hash(row) != self.hash(next) || !(0..self.keys.count).all(same) {
+            return None;
+        }
+        let slot = kept.find(rows, row)?;
+        (kept.find(rows, next) == Some(slot)).then_some(slot)
     }
 
     /// Whether a row takes part.
