@@ -119,6 +119,24 @@ impl KeyTable {
         self.births.values()[group as usize]
     }
 
+    /// The birth that the next group gets.
+    #[must_use]
+    pub fn next_birth(&self) -> u64 {
+        *self.next_birth.get()
+    }
+
+    /// Gives the groups to come births from `birth` on, which none has yet: so births of several tables are in one
+    /// order.
+    pub fn continue_from(&mut self, birth: u64) {
+        self.next_birth.set(birth);
+    }
+
+    /// The hash that a group came with.
+    #[must_use]
+    pub fn hash(&self, group: GroupId) -> u64 {
+        self.hashes[group as usize]
+    }
+
     /// All groups in order of their coming.
     pub fn in_order(&self, groups: &mut Vec<GroupId>) {
         let births = self.births.values();

@@ -1,9 +1,9 @@
-//! One pane of state per open window.
+//! One pane of state per open window, or per stretch of time.
 
 use super::{SnapshotReader, SnapshotWriter, State, Storable, read_length, write_length};
 use crate::error::{EngineError, Result};
 
-/// The state of one window.
+/// The state of one pane.
 pub trait Pane: State {
     /// Takes everything out and keeps the buffers. No savepoint is open.
     fn clear(&mut self);
@@ -15,26 +15,26 @@ pub trait Pane: State {
 const SPARE_MAX: usize = 64;
 
 #[derive(Debug)]
-struct Entry<P> {
-    end: i64,
+struct Entry<K, P> {
+    key: K,
     /// How many savepoints were open when the pane was made, or folded into since: it has no part in them.
     made_at: usize,
     pane: Box<P>,
 }
 
-/// Panes by the ends of their windows. Closing a window is taking its pane out; the pane serves again.
-pub struct Panes<P> {
-    /// Ascending by end.
-    open: Vec<Entry<P>>,
+/// Panes by their keys. Closing one is taking it out; it serves again.
+pub struct Panes<K, P> {
+    /// Ascending by key.
+    open: Vec<Entry<K, P>>,
     /// Empty panes for windows to come.
     spare: Vec<Box<P>>,
     make: Box<dyn Fn() -> P + Send>,
     /// Panes taken out since the outermost savepoint.
-    undo: Vec<Entry<P>>,
+    undo: Vec<Entry<K, P>>,
     marks: Vec<usize>,
 }
 
-impl<P: Pane> Panes<P> {
+impl<K: Copy + Ord + Storable, P: Pane> Panes<K, P> {
     /// No panes; `make` makes an empty one.
     pub fn new(make: Box<dyn Fn() -> P + Send>) -> Self {
         Self { open: Vec::new(), spare: Vec::new(), make, undo: Vec::new(), marks: Vec::new() }
@@ -52,39 +52,39 @@ impl<P: Pane> Panes<P> {
         self.open.is_empty()
     }
 
-    /// The end of the open window that ends first.
+    /// The smallest key.
     #[must_use]
-    pub fn first_end(&self) -> Option<i64> {
-        self.open.first().map(|entry| entry.end)
+    pub fn first_key(&self) -> Option<K> {
+        self.open.first().map(|entry| entry.key)
     }
 
-    /// The pane at a position of the order by end.
+    /// The pane at a position of the order by key.
     pub fn at(&mut self, index: usize) -> &mut P {
         &mut self.open[index].pane
     }
 
-    /// All panes.
-    pub fn iter(&self) -> impl Iterator<Item = &P> {
-        self.open.iter().map(|entry| &*entry.pane)
+    /// All panes with their keys, in order.
+    pub fn iter(&self) -> impl Iterator<Item = (K, &P)> {
+        self.open.iter().map(|entry| (entry.key, &*entry.pane))
     }
 
-    /// The position of a window's pane, if it is open.
+    /// The position of a pane, if it is open.
     #[must_use]
-    pub fn find(&self, end: i64) -> Option<usize> {
+    pub fn find(&self, key: K) -> Option<usize> {
         match self.open.last() {
-            Some(last) if last.end == end => Some(self.open.len() - 1),
-            _ => self.open.binary_search_by_key(&end, |entry| entry.end).ok(),
+            Some(last) if last.key == key => Some(self.open.len() - 1),
+            _ => self.open.binary_search_by_key(&key, |entry| entry.key).ok(),
         }
     }
 
-    /// The position of a window's pane, which is opened if it is not there.
-    pub fn find_or_open(&mut self, end: i64) -> usize {
-        if let Some(index) = self.find(end) {
+    /// The position of a pane, which is opened if it is not there.
+    pub fn find_or_open(&mut self, key: K) -> usize {
+        if let Some(index) = self.find(key) {
             return index;
         }
-        let index = self.open.partition_point(|entry| entry.end < end);
+        let index = self.open.partition_point(|entry| entry.key < key);
         let pane = self.spare.pop().unwrap_or_else(|| Box::new((self.make)()));
-        self.open.insert(index, Entry { end, made_at: self.marks.len(), pane });
+        self.open.insert(index, Entry { key, made_at: self.marks.len(), pane });
         index
     }
 
@@ -98,7 +98,7 @@ impl<P: Pane> Panes<P> {
         }
     }
 
-    fn recycle(&mut self, mut entry: Entry<P>) {
+    fn recycle(&mut self, mut entry: Entry<K, P>) {
         if self.spare.len() < SPARE_MAX {
             entry.pane.clear();
             self.spare.push(entry.pane);
@@ -106,7 +106,7 @@ impl<P: Pane> Panes<P> {
     }
 
     /// Ends the innermost savepoint inside a pane, unless the pane is younger.
-    fn commit_entry(entry: &mut Entry<P>, level: usize) {
+    fn commit_entry(entry: &mut Entry<K, P>, level: usize) {
         if entry.made_at >= level {
             entry.made_at = level - 1;
         } else {
@@ -115,7 +115,7 @@ impl<P: Pane> Panes<P> {
     }
 }
 
-impl<P: Pane> State for Panes<P> {
+impl<K: Copy + Ord + Storable, P: Pane> State for Panes<K, P> {
     fn savepoint(&mut self) {
         self.marks.push(self.undo.len());
         self.open.iter_mut().for_each(|entry| entry.pane.savepoint());
@@ -126,9 +126,9 @@ impl<P: Pane> State for Panes<P> {
         let mark = self.marks.pop().expect("rollback follows savepoint");
         while self.undo.len() > mark {
             let entry = self.undo.pop().expect("the log is longer than its mark");
-            let index = self.open.partition_point(|other| other.end < entry.end);
+            let index = self.open.partition_point(|other| other.key < entry.key);
             // A window closed and opened again inside the savepoint: the younger pane goes.
-            while self.open.get(index).is_some_and(|other| other.end == entry.end) {
+            while self.open.get(index).is_some_and(|other| other.key == entry.key) {
                 self.open.remove(index);
             }
             self.open.insert(index, entry);
@@ -159,7 +159,7 @@ impl<P: Pane> State for Panes<P> {
     fn snapshot(&self, writer: &mut dyn SnapshotWriter) -> Result<()> {
         write_length(self.open.len(), writer)?;
         for entry in &self.open {
-            entry.end.store(writer)?;
+            entry.key.store(writer)?;
             entry.pane.snapshot(writer)?;
         }
         Ok(())
@@ -168,14 +168,14 @@ impl<P: Pane> State for Panes<P> {
     fn restore(&mut self, reader: &mut dyn SnapshotReader) -> Result<()> {
         self.open.clear();
         for _ in 0..read_length(reader)? {
-            let end = i64::load(reader)?;
-            if self.open.last().is_some_and(|last| last.end >= end) {
+            let key = K::load(reader)?;
+            if self.open.last().is_some_and(|last| last.key >= key) {
                 return Err(EngineError::Snapshot("the windows are damaged".into()));
             }
             let mut pane = Box::new((self.make)());
             pane.restore(reader)?;
             pane.restored();
-            self.open.push(Entry { end, made_at: 0, pane });
+            self.open.push(Entry { key, made_at: 0, pane });
         }
         Ok(())
     }

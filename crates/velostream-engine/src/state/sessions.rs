@@ -248,7 +248,9 @@ impl State for Sessions {
         while self.log.len() > mark {
             match self.log.pop().expect("the log is longer than its mark") {
                 Entry::Opened(id) => self.leave(id),
-                Entry::Changed(id, before) => drop(self.replace(id, before)),
+                Entry::Changed(id, before) => {
+                    self.replace(id, before);
+                }
                 Entry::Closed(id) => self.enter(id),
             }
         }

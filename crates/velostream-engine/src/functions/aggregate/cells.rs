@@ -1,6 +1,6 @@
 //! Aggregates whose state is one cell per group: the loops, shared by all of them.
 
-use super::{Aggregate, CallRows, Slides};
+use super::{Aggregate, CallRows, Slides, same_call};
 use crate::column::{Column, Validity, Values};
 use crate::error::Result;
 use crate::state::{GroupColumns, GroupId, SnapshotReader, SnapshotWriter, State, Storable};
@@ -221,7 +221,7 @@ impl<K: Kernel> State for Cells<K> {
     }
 }
 
-impl<K: Kernel> Aggregate for Cells<K> {
+impl<K: Kernel + 'static> Aggregate for Cells<K> {
     fn grow(&mut self, groups: usize) {
         self.cells.grow(groups);
     }
@@ -321,6 +321,24 @@ impl<K: Kernel> Aggregate for Cells<K> {
         let fits = K::merge(cell, &other);
         self.bound.magnitude = self.bound.magnitude.max(K::magnitude(cell));
         fits
+    }
+
+    fn absorb(&mut self, other: &dyn Aggregate, from: &[GroupId], into: &[GroupId]) -> bool {
+        let others = same_call::<Self>(other).cells.values();
+        let cells = self.cells.write(into);
+        let mut fits = true;
+        for (&from, &into) in from.iter().zip(into) {
+            fits &= K::merge(&mut cells[into as usize], &others[from as usize]);
+        }
+        fits
+    }
+
+    fn bounds(&self) -> (f64, f64) {
+        (self.bound.magnitude, self.kernel.limit())
+    }
+
+    fn as_any(&self) -> &dyn std::any::Any {
+        self
     }
 
     fn verify(&self, groups: &[GroupId]) -> bool {

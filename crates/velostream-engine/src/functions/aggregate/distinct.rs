@@ -3,7 +3,7 @@
 use super::cells::{Cells, Input, Kernel, Physical, push_result};
 use super::count::Count;
 use super::min_max::ColumnCountKey;
-use super::{Aggregate, CallRows, argument_type, avg, sum};
+use super::{Aggregate, CallRows, argument_type, avg, same_call, sum};
 use crate::column::Column;
 use crate::state::{GroupId, OrderedCounts, TextKey, composite_state};
 use velostream_sql::catalog::AggregateFunction;
@@ -19,7 +19,7 @@ struct Distinct<C, K: Kernel> {
 
 composite_state!(impl<C: ColumnCountKey, K: Kernel> Distinct<C, K> { seen, cells });
 
-impl<C: ColumnCountKey, K: Kernel> Aggregate for Distinct<C, K> {
+impl<C: ColumnCountKey + 'static, K: Kernel + 'static> Aggregate for Distinct<C, K> {
     fn grow(&mut self, groups: usize) {
         self.cells.grow(groups);
     }
@@ -85,15 +85,22 @@ impl<C: ColumnCountKey, K: Kernel> Aggregate for Distinct<C, K> {
     fn merge(&mut self, from: GroupId, into: GroupId) -> bool {
         let entries: Vec<(C, i64)> =
             self.seen.entries(from).map(|(key, count)| (key.clone(), count)).collect();
-        let mut news = Column::new(self.argument);
-        for (key, count) in entries {
-            if self.seen.add(into, key.clone(), count).0 == 0 {
-                key.push(&mut news);
-            }
-        }
-        let rows: Vec<u32> = (0..news.len() as u32).collect();
-        let groups = vec![into; rows.len()];
-        self.cells.add(&CallRows { values: Some(&news), mask: None, rows: &rows, groups: &groups })
+        self.take_entries(into, entries)
+    }
+
+    fn absorb(&mut self, other: &dyn Aggregate, from: &[GroupId], into: &[GroupId]) -> bool {
+        let others = &same_call::<Self>(other).seen;
+        from.iter().zip(into).all(|(&from, &into)| {
+            self.take_entries(into, others.entries(from).map(|(key, count)| (key.clone(), count)))
+        })
+    }
+
+    fn bounds(&self) -> (f64, f64) {
+        self.cells.bounds()
+    }
+
+    fn as_any(&self) -> &dyn std::any::Any {
+        self
     }
 
     fn verify(&self, groups: &[GroupId]) -> bool {
@@ -102,6 +109,21 @@ impl<C: ColumnCountKey, K: Kernel> Aggregate for Distinct<C, K> {
 
     fn emit(&self, groups: &[GroupId], out: &mut Column) {
         self.cells.emit(groups, out);
+    }
+}
+
+impl<C: ColumnCountKey, K: Kernel + 'static> Distinct<C, K> {
+    /// Adds values with their counts to a group; false where a sum is lost for good.
+    fn take_entries(&mut self, group: GroupId, entries: impl IntoIterator<Item = (C, i64)>) -> bool {
+        let mut news = Column::new(self.argument);
+        for (key, count) in entries {
+            if self.seen.add(group, key.clone(), count).0 == 0 {
+                key.push(&mut news);
+            }
+        }
+        let rows: Vec<u32> = (0..news.len() as u32).collect();
+        let groups = vec![group; rows.len()];
+        self.cells.add(&CallRows { values: Some(&news), mask: None, rows: &rows, groups: &groups })
     }
 }
 

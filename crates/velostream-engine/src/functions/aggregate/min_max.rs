@@ -1,7 +1,7 @@
 //! MIN and MAX: the best value so far where rows only come, ordered counts where they also go.
 
 use super::cells::{Cells, Input, Kernel, Physical};
-use super::{Aggregate, CallRows};
+use super::{Aggregate, CallRows, same_call};
 use crate::column::{Column, Values};
 use crate::state::{
     CountKey, GroupId, OrderedCounts, QueueEntry, RowStore, Storable, TextKey, composite_state,
@@ -161,6 +161,20 @@ impl Aggregate for BestText {
         true
     }
 
+    fn absorb(&mut self, other: &dyn Aggregate, from: &[GroupId], into: &[GroupId]) -> bool {
+        let others = &same_call::<Self>(other).best.columns()[0];
+        for (&from, &into) in from.iter().zip(into) {
+            if !others.is_null(from as usize) {
+                self.offer(others, from as usize, into as usize);
+            }
+        }
+        true
+    }
+
+    fn as_any(&self) -> &dyn std::any::Any {
+        self
+    }
+
     fn emit(&self, groups: &[GroupId], out: &mut Column) {
         out.extend_selected(&self.best.columns()[0], groups);
     }
@@ -263,7 +277,7 @@ impl<K: ColumnCountKey> Counted<K> {
     }
 }
 
-impl<K: ColumnCountKey> Aggregate for Counted<K> {
+impl<K: ColumnCountKey + 'static> Aggregate for Counted<K> {
     fn grow(&mut self, _groups: usize) {}
 
     fn reset(&mut self, group: GroupId) {
@@ -301,6 +315,20 @@ impl<K: ColumnCountKey> Aggregate for Counted<K> {
             self.counts.add(into, key, count);
         }
         true
+    }
+
+    fn absorb(&mut self, other: &dyn Aggregate, from: &[GroupId], into: &[GroupId]) -> bool {
+        let others = &same_call::<Self>(other).counts;
+        for (&from, &into) in from.iter().zip(into) {
+            for (key, count) in others.entries(from) {
+                self.counts.add(into, key.clone(), count);
+            }
+        }
+        true
+    }
+
+    fn as_any(&self) -> &dyn std::any::Any {
+        self
     }
 
     fn emit(&self, groups: &[GroupId], out: &mut Column) {

@@ -16,6 +16,7 @@ pub use min_max::is_below;
 use crate::column::{Column, Values};
 use crate::error::{EngineError, Result};
 use crate::state::{GroupId, State};
+use std::any::Any;
 use velostream_sql::catalog::AggregateFunction;
 use velostream_sql::plan::AggregateCall;
 use velostream_sql::types::DataType;
@@ -182,6 +183,16 @@ pub trait Aggregate: State + Send {
         let one = CallRows { values: columns.values, mask: None, rows: &rows, groups: &groups };
         !columns.counts(row as usize) || self.retract(&one)
     }
+    /// Adds to each group of `into` all that the group of `from` has in `other`, which is the state of the same call;
+    /// false where a sum is lost for good.
+    #[must_use]
+    fn absorb(&mut self, other: &dyn Aggregate, from: &[GroupId], into: &[GroupId]) -> bool;
+    /// The magnitude that no cell is above, and the one up to which nothing overflows.
+    fn bounds(&self) -> (f64, f64) {
+        (0.0, f64::INFINITY)
+    }
+    /// For `absorb`.
+    fn as_any(&self) -> &dyn Any;
     /// Whether the results of these groups can be represented.
     fn verify(&self, _groups: &[GroupId]) -> bool {
         true
@@ -203,6 +214,19 @@ pub fn is_fallible(call: &AggregateCall) -> bool {
         | AggregateFunction::Min
         | AggregateFunction::Max => false,
     }
+}
+
+/// Whether merging the results of parts gives, to the last bit, what adding their rows in order gives. Sums of
+/// doubles depend on the order of their additions, and of equal zeros the first is the least and the largest.
+#[must_use]
+pub fn merges_exactly(call: &AggregateCall) -> bool {
+    argument_type(call) != DataType::Double
+        || matches!(call.function, AggregateFunction::CountRows | AggregateFunction::Count)
+}
+
+/// The state of another pane's call.
+fn same_call<A: Aggregate + 'static>(other: &dyn Aggregate) -> &A {
+    other.as_any().downcast_ref().expect("panes of one plan have the same calls")
 }
 
 /// Whether every row that comes changes the result: COUNT(*) without FILTER.

@@ -4,6 +4,7 @@ use super::min_max::ColumnCountKey;
 use super::{Aggregate, CallRows};
 use crate::column::Column;
 use crate::state::{GroupId, GroupQueues, TextKey, composite_state};
+use std::any::Any;
 use velostream_sql::types::DataType;
 
 /// Per group the values that no later one beats, the best in front: each value enters and leaves once, so a row
@@ -26,7 +27,7 @@ impl<K: ColumnCountKey> Best<K> {
     }
 }
 
-impl<K: ColumnCountKey> Aggregate for Best<K> {
+impl<K: ColumnCountKey + 'static> Aggregate for Best<K> {
     fn grow(&mut self, groups: usize) {
         self.queues.grow(groups);
     }
@@ -68,6 +69,14 @@ impl<K: ColumnCountKey> Aggregate for Best<K> {
 
     fn merge(&mut self, _from: GroupId, _into: GroupId) -> bool {
         unreachable!("frames that slide are never merged: sessions keep their extremes by counts")
+    }
+
+    fn absorb(&mut self, _other: &dyn Aggregate, _from: &[GroupId], _into: &[GroupId]) -> bool {
+        unreachable!("frames that slide are never merged: windows keep their extremes otherwise")
+    }
+
+    fn as_any(&self) -> &dyn Any {
+        self
     }
 
     fn emit(&self, groups: &[GroupId], out: &mut Column) {

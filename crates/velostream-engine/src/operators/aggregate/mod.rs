@@ -22,13 +22,13 @@ use crate::batch::ChangeBatch;
 use crate::error::{RecordError, Result};
 use crate::functions::aggregate;
 use crate::operators::{Context, Operator, Stateful};
-use crate::state::{Panes, State, composite_state, hash_rows};
+use crate::state::{Panes, State, StateCell, composite_state, hash_rows};
 use crate::time::Watermark;
 use given::{Evaluation, Given};
 use pane::AggregatePane;
 use velostream_sql::plan::{AggregateCall, Expr, WindowKind};
 use velostream_sql::types::DataType;
-use window::{Grid, OverlapScratch, RowTimes, Slice, Span, leave_late, place_rows};
+use window::{Grid, MergeScratch, OverlapScratch, RowTimes, Slice, Span, leave_late, place_rows};
 
 /// What an aggregate computes and how it shows it.
 #[derive(Debug, Clone)]
@@ -76,16 +76,23 @@ impl AggregateSpec {
     }
 }
 
-/// The state: one pane per open window, or one, as if of a window that ends at 0.
+/// The pane of an aggregate without windows.
+const NO_WINDOW: Span = Span { last: 0, first: 0 };
+
+/// The state: panes of one window or of several, or one.
 struct Groups {
-    panes: Panes<AggregatePane>,
+    panes: Panes<Span, AggregatePane>,
+    /// What the next group in any pane has as its birth.
+    next_birth: StateCell<u64>,
+    /// Per call, a magnitude that no cell of any pane is above; where windows are merged from several panes.
+    bounds: Vec<StateCell<f64>>,
 }
-composite_state!(Groups { panes });
+composite_state!(Groups { panes, next_birth, bounds });
 
 impl Groups {
-    /// Closes the window that ends at `end` if it has no groups.
-    fn close_if_empty(&mut self, end: i64) {
-        if let Some(index) = self.panes.find(end)
+    /// Closes a pane if it has no groups.
+    fn close_if_empty(&mut self, span: Span) {
+        if let Some(index) = self.panes.find(span)
             && self.panes.at(index).len() == 0
         {
             self.panes.close(index);
@@ -105,6 +112,8 @@ struct Scratch {
     /// The earliest close of any window from each row on.
     closes: Vec<i64>,
     overlap: OverlapScratch,
+    /// Where windows are merged from several panes.
+    merge: Option<MergeScratch>,
     run: run::RunScratch,
     steps: steps::StepScratch,
     /// Rows to compare: old ones and new ones.
@@ -137,13 +146,20 @@ impl Aggregate {
         AggregatePane::new(&spec)?;
         let for_panes = spec.clone();
         let make = move || AggregatePane::new(&for_panes).expect("a pane of this plan was made before");
+        let grid = spec.window.as_ref().and_then(|window| Grid::new(window.kind, window.grace));
+        let merge = MergeScratch::new(&spec, grid.as_ref())?;
+        let bounds = merge.as_ref().map_or(0, |_| spec.calls.len());
         let scratch = Scratch {
+            merge,
             wide: ChangeBatch::new(&spec.types),
             overlap: OverlapScratch::new(&spec.types),
             ..Scratch::default()
         };
-        let grid = spec.window.as_ref().and_then(|window| Grid::new(window.kind, window.grace));
-        let state = Groups { panes: Panes::new(Box::new(make)) };
+        let state = Groups {
+            panes: Panes::new(Box::new(make)),
+            next_birth: StateCell::new(0),
+            bounds: (0..bounds).map(|_| StateCell::new(0.0)).collect(),
+        };
         Ok(Self { spec, grid, evaluation, state, scratch })
     }
 
@@ -159,22 +175,30 @@ impl Aggregate {
         if from == to {
             return;
         }
+        if self.scratch.merge.is_some() {
+            return self.apply_sliced(input, (from, to), ascending, out, ctx);
+        }
         if self.spec.updating_input || !ascending {
-            return self.apply_steps(input, (from, to), out, ctx);
+            return self.apply_steps(input, (from, to), steps::Check { windows: false }, out, ctx);
         }
         if let Some(grid) = self.grid.filter(Grid::overlaps) {
             return self.apply_overlapping(&grid, input, (from, to), out, ctx);
         }
         let mut at = from;
         while at < to {
-            let next = match self.scratch.spans.get(at..to) {
-                Some([first, rest @ ..]) => {
-                    rest.iter().position(|span| span != first).map_or(to, |length| at + 1 + length)
-                }
-                _ => to,
-            };
+            let next = self.run_end(at, to);
             self.apply_run(input, (at, next), out, ctx);
             at = next;
+        }
+    }
+
+    /// Where the run of rows of one pane ends that begins at position `at`.
+    fn run_end(&self, at: usize, to: usize) -> usize {
+        match self.scratch.spans.get(at..to) {
+            Some([first, rest @ ..]) => {
+                rest.iter().position(|span| span != first).map_or(to, |length| at + 1 + length)
+            }
+            _ => to,
         }
     }
 
@@ -185,30 +209,41 @@ impl Aggregate {
         out: &mut ChangeBatch,
         ctx: &mut Context<'_>,
     ) {
+        let span = self.scratch.spans.get(from).copied().unwrap_or(NO_WINDOW);
         let given = Given { evaluation: &self.evaluation, input };
-        let end = self.scratch.spans.get(from).map_or(0, |span| span.last);
-        let index = self.state.panes.find_or_open(end);
-        let pane = self.state.panes.at(index);
-        let Scratch { rows, hashes, run, wide, .. } = &mut self.scratch;
-        if run::is_safe(pane, &given, &rows[from..to]) {
-            let bounds = self.grid.as_ref().map(|grid| grid.bounds(end));
-            let work = run::Run { spec: &self.spec, given, bounds, rows: &rows[from..to] };
-            return work.apply(pane, &hashes[from..to], run, wide, out);
+        let index = self.state.panes.find_or_open(span);
+        if run::is_safe(self.state.panes.at(index), &given, &self.scratch.rows[from..to]) {
+            return self.add_run(input, (from, to), out);
         }
-        self.apply_steps(input, (from, to), out, ctx);
-        self.state.close_if_empty(end);
+        self.apply_steps(input, (from, to), steps::Check { windows: false }, out, ctx);
+        self.state.close_if_empty(span);
+    }
+
+    /// Applies a run that is safe.
+    fn add_run(&mut self, input: &ChangeBatch, (from, to): (usize, usize), out: &mut ChangeBatch) {
+        let given = Given { evaluation: &self.evaluation, input };
+        let Scratch { rows, hashes, spans, run, wide, .. } = &mut self.scratch;
+        let span = spans.get(from).copied().unwrap_or(NO_WINDOW);
+        let bounds = self.grid.map(|grid| grid.bounds(span.last));
+        let index = self.state.panes.find_or_open(span);
+        let pane = self.state.panes.at(index);
+        pane.keys.continue_from(*self.state.next_birth.get());
+        let work = run::Run { spec: &self.spec, given, bounds, rows: &rows[from..to] };
+        work.apply(pane, &hashes[from..to], run, wide, out);
+        self.state.next_birth.set(pane.keys.next_birth());
     }
 
     fn apply_steps(
         &mut self,
         input: &ChangeBatch,
         range: (usize, usize),
+        check: steps::Check,
         out: &mut ChangeBatch,
         ctx: &mut Context<'_>,
     ) {
         let given = Given { evaluation: &self.evaluation, input };
         let grid = self.grid.as_ref();
-        let mut work = steps::Steps { spec: &self.spec, grid, given, state: &mut self.state };
+        let mut work = steps::Steps { spec: &self.spec, grid, check, given, state: &mut self.state };
         work.apply(&mut self.scratch, range, out, ctx);
     }
 
@@ -219,11 +254,14 @@ impl Aggregate {
             return;
         }
         if self.state.panes.is_empty() && self.spec.row_of_nothing && self.spec.is_global() {
-            let index = self.state.panes.find_or_open(0);
+            let index = self.state.panes.find_or_open(NO_WINDOW);
             self.state.panes.at(index).insert_global();
         }
         if !self.state.panes.is_empty() {
-            self.state.panes.at(0).emit_all(None, seq, &mut self.scratch.steps.groups, out);
+            let groups = &mut self.scratch.steps.groups;
+            let pane = self.state.panes.at(0);
+            pane.keys.in_order(groups);
+            pane.emit_groups(None, seq, groups, out);
             self.state.panes.close(0);
         }
     }
@@ -271,7 +309,7 @@ impl Stateful for Aggregate {
     }
 
     fn groups(&self) -> usize {
-        self.state.panes.iter().map(AggregatePane::len).sum()
+        self.state.panes.iter().map(|(_, pane)| pane.len()).sum()
     }
 }
 

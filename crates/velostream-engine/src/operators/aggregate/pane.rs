@@ -88,17 +88,16 @@ impl AggregatePane {
         self.times.as_ref().map(|times| times.values()[group as usize])
     }
 
-    /// Appends every group's row as an insert, in order of the groups' first records.
-    pub(super) fn emit_all(
+    /// Appends the groups' rows as inserts.
+    pub(super) fn emit_groups(
         &self,
         window: Option<(i64, i64)>,
         seq: Seq,
-        groups: &mut Vec<GroupId>,
+        groups: &[GroupId],
         out: &mut ChangeBatch,
     ) {
-        self.keys.in_order(groups);
         self.emit_values(window, groups, out);
-        for &group in groups.iter() {
+        for &group in groups {
             let event_time = match window {
                 Some((_, end)) => end - 1,
                 None => self.time(group).unwrap_or(0),

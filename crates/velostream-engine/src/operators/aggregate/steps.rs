@@ -1,8 +1,8 @@
 //! The general path: step by step, rows that come and go, each touched group compared before and after.
 
 use super::given::Given;
-use super::window::Grid;
-use super::{AggregateSpec, Groups, Scratch, out_of_range};
+use super::window::{Grid, Span};
+use super::{AggregateSpec, Groups, NO_WINDOW, Scratch, out_of_range};
 use crate::batch::{ChangeBatch, Op, Seq};
 use crate::error::RecordError;
 use crate::operators::Context;
@@ -14,8 +14,8 @@ const NONE: u32 = u32::MAX;
 /// A group that a step has touched.
 #[derive(Debug, Clone, Copy)]
 struct Touched {
-    /// The end of its window; 0 without windows.
-    end: i64,
+    /// Its pane.
+    span: Span,
     birth: u64,
     group: GroupId,
     /// Its row before the step, among the rows to compare.
@@ -31,10 +31,18 @@ pub(super) struct StepScratch {
     fresh: Vec<u8>,
 }
 
+/// What is looked at after each step besides the groups it touched.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Check {
+    /// Whether the windows that are merged from several panes still have room.
+    pub(super) windows: bool,
+}
+
 /// The work on some rows of a batch.
 pub(super) struct Steps<'a> {
     pub(super) spec: &'a AggregateSpec,
     pub(super) grid: Option<&'a Grid>,
+    pub(super) check: Check,
     pub(super) given: Given<'a>,
     pub(super) state: &'a mut Groups,
 }
@@ -93,20 +101,23 @@ impl Steps<'_> {
         self.verify(scratch)
     }
 
-    /// Applies a row in each of its windows.
+    /// Applies a row in each of its windows, or in the pane of all of them.
     fn apply_row(&mut self, scratch: &mut Scratch, at: usize) -> Result<(), RecordError> {
         let (Some(grid), Some(&span)) = (self.grid, scratch.spans.get(at)) else {
-            return self.apply_in(scratch, at, 0);
+            return self.apply_in(scratch, at, NO_WINDOW);
         };
-        grid.ends(span).try_for_each(|end| self.apply_in(scratch, at, end))
+        if scratch.merge.is_some() {
+            return self.apply_in(scratch, at, span);
+        }
+        grid.ends(span).try_for_each(|end| self.apply_in(scratch, at, Span::of(end)))
     }
 
-    /// Applies a row in the window that ends at `end`.
-    fn apply_in(&mut self, scratch: &mut Scratch, at: usize, end: i64) -> Result<(), RecordError> {
+    /// Applies a row in a pane.
+    fn apply_in(&mut self, scratch: &mut Scratch, at: usize, span: Span) -> Result<(), RecordError> {
         let (row, hash) = (scratch.rows[at], scratch.hashes[at]);
         let adds = self.given.input.ops[row as usize].is_addition();
-        let Some(group) = self.touch(scratch, end, hash, row, adds) else { return Ok(()) };
-        let index = self.state.panes.find(end).expect("the row's window is open");
+        let Some(group) = self.touch(scratch, span, hash, row, adds) else { return Ok(()) };
+        let index = self.state.panes.find(span).expect("the row's pane is open");
         let pane = self.state.panes.at(index);
         if let Some(rows) = &mut pane.rows {
             let count = rows.values()[group as usize];
@@ -131,16 +142,25 @@ impl Steps<'_> {
 
     /// Finds or makes the row's group, and keeps its row from before the step. A row that goes and never came
     /// (because its record was refused) has no group.
-    fn touch(&mut self, scratch: &mut Scratch, end: i64, hash: u64, row: u32, adds: bool) -> Option<GroupId> {
-        let index = if adds { self.state.panes.find_or_open(end) } else { self.state.panes.find(end)? };
+    fn touch(
+        &mut self,
+        scratch: &mut Scratch,
+        span: Span,
+        hash: u64,
+        row: u32,
+        adds: bool,
+    ) -> Option<GroupId> {
+        let index = if adds { self.state.panes.find_or_open(span) } else { self.state.panes.find(span)? };
         let pane = self.state.panes.at(index);
         let StepScratch { touched, groups, fresh } = &mut scratch.steps;
         let (group, is_new) = if adds {
             groups.clear();
             fresh.clear();
+            pane.keys.continue_from(*self.state.next_birth.get());
             if pane.keys.find_or_insert(&self.given, &[hash], &[row], groups, fresh) {
                 pane.grow();
             }
+            self.state.next_birth.set(pane.keys.next_birth());
             (groups[0], fresh[0] != 0)
         } else {
             (pane.keys.find(&self.given, hash, row as usize)?, false)
@@ -152,20 +172,23 @@ impl Steps<'_> {
         let mut old = NONE;
         if !is_new && !self.spec.is_final {
             old = scratch.wide.len() as u32;
-            let window = self.grid.map(|grid| grid.bounds(end));
+            let window = self.grid.map(|grid| grid.bounds(span.last));
             let time = pane.time(group).or(window.map(|(_, end)| end - 1));
             pane.emit_values(window, &[group], &mut scratch.wide);
             let time = time.unwrap_or(self.given.input.event_times[row as usize]);
             scratch.wide.push_mark(Op::UpdateBefore, self.given.input.seqs[row as usize], time);
         }
-        touched.push(Touched { end, birth: pane.keys.birth(group), group, old });
+        touched.push(Touched { span, birth: pane.keys.birth(group), group, old });
         pane.touched[group as usize] = touched.len() as u32;
         Some(group)
     }
 
-    fn verify(&mut self, scratch: &Scratch) -> Result<(), RecordError> {
+    fn verify(&mut self, scratch: &mut Scratch) -> Result<(), RecordError> {
+        if scratch.merge.is_some() {
+            return if self.check.windows { self.verify_windows(scratch) } else { Ok(()) };
+        }
         for touched in &scratch.steps.touched {
-            let index = self.state.panes.find(touched.end).expect("a touched window is open");
+            let index = self.state.panes.find(touched.span).expect("a touched window is open");
             let pane = self.state.panes.at(index);
             if let Some(call) = pane.calls.iter().position(|call| !call.verify(&[touched.group])) {
                 return Err(out_of_range(&self.spec.calls[call]));
@@ -174,10 +197,23 @@ impl Steps<'_> {
         Ok(())
     }
 
+    /// Looks at each window of the touched groups, which is merged from several panes.
+    fn verify_windows(&mut self, scratch: &mut Scratch) -> Result<(), RecordError> {
+        let (Some(grid), Some(merge)) = (self.grid, &mut scratch.merge) else { return Ok(()) };
+        for touched in &scratch.steps.touched {
+            let index = self.state.panes.find(touched.span).expect("a touched window is open");
+            for end in grid.ends(touched.span) {
+                let fits = merge.fits(&self.state.panes, index, touched.group, end);
+                fits.map_err(|call| out_of_range(&self.spec.calls[call]))?;
+            }
+        }
+        Ok(())
+    }
+
     /// Ends the step without showing anything.
     fn forget(&mut self, scratch: &mut Scratch) {
         for touched in scratch.steps.touched.drain(..) {
-            if let Some(index) = self.state.panes.find(touched.end) {
+            if let Some(index) = self.state.panes.find(touched.span) {
                 self.state.panes.at(index).touched[touched.group as usize] = 0;
             }
         }
@@ -186,9 +222,9 @@ impl Steps<'_> {
     /// Ends the step: groups without rows go, then the others' rows are shown where they changed.
     fn show(&mut self, scratch: &mut Scratch, seq: Seq, out: &mut ChangeBatch) {
         let Scratch { steps, wide, .. } = scratch;
-        steps.touched.sort_unstable_by_key(|touched| (touched.end, touched.birth));
+        steps.touched.sort_unstable_by_key(|touched| (touched.span, touched.birth));
         for touched in &mut steps.touched {
-            let index = self.state.panes.find(touched.end).expect("a touched window is open");
+            let index = self.state.panes.find(touched.span).expect("a touched window is open");
             let pane = self.state.panes.at(index);
             pane.touched[touched.group as usize] = 0;
             let rows = pane.rows.as_ref().map_or(1, |rows| rows.values()[touched.group as usize]);
@@ -201,7 +237,7 @@ impl Steps<'_> {
             pane.remove(touched.group);
             touched.group = NONE;
             if self.grid.is_some() {
-                self.state.close_if_empty(touched.end);
+                self.state.close_if_empty(touched.span);
             }
         }
         for touched in steps.touched.drain(..) {
@@ -213,8 +249,8 @@ impl Steps<'_> {
 
     fn show_row(&mut self, touched: Touched, wide: &mut ChangeBatch, seq: Seq, out: &mut ChangeBatch) {
         let row_time = self.step_time(seq);
-        let window = self.grid.map(|grid| grid.bounds(touched.end));
-        let index = self.state.panes.find(touched.end).expect("a touched window is open");
+        let window = self.grid.map(|grid| grid.bounds(touched.span.last));
+        let index = self.state.panes.find(touched.span).expect("a touched window is open");
         let pane = self.state.panes.at(index);
         let new = wide.len();
         let time = pane.time(touched.group).or(window.map(|(_, end)| end - 1)).unwrap_or(row_time);

@@ -20,16 +20,16 @@ impl Aggregate {
     ) {
         let time = ctx.time;
         self.find_closes(grid);
-        let (mut at, mut advance) = (0, 0);
-        while let Some(limit) = self.next_close(grid, at) {
+        let (mut at, mut advance, mut standing) = (0, 0, time.before);
+        while let Some(limit) = self.next_close(grid, at, standing) {
             let moves = &time.advances[advance..];
             let skipped = moves.partition_point(|&(_, watermark)| watermark.0 < limit);
             let Some(&(seq, watermark)) = moves.get(skipped) else { break };
             let rows = &self.scratch.rows[at..];
             let next = at + rows.partition_point(|&row| input.seqs[row as usize] <= seq);
             self.apply(input, (at, next), ascending, out, ctx);
-            self.close(grid, watermark, seq, out);
-            (at, advance) = (next, advance + skipped + 1);
+            self.close(grid, (standing, watermark), seq, out);
+            (at, advance, standing) = (next, advance + skipped + 1, watermark);
         }
         self.apply(input, (at, self.scratch.rows.len()), ascending, out, ctx);
     }
@@ -47,23 +47,47 @@ impl Aggregate {
     }
 
     /// The earliest close of the open windows and of those of the rows from position `at` on.
-    fn next_close(&self, grid: &Grid, at: usize) -> Option<i64> {
-        let open = self.state.panes.first_end().map(|end| grid.closes_at(end));
+    fn next_close(&self, grid: &Grid, at: usize, standing: Watermark) -> Option<i64> {
+        let open = self.next_end(grid, grid.closed_by(standing)).map(|end| grid.closes_at(end));
         let coming = self.scratch.closes.get(at).copied();
         open.into_iter().chain(coming).min()
     }
 
-    /// Closes what `watermark` has passed, in order of the windows' ends.
-    fn close(&mut self, grid: &Grid, watermark: Watermark, seq: Seq, out: &mut ChangeBatch) {
-        while let Some(end) = self.state.panes.first_end() {
-            if grid.closes_at(end) > watermark.0 {
-                return;
+    /// The end of the open window that ends first, where those up to `closed` are closed.
+    fn next_end(&self, grid: &Grid, closed: i64) -> Option<i64> {
+        let single = self.scratch.merge.is_none();
+        let mut earliest = None;
+        for (span, _) in self.state.panes.iter() {
+            let next = grid.first_after(span, closed);
+            earliest = earliest.into_iter().chain(next).min();
+            // Panes of single windows are in order; and nothing ends before the window behind the last closed one.
+            if single || next != Some(span.first) {
+                break;
             }
-            if self.spec.is_final {
-                let bounds = Some(grid.bounds(end));
-                self.state.panes.at(0).emit_all(bounds, seq, &mut self.scratch.steps.groups, out);
-            }
-            self.state.panes.close(0);
         }
+        earliest
+    }
+
+    /// Closes what the second watermark has passed and the first has not, in order of the windows' ends.
+    fn close(
+        &mut self,
+        grid: &Grid,
+        (standing, watermark): (Watermark, Watermark),
+        seq: Seq,
+        out: &mut ChangeBatch,
+    ) {
+        let mut closed = grid.closed_by(standing);
+        while let Some(end) = self.next_end(grid, closed)
+            && grid.closes_at(end) <= watermark.0
+        {
+            if self.spec.is_final {
+                self.emit_window(grid, end, seq, out);
+            }
+            while self.state.panes.first_key().is_some_and(|span| span.last <= end) {
+                self.state.panes.close(0);
+            }
+            closed = end;
+        }
+        self.refresh_bounds();
     }
 }

@@ -3,13 +3,39 @@
 //! The windows of one row end at equal distances, so that a row's windows are a [`Span`] of ends; and an end
 //! tells its window's start. Between two neighbouring bounds every row has the same span.
 
+use crate::error::Result;
+use crate::state::{SnapshotReader, SnapshotWriter, Storable};
+use crate::time::Watermark;
 use velostream_sql::plan::WindowKind;
 
-/// The ends of a row's windows: from the first to the last, a step of the grid apart.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Windows by their ends: from the first to the last, a step of the grid apart. In order of the last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(in super::super) struct Span {
-    pub first: i64,
     pub last: i64,
+    pub first: i64,
+}
+
+impl Span {
+    /// The one window that ends at `end`.
+    pub fn of(end: i64) -> Self {
+        Self { last: end, first: end }
+    }
+
+    /// Whether the window of the grid that ends at `end` is one of them.
+    pub fn holds(&self, end: i64) -> bool {
+        self.first <= end && end <= self.last
+    }
+}
+
+impl Storable for Span {
+    fn store(&self, writer: &mut dyn SnapshotWriter) -> Result<()> {
+        self.last.store(writer)?;
+        self.first.store(writer)
+    }
+
+    fn load(reader: &mut dyn SnapshotReader) -> Result<Self> {
+        Ok(Self { last: i64::load(reader)?, first: i64::load(reader)? })
+    }
 }
 
 /// A stretch of time `[from, to)` in which all rows have one span.
@@ -23,7 +49,7 @@ pub(in super::super) struct Slice {
 impl Default for Slice {
     /// Holds no time.
     fn default() -> Self {
-        Self { from: 0, to: 0, span: Span { first: 0, last: 0 } }
+        Self { from: 0, to: 0, span: Span::of(0) }
     }
 }
 
@@ -120,6 +146,20 @@ impl Grid {
     /// The end of the window behind the one that ends at `end`.
     pub fn next(&self, end: i64) -> Option<i64> {
         end.checked_add(self.step)
+    }
+
+    /// The end up to which windows are closed at a watermark.
+    pub fn closed_by(&self, watermark: Watermark) -> i64 {
+        watermark.delayed(self.grace).0
+    }
+
+    /// The first window of a span that ends after `end`.
+    pub fn first_after(&self, span: Span, end: i64) -> Option<i64> {
+        if span.first > end {
+            return Some(span.first);
+        }
+        let passed = (end.min(span.last) - span.first) / self.step + 1;
+        Some(span.first + passed * self.step).filter(|&next| next <= span.last)
     }
 
     /// How many windows a span has.

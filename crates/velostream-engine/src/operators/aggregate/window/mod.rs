@@ -1,11 +1,16 @@
 //! Windows with fixed bounds: where rows belong, which are late, and when windows close.
+//!
+//! A pane belongs to a [`Span`] of windows. Mostly that is one window; where only final rows are shown, windows
+//! overlap and their results can be merged from parts, it is all windows of a slice of time ([`slices`]).
 
 mod close;
 mod grid;
 mod overlap;
+mod slices;
 
 pub(super) use grid::{Grid, Slice, Span};
 pub(super) use overlap::OverlapScratch;
+pub(super) use slices::MergeScratch;
 
 use crate::batch::ChangeBatch;
 use crate::column::{Column, Values};

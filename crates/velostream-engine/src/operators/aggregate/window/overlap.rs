@@ -110,10 +110,7 @@ impl Aggregate {
             if self.is_safe(input) {
                 self.apply_windows(grid, input, next - at, out);
             } else {
-                let given = Given { evaluation: &self.evaluation, input };
-                let mut work =
-                    steps::Steps { spec: &self.spec, grid: Some(grid), given, state: &mut self.state };
-                work.apply(&mut self.scratch, (at, next), out, ctx);
+                self.apply_steps(input, (at, next), steps::Check { windows: false }, out, ctx);
                 self.close_empty();
             }
             at = next;
@@ -125,7 +122,7 @@ impl Aggregate {
         let given = Given { evaluation: &self.evaluation, input };
         let overlap = &self.scratch.overlap;
         overlap.windows.iter().enumerate().all(|(index, &(end, _))| {
-            let pane = self.state.panes.find_or_open(end);
+            let pane = self.state.panes.find_or_open(Span::of(end));
             run::is_safe(self.state.panes.at(pane), &given, &overlap.rows[overlap.range(index)])
         })
     }
@@ -139,7 +136,7 @@ impl Aggregate {
             let range = overlap.range(index);
             let bounds = Some(grid.bounds(end));
             let work = run::Run { spec: &self.spec, given, bounds, rows: &overlap.rows[range.clone()] };
-            let pane = self.state.panes.find_or_open(end);
+            let pane = self.state.panes.find_or_open(Span::of(end));
             work.apply(self.state.panes.at(pane), &overlap.hashes[range], run_scratch, wide, target);
         }
         overlap.changes = changes;
@@ -149,7 +146,7 @@ impl Aggregate {
     /// Closes the windows laid out that no row went into.
     fn close_empty(&mut self) {
         for &(end, _) in &self.scratch.overlap.windows {
-            self.state.close_if_empty(end);
+            self.state.close_if_empty(Span::of(end));
         }
     }
 }
