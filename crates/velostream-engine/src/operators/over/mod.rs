@@ -9,6 +9,7 @@
 //! step by step under a savepoint.
 
 mod call;
+mod expire;
 mod frames;
 mod late;
 mod order;
@@ -25,6 +26,7 @@ use crate::state::{
     GroupColumns, GroupId, KeyColumns, KeyTable, RowQueues, RowStore, State, composite_state, hash_rows,
 };
 use call::{Call, Calls, Computation, Run};
+use expire::{Dues, longest_range};
 use frames::{Need, SlidFrame};
 use velostream_sql::plan::{Frame, OverCall, OverFunction};
 use velostream_sql::types::DataType;
@@ -71,8 +73,10 @@ struct Partitions {
     lengths: Vec<GroupColumns<u32>>,
     aggregates: Vec<Box<dyn Aggregate>>,
     folds: Vec<RowStore>,
+    /// Kept where partitions expire.
+    dues: Option<Dues>,
 }
-composite_state!(Partitions { keys, rows, results, lengths, aggregates, folds });
+composite_state!(Partitions { keys, rows, results, lengths, aggregates, folds, dues });
 
 /// Rows of a batch with what was found for each.
 #[derive(Clone, Copy)]
@@ -110,6 +114,8 @@ struct Layout {
     keeps_rows: bool,
     /// Per fold, a column of one NULL.
     nulls: Vec<Column>,
+    /// The age at which rows leave every frame, microseconds, where they do.
+    range: Option<i64>,
 }
 
 /// A call lost a sum for good, or cannot represent a result; by position.
@@ -148,6 +154,7 @@ impl Over {
             lengths: frames.iter().map(|_| GroupColumns::default()).collect(),
             aggregates,
             folds,
+            dues: None,
         };
         let nulls = state.folds.iter().map(null_of).collect();
         let scratch = Scratch {
@@ -155,7 +162,10 @@ impl Over {
             revision: revise::RevisionScratch::new(&spec.types[spec.columns.len()..], frames.len()),
             ..Scratch::default()
         };
-        Ok(Self { layout: Layout { spec, calls, frames, kept, need, keeps_rows, nulls }, state, scratch })
+        let mut layout = Layout { spec, calls, frames, kept, need, keeps_rows, nulls, range: None };
+        layout.range = longest_range(&layout);
+        let dues = layout.range.map(|_| Dues::new());
+        Ok(Self { layout, state: Partitions { dues, ..state }, scratch })
     }
 
     /// Whether applying these rows certainly overflows nothing.
@@ -236,8 +246,14 @@ impl Over {
         groups.clear();
         fresh.clear();
         let keys = KeyColumns { columns: &input.columns, positions: &self.layout.spec.partition };
-        if self.state.keys.find_or_insert(&keys, hashes, rows, groups, fresh) {
-            self.state.grow(&self.layout.nulls);
+        if !self.state.keys.find_or_insert(&keys, hashes, rows, groups, fresh) {
+            return;
+        }
+        self.state.grow(&self.layout.nulls);
+        if let (Some(dues), Some(range)) = (&mut self.state.dues, self.layout.range) {
+            for (step, &row) in rows.iter().enumerate().filter(|(step, _)| fresh[*step] != 0) {
+                dues.push(input.event_times[row as usize].saturating_add(range), groups[step]);
+            }
         }
     }
 
@@ -368,10 +384,8 @@ impl Operator for Over {
             Some(grace) => late::judge(input, grace, ctx, &mut rows),
             None => rows.extend(0..input.len() as u32),
         }
-        let horizon = match spec.grace {
-            Some(grace) if spec.revises => late::horizon(ctx.time.after(), grace),
-            _ => i64::MAX,
-        };
+        let passed = late::horizon(ctx.time.after(), spec.grace.unwrap_or(0));
+        let horizon = if spec.revises { passed } else { i64::MAX };
         let keys = &spec.partition;
         hash_rows(keys.len(), |index| &input.columns[keys[index]], &rows, &mut hashes);
         if self.is_safe(input, &rows) {
@@ -381,6 +395,9 @@ impl Operator for Over {
             self.apply_steps(input, (&rows, &hashes), horizon, out, ctx);
         }
         (self.scratch.rows, self.scratch.hashes) = (rows, hashes);
+        if let Some(range) = self.layout.range {
+            self.expire(range, passed);
+        }
         Ok(())
     }
 }
