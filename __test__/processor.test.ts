@@ -1,6 +1,6 @@
 import test from 'ava'
 import type { QueryProcessor, Velostream } from '../index.js'
-import { errorOf, opened } from './support.js'
+import { errorOf, opened, turn } from './support.js'
 
 interface Total {
   k: string
@@ -181,4 +181,130 @@ test('wrong calls are refused', async (t) => {
   processor.close()
   t.is((await errorOf(() => processor.process({ k: 'a', v: 1 }))).code, 'ERR_VELO_CLOSED')
   t.is((await errorOf(() => processor.begin())).code, 'ERR_VELO_CLOSED')
+})
+
+test('every type crosses, NULL too, one record at a time', async (t) => {
+  const db = await opened(t, { timestamps: 'number' })
+  await db.exec(`CREATE STREAM s (i INT, b BIGINT, d DOUBLE, m DECIMAL(10, 2), t STRING, y BYTES, f BOOLEAN,
+    dt DATE, tm TIME, ts TIMESTAMP)`)
+  const processor = db.processor('SELECT * FROM s')
+  const rows = [
+    {
+      i: -1,
+      b: 9007199254740993n,
+      d: 0.5,
+      m: '12.50',
+      t: 'a text of more than sixteen bytes, na\u00efve',
+      y: new Uint8Array([1, 2]),
+      f: true,
+      dt: '2024-02-29',
+      tm: '01:02:03',
+      ts: 1500,
+    },
+    { i: null, b: null, d: null, m: null, t: null, y: null, f: null, dt: null, tm: null, ts: null },
+    {
+      i: 0,
+      b: -1,
+      d: -0.25,
+      m: '-0.01',
+      t: '',
+      y: new Uint8Array(),
+      f: false,
+      dt: '1970-01-01',
+      tm: '00:00:00',
+      ts: 0,
+    },
+  ]
+  for (const row of rows) t.deepEqual(processor.process(row), [{ op: 'insert', row }])
+  t.deepEqual(
+    processor.processBatch(rows),
+    rows.map((row) => ({ op: 'insert', row })),
+  )
+})
+
+test('a record of any size passes, and the next one after it', async (t) => {
+  const db = await opened(t)
+  await db.exec('CREATE STREAM s (k STRING)')
+  const processor = db.processor<{ k: string }>("SELECT k || '!' AS k FROM s")
+  for (const length of [10, 20_000, 10, 300_000, 16]) {
+    const k = 'x'.repeat(length)
+    t.deepEqual(processor.process({ k }), [{ op: 'insert', row: { k: `${k}!` } }])
+  }
+})
+
+test('texts of one length and hash are told apart', async (t) => {
+  const db = await opened(t)
+  await db.exec('CREATE STREAM s (k STRING)')
+  const processor = db.processor<{ k: string }>('SELECT k FROM s')
+  for (let i = 0; i < 5000; i += 1) {
+    const k = `key ${i % 3000}`
+    t.is(processor.process({ k })[0]?.row.k, k)
+  }
+})
+
+test('a record that fails leaves no number, no row and no time behind', async (t) => {
+  const db = await opened(t)
+  await db.exec("CREATE STREAM s (v INT, at TIMESTAMP) WITH (event_time = 'at')")
+  const windowed = `SELECT SUM(10 / v) AS total FROM s WINDOW TUMBLING (SIZE 1 SECOND) EMIT FINAL`
+  for (const sql of [
+    windowed,
+    'SELECT 10 / v AS total FROM s',
+    'SELECT SUM(10 / v) AS total FROM s EMIT CHANGES',
+  ]) {
+    const [clean, failing] = [db.processor(sql), db.processor(sql)]
+    for (const [v, at] of [
+      [1, 100],
+      [2, 200],
+      [5, 1100],
+    ]) {
+      const error = await errorOf(() => failing.process({ v: 0, at: 5000 }))
+      t.is(error.code, 'ERR_VELO_RECORD')
+      t.deepEqual(failing.process({ v, at }), clean.process({ v, at }))
+    }
+    t.deepEqual(failing.end(), clean.end())
+  }
+})
+
+test('processors that nobody closed are collected by the size of their state', async (t) => {
+  const db = await opened(t)
+  await db.exec('CREATE STREAM s (k INT)')
+  const rows = Array.from({ length: 20_000 }, (_, k) => ({ k }))
+  let collected = 0
+  const registry = new FinalizationRegistry(() => (collected += 1))
+  let made = 0
+  // To the collector a processor is a few bytes: of empty ones it would take hundreds.
+  for (; collected === 0 && made < 100; made += 1) {
+    const processor = db.processor(
+      'SELECT k, COUNT(*) AS n, COUNT(DISTINCT k) AS d FROM s GROUP BY k EMIT FINAL',
+    )
+    registry.register(processor, undefined)
+    processor.processBatch(rows)
+    await turn()
+  }
+  t.true(collected > 0, `${made} processors were made`)
+})
+
+test('the clock is asked only where the answer depends on it', async (t) => {
+  let asked = 0
+  const clock = (): number => {
+    asked += 1
+    return 1000
+  }
+  const db = await opened(t, { clock, timestamps: 'number' })
+  await db.exec('CREATE STREAM s (k INT)')
+  asked = 0
+  db.processor('SELECT k FROM s').process({ k: 1 })
+  t.is(asked, 0)
+  t.deepEqual(db.processor('SELECT ROWTIME AS at FROM s').process({ k: 1 }), [
+    { op: 'insert', row: { at: 1000 } },
+  ])
+  t.is(asked, 1)
+})
+
+test('an order by key is taken, and the changes are the same', async (t) => {
+  const db = await opened(t)
+  await db.exec('CREATE STREAM s (k INT)')
+  const sql = 'SELECT k, COUNT(*) AS n FROM s GROUP BY k EMIT CHANGES'
+  const [byInput, byKey] = [db.processor(sql), db.processor(sql, undefined, { order: 'key' })]
+  for (const k of [1, 2, 1]) t.deepEqual(byKey.process({ k }), byInput.process({ k }))
 })

@@ -291,3 +291,35 @@ test('engines are independent', async (t) => {
   await two.exec('CREATE STREAM s (k INT)')
   await two.close()
 })
+
+test('an order by key is taken, and each key keeps its order', async (t) => {
+  const db = await opened(t)
+  await db.exec('CREATE STREAM s (k INT)')
+  const changes = collected(db.query<{ k: number; n: number }>(countSql, undefined, { order: 'key' }))
+  await db.insert(
+    's',
+    Array.from({ length: 3000 }, (_, index) => ({ k: index % 3 })),
+  )
+  await db.flush()
+  t.is(changes.length, 3000)
+  for (const k of [0, 1, 2]) {
+    const counts = changes.filter(({ row }) => row.k === k).map(({ row }) => row.n)
+    t.deepEqual(
+      counts,
+      Array.from({ length: 1000 }, (_, index) => index + 1),
+    )
+  }
+})
+
+test('insertions give the event loop a turn while somebody listens', async (t) => {
+  const db = await opened(t)
+  await db.exec('CREATE STREAM s (text STRING)')
+  const changes = collected(db.query('SELECT text FROM s'))
+  const rows = Array.from({ length: 100 }, () => ({ text: 'x'.repeat(1000) }))
+  let inserted = 0
+  while (changes.length === 0 && inserted < 100) {
+    await db.insert('s', rows)
+    inserted += 1
+  }
+  t.true(changes.length > 0, 'nothing was delivered between the insertions')
+})

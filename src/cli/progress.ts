@@ -40,7 +40,8 @@ export class Progress {
   }
 }
 
-function rateLine({ recordsIn, changesOut }: Counts, seconds: number): string {
+/** What has been done in so many seconds. */
+export function rateLine({ recordsIn, changesOut }: Counts, seconds: number): string {
   const rate = seconds > 0 ? recordsIn / seconds : 0
   return `${whole(recordsIn)} records in, ${whole(changesOut)} changes out, ${seconds.toFixed(2)} s, ${whole(rate)} records/s`
 }

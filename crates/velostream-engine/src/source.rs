@@ -28,6 +28,8 @@ pub struct SourceSpec {
 /// The door of one source.
 pub struct SourceGate {
     spec: SourceSpec,
+    /// Columns that may not be NULL, and whether that holds for tombstones as well: so with keys.
+    required: Vec<(usize, bool)>,
     conditions: Conditions,
     watermark: Watermark,
     /// Rows admitted of the batch in hand.
@@ -40,8 +42,18 @@ impl SourceGate {
     /// A door through which nothing has come.
     pub fn new(spec: SourceSpec) -> Result<Self> {
         let conditions = Conditions::new(&spec.checks)?;
-        let watermark = Watermark::NONE;
-        Ok(Self { spec, conditions, watermark, admitted: Vec::new(), refused: Vec::new() })
+        let schema = &spec.schema;
+        let is_key = |index: usize| schema.updating && schema.primary_key.contains(&index);
+        let each = schema.fields.iter().enumerate().map(|(index, field)| (index, is_key(index), field));
+        let required = each.filter(|&(_, key, field)| key || !field.nullable);
+        Ok(Self {
+            required: required.map(|(index, key, _)| (index, key)).collect(),
+            spec,
+            conditions,
+            watermark: Watermark::NONE,
+            admitted: Vec::new(),
+            refused: Vec::new(),
+        })
     }
 
     /// The watermark after everything admitted so far; all that a rollback must put back.
@@ -75,8 +87,11 @@ impl SourceGate {
         self.refuse_nulls(raw, rejects);
         self.read_times(raw, rejects);
         self.refuse_violations(raw, rejects);
-        rejects[before..].sort_by_key(|reject| reject.row);
-        self.pass_on(raw, rejects.len() > before, out);
+        let some_refused = rejects.len() > before;
+        if some_refused {
+            rejects[before..].sort_by_key(|reject| reject.row);
+        }
+        self.pass_on(raw, some_refused, out);
         self.number(next, out);
     }
 
@@ -98,10 +113,9 @@ impl SourceGate {
     }
 
     fn refuse_nulls(&mut self, raw: &ChangeBatch, rejects: &mut Vec<Reject>) {
-        let schema = &self.spec.schema;
-        for (index, (field, column)) in schema.fields.iter().zip(&raw.columns).enumerate() {
-            let key = schema.updating && schema.primary_key.contains(&index);
-            let Some(mask) = column.validity.mask().filter(|_| key || !field.nullable) else { continue };
+        for &(index, key) in &self.required {
+            let Some(mask) = raw.columns[index].validity.mask() else { continue };
+            let field = &self.spec.schema.fields[index];
             for (row, &valid) in mask.iter().enumerate() {
                 if valid == 0 && (key || raw.ops[row] == Op::Insert) {
                     let error = RecordError::constraint(format!("{} must not be NULL", field.name));

@@ -12,6 +12,7 @@
 
 use crate::error::{closed, panicked};
 use crate::processor::Running;
+use crate::reported::Reported;
 use napi::bindgen_prelude::{ArrayBuffer, FromNapiValue, Function};
 use napi::{Env, JsError, check_status, sys};
 use std::cell::{Cell, RefCell};
@@ -32,8 +33,7 @@ pub struct Slot {
     pub running: RefCell<Option<Running>>,
     memory: RefCell<Option<Rc<Memory>>>,
     calls: Cell<u32>,
-    /// Bytes of state that JavaScript's collector was told of.
-    reported: Cell<i64>,
+    reported: Reported,
 }
 
 /// Bytes that Rust owns and JavaScript sees.
@@ -55,12 +55,8 @@ impl Slot {
     /// Tells the collector how much state the handle holds.
     pub fn report(&self, env: Env) {
         let running = self.running.borrow();
-        let bytes = running.as_ref().map_or(0, |running| running.processor.state_bytes() as i64);
-        let change = bytes - self.reported.replace(bytes);
-        if change != 0 {
-            // A collector that was not told only collects later.
-            let _ = env.adjust_external_memory(change);
-        }
+        let bytes = running.as_ref().map_or(0, |running| running.processor.state_bytes());
+        self.reported.set(env, bytes as u64);
     }
 
     /// Frees the state and the memory; every later call fails.

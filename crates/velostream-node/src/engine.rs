@@ -8,7 +8,9 @@ use crate::error::{closed, to_js};
 use crate::held::Held;
 use crate::metrics::{NativeDeadLetter, NativeLateRecord, NativeMetrics};
 use crate::processor::NativeProcessor;
-use napi::bindgen_prelude::{BufferSlice, Function};
+use crate::reported::Reported;
+use napi::Env;
+use napi::bindgen_prelude::{BufferSlice, Function, ObjectFinalize};
 use napi::threadsafe_function::ThreadsafeFunctionCallMode;
 use napi_derive::napi;
 use std::collections::HashMap;
@@ -24,10 +26,11 @@ const EMPTY: f64 = 0.0;
 const ENDED: f64 = -1.0;
 
 /// A running engine. Times are milliseconds since the epoch.
-#[napi]
+#[napi(custom_finalize)]
 pub struct NativeEngine {
     engine: Option<Engine>,
     held: Held,
+    reported: Reported,
     /// Columns of the queries that are open.
     schemas: HashMap<u64, Arc<Schema>>,
 }
@@ -72,13 +75,22 @@ impl NativeEngine {
             wake.call((), ThreadsafeFunctionCallMode::NonBlocking);
         });
         let engine = Engine::new(options.into(), waker).map_err(to_js)?;
-        Ok(Self { engine: Some(engine), held: Held::default(), schemas: HashMap::new() })
+        Ok(Self {
+            engine: Some(engine),
+            held: Held::default(),
+            reported: Reported::default(),
+            schemas: HashMap::new(),
+        })
     }
 
     /// Takes notice of a wake.
     #[napi(catch_unwind)]
-    pub fn woken(&mut self) -> napi::Result<()> {
-        self.engine().map(Engine::woken)
+    pub fn woken(&mut self, env: Env) -> napi::Result<()> {
+        let engine = self.engine()?;
+        engine.woken();
+        let bytes = engine.state_bytes();
+        self.reported.set(env, bytes);
+        Ok(())
     }
 
     /// Runs statements; gives a ticket where there is something to wait for.
@@ -256,11 +268,19 @@ impl NativeEngine {
 
     /// Ends all queries and joins their threads; every later call fails.
     #[napi(catch_unwind)]
-    pub fn close(&mut self) {
+    pub fn close(&mut self, env: Env) {
         self.schemas.clear();
         self.held = Held::default();
         if let Some(mut engine) = self.engine.take() {
             engine.close();
         }
+        self.reported.set(env, 0);
+    }
+}
+
+impl ObjectFinalize for NativeEngine {
+    fn finalize(mut self, env: Env) -> napi::Result<()> {
+        self.close(env);
+        Ok(())
     }
 }

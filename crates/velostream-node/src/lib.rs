@@ -16,6 +16,7 @@ mod error;
 mod held;
 mod metrics;
 mod processor;
+mod reported;
 
 use napi_derive::napi;
 

@@ -141,7 +141,9 @@ impl Column {
 
     /// Appends row `row` of `other`, a column of the same physical type.
     pub fn push_from(&mut self, other: &Self, row: usize) {
-        let rows = self.len();
+        if self.validity.mask().is_some() || other.validity.mask().is_some() {
+            self.validity.push(self.len(), other.validity.is_valid(row));
+        }
         match (&mut self.values, &other.values) {
             (Values::Bool(to), Values::Bool(from)) => to.push(from[row]),
             (Values::I32(to), Values::I32(from)) => to.push(from[row]),
@@ -152,7 +154,6 @@ impl Column {
             (Values::Interval(to), Values::Interval(from)) => to.push(from[row]),
             _ => unreachable!("columns of one field have one physical type"),
         }
-        self.validity.push(rows, other.validity.is_valid(row));
     }
 
     /// Appends rows `from..to` of `other`, a column of the same physical type.

@@ -43,10 +43,20 @@ impl<T: Clone + Default> GroupColumns<T> {
     }
 
     /// Makes room for `groups` groups; new ones hold the default.
+    #[inline]
     pub fn grow(&mut self, groups: usize) {
-        if groups > self.values.len() {
+        let known = self.values.len();
+        if groups == known + 1 {
+            self.values.push(T::default());
+        } else if groups > known {
             self.values.resize(groups, T::default());
         }
+    }
+
+    /// Adds a group with this value.
+    #[inline]
+    pub fn push(&mut self, value: T) {
+        self.values.push(value);
     }
 
     /// The values, of which the caller writes none but those of `groups`.

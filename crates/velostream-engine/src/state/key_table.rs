@@ -233,23 +233,23 @@ impl KeyTable {
     /// Makes a group of a key that has none.
     pub fn insert(&mut self, keys: &impl KeySource, hash: u64, row: usize) -> GroupId {
         let reused = self.free.pop();
+        let birth = *self.next_birth.get();
+        self.next_birth.set(birth + 1);
         let group = match reused {
             Some(group) => {
                 self.rows.set(group, |index| keys.key(index), row);
                 self.hashes[group as usize] = hash;
+                self.births.set(group, birth);
                 group
             }
             None => {
                 let group = u32::try_from(self.rows.len()).expect("groups are limited by memory");
                 self.rows.push(|index| keys.key(index), row);
                 self.hashes.push(hash);
-                self.births.grow(self.rows.len());
+                self.births.push(birth);
                 group
             }
         };
-        let birth = *self.next_birth.get();
-        self.next_birth.set(birth + 1);
-        self.births.set(group, birth);
         self.enter(group, hash);
         if !self.marks.is_empty() {
             self.log.push(Entry::Taken { group, reused: reused.is_some() });

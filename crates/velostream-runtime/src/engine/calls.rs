@@ -178,6 +178,12 @@ impl Engine {
         }
     }
 
+    /// Bytes of state of all queries and tables.
+    #[must_use]
+    pub fn state_bytes(&self) -> u64 {
+        self.shared.state_bytes.load(Ordering::Relaxed)
+    }
+
     /// Dead letters kept, oldest first.
     #[must_use]
     pub fn dead_letters(&self) -> Vec<DeadLetter> {

@@ -299,7 +299,8 @@ fn push(
 
 /// A number that is a whole one, within what a double holds exactly.
 fn integral(number: f64) -> Option<i64> {
-    (number.trunc() == number && number.abs() <= SAFE_INTEGER_MAX).then_some(number as i64)
+    let whole = number as i64;
+    (whole as f64 == number && number.abs() <= SAFE_INTEGER_MAX).then_some(whole)
 }
 
 fn time_millis(millis: f64) -> Option<f64> {

@@ -219,6 +219,8 @@ impl PartitionReceiver {
         let records = envelopes.iter().map(|envelope| envelope.batch.changes.len() as u64).sum();
         self.rejects.failed.clear();
         self.rejects.late.clear();
+        #[cfg(test)]
+        super::poison::strike(&self.setup.query);
         let kernel = &mut self.setup.kernel;
         if envelopes.len() == 1 {
             kernel.process(envelope.input, &envelope.batch, &mut self.out, &mut self.rejects)?;
