@@ -269,11 +269,11 @@ test('processors that nobody closed are collected by the size of their state', a
   const db = await opened(t)
   await db.exec('CREATE STREAM s (k INT)')
   const rows = Array.from({ length: 20_000 }, (_, k) => ({ k }))
-  let collected = 0
-  const registry = new FinalizationRegistry(() => (collected += 1))
+  const collected = { processors: 0 }
+  const registry = new FinalizationRegistry(() => (collected.processors += 1))
   let made = 0
   // To the collector a processor is a few bytes: of empty ones it would take hundreds.
-  for (; collected === 0 && made < 100; made += 1) {
+  for (; collected.processors === 0 && made < 100; made += 1) {
     const processor = db.processor(
       'SELECT k, COUNT(*) AS n, COUNT(DISTINCT k) AS d FROM s GROUP BY k EMIT FINAL',
     )
@@ -281,7 +281,7 @@ test('processors that nobody closed are collected by the size of their state', a
     processor.processBatch(rows)
     await turn()
   }
-  t.true(collected > 0, `${made} processors were made`)
+  t.true(collected.processors > 0, `${made} processors were made`)
 })
 
 test('the clock is asked only where the answer depends on it', async (t) => {

@@ -28,10 +28,12 @@ test('the line is drawn again in place while the run lasts', (t) => {
     mock.timers.tick(400)
   })
   t.is(written.length, 3)
+  const clear = '\r\u001b[2K'
   for (const line of written.slice(0, 2)) {
-    t.regex(line, /^\r\x1b\[2K12,345 records in, 67 changes out, \d+\.\d\d s, [\d,]+ records\/s$/)
+    t.true(line.startsWith(`${clear}12,345 records in, 67 changes out, `), line)
+    t.regex(line, /\d+\.\d\d s, [\d,]+ records\/s$/)
   }
-  t.is(written[2], '\r\x1b[2K')
+  t.is(written[2], clear)
 })
 
 test('a line that was not drawn is not cleared', (t) => {

@@ -198,8 +198,7 @@ function rejector(relation: string, columns: Column[]): Reject {
   return (column, index, fault) => {
     const field = columns[column]?.name ?? ''
     const code = fault === undefined ? 'ERR_VELO_CONSTRAINT' : 'ERR_VELO_TYPE'
-    const message =
-      fault === undefined ? `${field} is missing and may not be NULL` : `${field} takes ${fault}`
+    const message = fault === undefined ? `${field} must not be NULL` : `${field} takes ${fault}`
     throw new VelostreamError(code, message, { index, relation, field })
   }
 }

@@ -151,7 +151,7 @@ impl Engine {
                 column.push_from(program.output(position, &one), 0);
                 let field = &target.schema.fields[position];
                 if !field.nullable && column.is_null(index as usize) {
-                    let message = format!("{} is missing and may not be NULL", field.name);
+                    let message = format!("{} must not be NULL", field.name);
                     let error = Error::new(ErrorCode::Constraint, message);
                     return Err(error.at_record(&target.name, index).at_field(&field.name));
                 }

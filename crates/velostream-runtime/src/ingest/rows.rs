@@ -243,7 +243,7 @@ fn require_nullable(field: &Field, row: usize) -> std::result::Result<(), Misfit
     if field.nullable {
         return Ok(());
     }
-    Err((row, ErrorCode::Constraint, format!("{} is missing and may not be NULL", field.name)))
+    Err((row, ErrorCode::Constraint, format!("{} must not be NULL", field.name)))
 }
 
 #[cold]
