@@ -3,55 +3,13 @@
 // Record i counts from 0. Every change is folded into a count and a checksum, which a timed run compares with
 // those of an independent computation; the totals of the definition are checked once per contender.
 
-export type Values = Record<string, number | string>
+import { joins } from './join-scenarios.js'
+import { differs, lastOf, sum } from './scenario.js'
+import type { Rival, Scenario, Tally, Values } from './scenario.js'
+import { timed } from './time-scenarios.js'
 
-/** What a run has seen of its changes. */
-export class Tally {
-  changes = 0
-  checksum = 0
-  /** The last change, kept so that a compiler cannot leave out building the objects that it counts. */
-  last: object | undefined
-}
-
-/** The same work in plain JavaScript: takes records, hands every change's row to the tally. */
-export interface Rival {
-  process(record: Values, tally: Tally): void
-  end(tally: Tally): void
-}
-
-export interface Scenario {
-  readonly id: string
-  readonly relation: string
-  readonly definition: string
-  readonly sql: string
-  /** One record. */
-  record(i: number): Values
-  /** What a changed row adds to the checksum. */
-  weight(row: Values): number
-  /** The definition's own check over all changed rows, in order; a sentence says what is wrong. */
-  verify(rows: Values[], records: number): string | undefined
-  idiomatic(): Rival
-  tuned(): Rival
-  /** The fields that the tuned byte scanner reads. */
-  readonly fields: readonly string[]
-}
-
-function differs(what: string, found: number, expected: number): string | undefined {
-  return Math.abs(found - expected) <= 1e-6 * Math.max(1, Math.abs(expected))
-    ? undefined
-    : `${what} is ${found}, expected ${expected}`
-}
-
-function sum(rows: Iterable<Values>, field: string): number {
-  let total = 0
-  for (const row of rows) total += row[field] as number
-  return total
-}
-
-/** The rows that stand at the end: the last of each key. */
-function lastOf(rows: Values[], key: (row: Values) => string): Map<string, Values> {
-  return new Map(rows.map((row) => [key(row), row]))
-}
+export { Tally } from './scenario.js'
+export type { Rival, Scenario, Values } from './scenario.js'
 
 const ordersDefinition =
   'CREATE STREAM orders (order_id BIGINT, customer_id INT, order_date STRING, total_amount DOUBLE)'
@@ -424,4 +382,6 @@ export const scenarios: readonly Scenario[] = [
   perSymbol,
   windowed('s3a', 'FINAL'),
   windowed('s3b', 'CHANGES'),
+  ...timed,
+  ...joins,
 ]

@@ -15,6 +15,9 @@ export interface Expression {
   readonly scale?: number
 }
 
+/** A constant, where no column will do. */
+export const one: Expression = { velo: '1', duck: '1', type: 'INT', exact: true }
+
 /** The columns that expressions may use, as they are called there. */
 export type Scope = readonly Expression[]
 

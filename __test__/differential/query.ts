@@ -2,7 +2,7 @@
 
 import type { Choices } from './choices.js'
 import { pieces } from './pieces/index.js'
-import { Builder, watermark, withText } from './relation.js'
+import { Builder, IS_END, withText } from './relation.js'
 import type { Derived } from './relation.js'
 import type { Column } from './schema.js'
 
@@ -46,10 +46,9 @@ export function randomQuery(choices: Choices): Query {
 }
 
 /** Which rows of each prefix the change log has led to by then. */
-function shownRows({ traits: { append, windowed } }: Derived, emit: Query['emit']): string {
+function shownRows({ traits: { append, closes } }: Derived, emit: Query['emit']): string {
   if (emit === 'CHANGES' || append) return ''
-  const isEnd = 'prefix = (SELECT MAX(prefix) FROM prefixes)'
-  return ` WHERE ${windowed === undefined ? isEnd : `_fin <= ${watermark(windowed, 'prefixes')}`}`
+  return closes === true ? ' WHERE _done' : ` WHERE ${IS_END}`
 }
 
 function reference(builder: Builder, derived: Derived, emit: Query['emit']): string {
@@ -57,9 +56,8 @@ function reference(builder: Builder, derived: Derived, emit: Query['emit']): str
     if (type === 'TIMESTAMP') return `epoch_us(result.${name}) AS ${name}`
     return type === 'DECIMAL' ? `CAST(result.${name} AS VARCHAR) AS ${name}` : `result.${name}`
   })
-  const { windowed, ranked } = derived.traits
-  const rank = ranked === true ? [windowed === undefined ? '0' : '_fin', '_first'] : ['0', '0']
+  const rank = derived.traits.ranked === true ? ['_end', '_first'] : ['0', '0']
   const expressions = [...builder.expressions, `result AS (${derived.duck})`]
   return `WITH ${expressions.join(',\n')}
-SELECT ${['_p', ...rank, ...shown].join(', ')} FROM result JOIN prefixes ON prefix = _p${shownRows(derived, emit)} ORDER BY _p`
+SELECT ${['_p', ...rank, ...shown].join(', ')} FROM result${shownRows(derived, emit)} ORDER BY _p`
 }

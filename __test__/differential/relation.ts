@@ -9,8 +9,8 @@
 // | `_sq` | append-only relations | the number of the record that the row came with |
 // | `_et` | timed relations | event time in microseconds |
 // | `_wm` | timed relations | the watermark standing when the row came, in its own input partition |
-// | `_fin` | windowed results | the watermark at which the row is final |
-// | `_first` | ranked results | the number of the first record of the row's group |
+// | `_done` | results that time makes final | whether the row is final after this prefix |
+// | `_end`, `_first` | ranked results | window's end and group's first record: the order of final rows |
 
 import type { Choices } from './choices.js'
 import { scopeOf } from './expressions.js'
@@ -18,8 +18,11 @@ import type { Scope } from './expressions.js'
 import { sources } from './schema.js'
 import type { Column, Source } from './schema.js'
 
-/** What an operator asks of its input: anything, rows that are only added, with event times, or a table's. */
-export type Need = 'any' | 'stream' | 'timed' | 'table'
+/**
+ * What an operator asks of its input: anything, rows that are only added, with event times, those one by one
+ * beside their time, or a table's.
+ */
+export type Need = 'any' | 'stream' | 'timed' | 'sequence' | 'table'
 
 /** The watermark of a relation: the least of those of streams, each less what operators hold back of it. */
 export type Clock = ReadonlyMap<string, number>
@@ -44,13 +47,11 @@ export interface Traits {
   readonly clock?: Clock
   /** Whether rows come in the order of their times, so that none is late. */
   readonly ordered?: boolean
-  /** Whether no record gives more than one row, so that rows have an order. */
-  readonly oneByOne?: boolean
   /** The column that holds the event time, as expressions call it. */
   readonly timeColumn?: string
-  /** Present where rows have `_fin`: the clock that it is compared with. */
-  readonly windowed?: Clock
-  /** Whether its rows, when final, come by `_fin`, if they have it, and then by `_first`, the group's first record. */
+  /** Whether time makes rows final one by one: then they have `_done`. */
+  readonly closes?: boolean
+  /** Whether the order of final rows is laid down. */
   readonly ranked?: boolean
   /** Whether it is an aggregate without keys: one row, updated without a key. */
   readonly singleRow?: boolean
@@ -94,13 +95,14 @@ export type Piece = {
 )
 
 /** The hidden columns of rows. */
-export function hidden({ append, clock, windowed, ranked }: Traits): string[] {
+export function hidden({ append, clock, closes, ranked }: Traits): string[] {
   const names: [string, boolean][] = [
     ['_p', true],
     ['_sq', append],
     ['_et', clock !== undefined],
     ['_wm', clock !== undefined],
-    ['_fin', windowed !== undefined],
+    ['_done', closes === true],
+    ['_end', ranked === true],
     ['_first', ranked === true],
   ]
   return names.filter(([, has]) => has).map(([name]) => name)
@@ -109,6 +111,15 @@ export function hidden({ append, clock, windowed, ranked }: Traits): string[] {
 /** The watermark of a relation after the prefix of the row `prefixes` of the table of that name. */
 export function watermark(clock: Clock, prefixes: string): string {
   return `least(${[...clock].map(([stream, delay]) => `${prefixes}.w_${stream} - ${delay}`).join(', ')})`
+}
+
+/** Whether a row's prefix is the one at end of input, when everything is final. */
+export const IS_END = '_p = (SELECT MAX(prefix) FROM prefixes)'
+
+/** A query with `_done`: whether the clock has come to a row's `_final` time. */
+export function closing(query: string, clock: Clock): string {
+  return `SELECT ended.*, _final <= ${watermark(clock, 'prefixes')} AS _done
+    FROM (${query}) AS ended JOIN prefixes ON prefix = _p`
 }
 
 export class Builder {
@@ -173,6 +184,7 @@ export class Builder {
       any: ['stream', 'table'],
       stream: ['stream'],
       timed: ['stream'],
+      sequence: ['stream'],
       table: ['table'],
     }
     const { name, kind, columns, ordered } = this.choices.pick(
@@ -180,7 +192,7 @@ export class Builder {
     )
     this.reads.add(name)
     const clock = new Map([[name, 0]])
-    const timed: Traits = { append: true, clock, ordered: ordered === true, oneByOne: true, timeColumn: 't' }
+    const timed: Traits = { append: true, clock, ordered: ordered === true, timeColumn: 't' }
     const traits = kind === 'table' ? { append: false } : timed
     return { velo: name, duck: name, columns, traits, ctes: [], inline: false }
   }
@@ -197,7 +209,7 @@ export class Builder {
       return { ...known, velo: name, ctes: [...ctes, `${name} AS (${velo})`], inline: false }
     }
     const kind = spelled === 'view' ? 'VIEW' : traits.append ? 'STREAM' : 'TABLE'
-    this.create(kind, name, `${withText(ctes, velo)}${traits.windowed === undefined ? '' : ' EMIT CHANGES'}`)
+    this.create(kind, name, `${withText(ctes, velo)}${traits.closes === true ? ' EMIT CHANGES' : ''}`)
     return { ...known, velo: name, ctes: [], inline: false }
   }
 

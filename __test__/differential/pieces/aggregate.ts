@@ -1,6 +1,6 @@
 // GROUP BY, with and without keys, HAVING, and DISTINCT.
 
-import { aggregate, condition, scalar } from '../expressions.js'
+import { aggregate, condition, one, scalar } from '../expressions.js'
 import type { Expression, Scope, Suffix } from '../expressions.js'
 import type { Builder, Derived, Input, Piece } from '../relation.js'
 import type { Choices } from '../choices.js'
@@ -59,7 +59,7 @@ function byKeys(builder: Builder, input: Input): Derived {
   const kept = having(choices, [...keys, ...aggregates])
   const { columns, velo, duck } = items(builder, [...shown, ...aggregates])
   const ranked = input.traits.append
-  const hidden = ranked ? ['_p', 'MIN(_sq) AS _first'] : ['_p']
+  const hidden = ranked ? ['_p', '0 AS _end', 'MIN(_sq) AS _first'] : ['_p']
   const byDuck = ['_p', ...keys.map((key) => key.duck)].join(', ')
   const byVelo = keys.map((key) => key.velo).join(', ')
   return {
@@ -82,8 +82,6 @@ export const groupBy: Piece = {
     return hasKeys && !builder.choices.chance(15) ? byKeys(builder, input) : wholeInput(builder, input)
   },
 }
-
-const one: Expression = { velo: '1', duck: '1', type: 'INT', exact: true }
 
 export const distinct: Piece = {
   name: 'distinct',

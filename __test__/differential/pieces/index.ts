@@ -9,19 +9,19 @@ import { select } from './select.js'
 import { unionAll } from './union.js'
 import { hopping, session, tumbling } from './window.js'
 
-const enabled: readonly Piece[] = [select, groupBy, tumbling]
-
-/** Pieces of operators that are to come; DIFFERENTIAL_PENDING=name,... tries some of them. */
-const pending: readonly Piece[] = [
-  distinct,
+const enabled: readonly Piece[] = [
+  select,
+  groupBy,
+  tumbling,
+  hopping,
+  session,
   tableJoin,
   lookupJoin,
   intervalJoin,
-  unionAll,
-  hopping,
-  session,
-  over,
 ]
+
+/** Pieces of what is to come, or to be mended; DIFFERENTIAL_PENDING=name,... tries some of them. */
+const pending: readonly Piece[] = [distinct, unionAll, over]
 
 const tried = (process.env['DIFFERENTIAL_PENDING'] ?? '').split(',')
 

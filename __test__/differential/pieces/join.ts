@@ -7,7 +7,7 @@
 import { condition, scopeOf } from '../expressions.js'
 import type { Expression, Scope } from '../expressions.js'
 import type { Choices } from '../choices.js'
-import { behind, least, watermark } from '../relation.js'
+import { behind, closing, least, watermark } from '../relation.js'
 import type { Builder, Clock, Input, Piece, Relation, Traits } from '../relation.js'
 import { BEFORE_MICROS } from '../history.js'
 import { SECOND_MICROS } from '../schema.js'
@@ -33,16 +33,23 @@ function comparable(left: Expression, right: Expression): boolean {
   return left.exact && right.exact && kind === other && left.scale === right.scale
 }
 
-/** Equalities of columns of both sides, at times with a further condition; undefined where no types fit. */
-function joinCondition(
-  choices: Choices,
-  left: Scope,
-  right: Scope,
-): { velo: string; duck: string } | undefined {
+/** ON in both texts, and the columns whose equality it asks for. */
+interface On {
+  readonly velo: string
+  readonly duck: string
+  readonly leftKeys: readonly string[]
+  readonly rightKeys: readonly string[]
+}
+
+/** Without an equality: pairs of all rows. */
+const everyPair: On = { velo: '1 = 1', duck: 'TRUE', leftKeys: [], rightKeys: [] }
+
+/** Equalities of columns of both sides, at times with a further condition. */
+function joinCondition(choices: Choices, left: Scope, right: Scope): On {
   const pairs = left.flatMap((each) =>
     right.filter((other) => comparable(each, other)).map((other) => [each, other] as const),
   )
-  if (pairs.length === 0) return undefined
+  if (pairs.length === 0) return everyPair
   // Columns of one name first: they are the likely keys.
   const alike = pairs.filter(([each, other]) => each.velo.split('.')[1] === other.velo.split('.')[1])
   const from = alike.length > 0 && !choices.chance(20) ? alike : pairs
@@ -50,7 +57,8 @@ function joinCondition(
     velo: text(({ velo }) => velo),
     duck: text(({ duck }) => duck),
   })
-  const tests = choices.some(from, 1, 2).map(([each, other]) => both((of) => `${of(each)} = ${of(other)}`))
+  const keys = choices.some(from, 1, 2)
+  const tests = keys.map(([each, other]) => both((of) => `${of(each)} = ${of(other)}`))
   if (choices.chance(20)) {
     const [each, other] = choices.pick(pairs)
     const sign = choices.pick(['<', '<=', '<>'])
@@ -60,6 +68,8 @@ function joinCondition(
   return {
     velo: tests.map(({ velo }) => velo).join(' AND '),
     duck: tests.map(({ duck }) => duck).join(' AND '),
+    leftKeys: keys.map(([each]) => each.duck),
+    rightKeys: keys.map(([, other]) => other.duck),
   }
 }
 
@@ -93,7 +103,7 @@ function first({ relation, alias }: Side): { velo: string; duck: string } {
 interface Link {
   readonly kind: Kind
   readonly last: Side
-  readonly on: { velo: string; duck: string }
+  readonly on: On
 }
 
 /**
@@ -108,9 +118,9 @@ function links(builder: Builder, start: Side, kinds: readonly Kind[], relation: 
   while (found.length < most) {
     const itself = !start.relation.inline && !start.relation.traits.append && choices.chance(15)
     const last = side(builder, itself ? start.relation : relation())
-    const on = joinCondition(choices, scope, last.scope) ?? { velo: 'TRUE', duck: 'TRUE' }
+    const on = joinCondition(choices, scope, last.scope)
     // Without an equality only what every system can do: pairs of all rows.
-    const kind = on.velo === 'TRUE' ? 'JOIN' : choices.pick(kinds)
+    const kind = on === everyPair ? 'JOIN' : choices.pick(kinds)
     found.push({ kind, last, on })
     scope = [...scope, ...last.scope]
   }
@@ -153,15 +163,15 @@ export const lookupJoin: Piece = {
       text.velo += ` ${kind} ${next.velo} ON ${on.velo}`
       text.duck += ` ${kind} ${next.duck} ON ${last.alias}._p = ${start.alias}._sq AND ${on.duck}`
     }
-    const { clock, timeColumn } = start.relation.traits
-    const time = timeColumn === undefined ? {} : { timeColumn: `${start.alias}.${timeColumn}` }
+    const { append, clock, ordered } = start.relation.traits
+    const traits = { append, ...(clock && { clock }), ...(ordered && { ordered }) }
     const hidden = ['_p', '_sq', ...(clock === undefined ? [] : ['_et', '_wm'])]
     return joined(
       builder,
       [start, ...chain.map(({ last }) => last)],
       hidden.map((name) => `${start.alias}.${name} AS ${name}`),
       text,
-      { ...start.relation.traits, ...time, oneByOne: false },
+      traits,
     )
   },
 }
@@ -189,6 +199,15 @@ function clockOf({ relation: { traits } }: Side): Clock {
   return traits.clock
 }
 
+/**
+ * When a row without a match is final: at once where a key is NULL, else when even a match that comes as late as
+ * it may would be too late. A pair is final at once.
+ */
+function unmatchedFinal({ alias }: Side, keys: readonly string[], patienceMicros: number): string {
+  const never = ['FALSE', ...keys.map((key) => `${key} IS NULL`)].join(' OR ')
+  return `CASE WHEN ${never} THEN ${BEFORE_MICROS} ELSE ${alias}._et + ${patienceMicros + 1} END`
+}
+
 /** A side without the rows that were late when they came: no match was kept for them. */
 function inTime({ relation, alias }: Side, reachMicros: number): string {
   return `(SELECT * FROM ${relation.duck} WHERE _et + ${reachMicros} >= _wm) AS ${alias}`
@@ -203,7 +222,7 @@ export const intervalJoin: Piece = {
     const { choices } = builder
     const left = side(builder, builder.input(depth, 'timed'))
     const right = side(builder, builder.input(depth - 1, 'timed'))
-    const on = joinCondition(choices, left.scope, right.scope) ?? { velo: '1 = 1', duck: 'TRUE' }
+    const on = joinCondition(choices, left.scope, right.scope)
     const { velo, beforeMicros, afterMicros } = within(choices)
     const kinds: Kind[] = ['JOIN', 'LEFT JOIN', 'RIGHT JOIN', 'FULL JOIN']
     const kind = need === 'any' ? choices.pick(kinds) : 'JOIN'
@@ -217,12 +236,12 @@ export const intervalJoin: Piece = {
     }
     const clock = least(clockOf(left), clockOf(right))
     if (kind === 'JOIN') return inner(builder, left, right, text, clock, Math.max(beforeMicros, afterMicros))
-    // A pair is final at once; a row alone when even a match that comes as late as it may would be too late.
-    const patience = beforeMicros + afterMicros + 1
-    const final = `CASE WHEN ${r}._p IS NULL THEN ${l}._et + ${patience}
-      WHEN ${l}._p IS NULL THEN ${r}._et + ${patience} ELSE ${BEFORE_MICROS} END`
-    const hidden = [`COALESCE(${l}._p, ${r}._p) AS _p`, `${final} AS _fin`]
-    return joined(builder, [left, right], hidden, text, { append: false, windowed: clock })
+    const final = `CASE WHEN ${r}._p IS NULL THEN ${unmatchedFinal(left, on.leftKeys, beforeMicros + afterMicros)}
+      WHEN ${l}._p IS NULL THEN ${unmatchedFinal(right, on.rightKeys, beforeMicros + afterMicros)}
+      ELSE ${BEFORE_MICROS} END`
+    const hidden = [`COALESCE(${l}._p, ${r}._p) AS _p`, `${final} AS _final`]
+    const rows = joined(builder, [left, right], hidden, text, { append: false, closes: true })
+    return { ...rows, duck: `(${closing(`SELECT * FROM ${rows.duck}`, clock)})` }
   },
 }
 

@@ -6,7 +6,7 @@
 import { aggregate, scopeOf } from '../expressions.js'
 import type { Expression, Scope } from '../expressions.js'
 import type { Choices } from '../choices.js'
-import { hidden } from '../relation.js'
+import { closing, hidden } from '../relation.js'
 import type { Builder, Clock, Piece, Traits } from '../relation.js'
 import { SECOND_MICROS, sourceNamed } from '../schema.js'
 import { items, where } from './select.js'
@@ -70,8 +70,7 @@ function windowFunction(choices: Choices, scope: Scope, by: Frame, time: string)
   ])()
 }
 
-function overCall(choices: Choices, scope: Scope, time: string): Expression {
-  const by = partitions(choices, scope)
+function overCall(choices: Choices, scope: Scope, by: Frame, time: string): Expression {
   if (choices.chance(30)) return windowFunction(choices, scope, by, time)
   const frame = frames(choices, time)
   const over = { velo: ` OVER (${by.velo}${frame.velo})`, duck: ` OVER (${by.duck}${frame.duck})` }
@@ -83,9 +82,9 @@ function isInOrder(clock: Clock): boolean {
   return [...clock].every(([stream, delay]) => delay === 0 && sourceNamed(stream).boundMicros === 0)
 }
 
-function resultTraits(traits: Traits, clock: Clock): Traits {
+function resultTraits(clock: Clock): Traits {
   if (isInOrder(clock)) return { append: true, clock }
-  return { append: false, windowed: clock, ...(traits.ordered === true && { ordered: true }) }
+  return { append: false, closes: true }
 }
 
 export const over: Piece = {
@@ -95,30 +94,33 @@ export const over: Piece = {
   gives: ['any'],
   build(builder: Builder, depth: number) {
     const { choices } = builder
-    const drawn = builder.input(depth, 'timed')
-    // Rows need an order, and a column that says their time: else a source stands in.
-    const fits = drawn.traits.oneByOne === true && drawn.traits.timeColumn !== undefined
-    const input = fits ? drawn : builder.source('timed')
+    const input = builder.input(depth, 'sequence')
     const { clock, timeColumn } = input.traits
     if (clock === undefined || timeColumn === undefined)
-      throw new Error('a stream has a clock and a time column')
+      throw new Error('a sequence has a clock and a time column')
     const scope = scopeOf(input.columns)
     const filter = where(builder, scope, 30)
     const plain = choices.some(scope, 1, 3)
-    const calls = Array.from({ length: choices.between(1, 3) }, () => overCall(choices, scope, timeColumn))
+    const traits = resultTraits(clock)
+    // Several partitions are refused where rows revise others.
+    const by = partitions(choices, scope)
+    const calls = Array.from({ length: choices.between(1, 3) }, () => {
+      const own = traits.append && choices.chance(30) ? partitions(choices, scope) : by
+      return overCall(choices, scope, own, timeColumn)
+    })
     const { columns, velo, duck } = items(builder, [...plain, ...calls])
     const placed = builder.fresh('v')
     builder.expressions.push(
       `${placed} AS (SELECT *, _et * ${NUMBERS} + _sq AS _order FROM ${input.duck} WHERE _et >= _wm)`,
     )
-    const traits = resultTraits(input.traits, clock)
-    const times = traits.append ? hidden(traits) : ['_p', '_et AS _fin']
+    const times = traits.append ? hidden(traits) : ['_p', '_et AS _final']
+    const rows = `SELECT ${[...times, ...duck].join(', ')} FROM ${placed}${filter.duck}`
     return {
       columns,
       traits,
       ctes: input.ctes,
       velo: `SELECT ${velo.join(', ')} FROM ${input.velo}${input.inline ? ` AS ${input.duck}` : ''}${filter.velo}`,
-      duck: `SELECT ${[...times, ...duck].join(', ')} FROM ${placed}${filter.duck}`,
+      duck: traits.append ? rows : closing(rows, clock),
     }
   },
 }

@@ -37,19 +37,22 @@ export const select: Piece = {
   name: 'select',
   makes: 'select',
   weight: 3,
-  gives: ['any', 'stream', 'timed', 'table'],
+  gives: ['any', 'stream', 'timed', 'sequence', 'table'],
   build(builder, depth, need) {
     const { choices } = builder
     const input = builder.from(depth, need)
-    const plain = choices.some(input.scope, 1, 4)
+    const { timeColumn, ...traits } = input.traits
+    const drawn = choices.some(input.scope, 1, 4)
+    const time = input.scope.find(({ velo }) => velo === timeColumn)
+    const lacks = need === 'sequence' && time !== undefined && !drawn.includes(time)
+    const plain = lacks ? [...drawn, time] : drawn
     const computed = Array.from({ length: choices.below(3) }, () => scalar(choices, input.scope))
     const { columns, velo, duck } = items(builder, [...plain, ...computed])
     const filter = where(builder, input.scope, 60)
-    const { timeColumn, ...traits } = input.traits
-    const time = columns[plain.findIndex((each) => each.velo === timeColumn)]?.name
+    const shown = time === undefined ? undefined : columns[plain.indexOf(time)]?.name
     return {
       columns,
-      traits: time === undefined ? traits : { ...traits, timeColumn: time },
+      traits: shown === undefined ? traits : { ...traits, timeColumn: shown },
       ctes: input.ctes,
       velo: `SELECT ${velo.join(', ')} FROM ${input.velo}${filter.velo}`,
       duck: `SELECT ${[...hidden(input.traits), ...duck].join(', ')} FROM ${input.duck}${filter.duck}`,

@@ -2,7 +2,7 @@
 
 import type { Scope } from '../expressions.js'
 import type { Choices } from '../choices.js'
-import { behind, watermark, withText } from '../relation.js'
+import { behind, closing, watermark, withText } from '../relation.js'
 import type { Builder, Clock, Derived, Input, Piece, Traits } from '../relation.js'
 import { SECOND_MICROS } from '../schema.js'
 import { calls, groupKeys, having } from './aggregate.js'
@@ -49,7 +49,6 @@ function hoppingClause(choices: Choices): Window {
     [10, 5],
     [6, 2],
     [10, 3],
-    [2, 5],
   ] as const)
   const [size, advance] = [seconds * SECOND_MICROS, advanceSeconds * SECOND_MICROS]
   const { text, micros } = grace(choices)
@@ -81,7 +80,7 @@ function sessionClause(choices: Choices, { ordered }: Traits): Window {
       const last = `LAG(_et) OVER (PARTITION BY ${by} ORDER BY _et, _sq)`
       return `SELECT *, MIN(_et) OVER session AS _ws, MAX(_et) OVER session + ${gap} AS _we FROM (
         SELECT *, SUM(_new) OVER (PARTITION BY ${by} ORDER BY _et, _sq) AS _session FROM (
-        SELECT *, CAST(_et - _last > ${gap} OR _wm >= _last + ${gap + micros} AS INTEGER) AS _new FROM (
+        SELECT *, CAST(COALESCE(_et - _last > ${gap} OR _wm >= _last + ${gap + micros}, FALSE) AS INTEGER) AS _new FROM (
         SELECT *, ${last} AS _last FROM ${input})))
         WINDOW session AS (PARTITION BY ${by}, _session)`
     },
@@ -112,19 +111,20 @@ function windowedRows(builder: Builder, input: Input, clock: Clock, window: Wind
   )
   const byVelo = keys.length === 0 ? '' : ` GROUP BY ${keys.map((key) => key.velo).join(', ')}`
   const by = ['_p', '_ws', '_we', ...keys.map((key) => key.duck)].join(', ')
-  const times = ['_p', '_we', `_we + ${window.graceMicros} AS _fin`, 'MIN(_sq) AS _first']
+  const times = ['_p', '_we AS _end', `_we + ${window.graceMicros} AS _final`, 'MIN(_sq) AS _first']
+  const rows = `SELECT ${[...times, ...duck].join(', ')} FROM ${placed} GROUP BY ${by}${shownIf.duck}`
   return {
     ctes: input.ctes,
     columns,
-    traits: { append: false, windowed: clock, ranked: true },
+    traits: { append: false, closes: true, ranked: true },
     velo: `SELECT ${velo.join(', ')} FROM ${input.velo} ${window.velo}${filter.velo}${byVelo}${shownIf.velo}`,
-    duck: `SELECT ${[...times, ...duck].join(', ')} FROM ${placed} GROUP BY ${by}${shownIf.duck}`,
+    duck: closing(rows, clock),
   }
 }
 
 /**
  * The final rows of a windowed relation as a stream of its own: each comes with the record that moves the
- * watermark over its `_fin`, at the time of its window's end less a microsecond.
+ * watermark over its `_final`, at the time of its window's end less a microsecond.
  */
 function finalStream(builder: Builder, rows: Derived, clock: Clock, graceMicros: number): Derived {
   const [updating, name] = [builder.fresh('v'), builder.fresh('v')]
@@ -132,10 +132,10 @@ function finalStream(builder: Builder, rows: Derived, clock: Clock, graceMicros:
   const delayed = behind(clock, graceMicros)
   builder.expressions.push(
     `${updating} AS (${rows.duck})`,
-    `${name} AS (SELECT later.prefix AS _p, came._p AS _sq, _we - 1 AS _et, ${watermark(delayed, 'before')} AS _wm, ${shown}
+    `${name} AS (SELECT later.prefix AS _p, came._p AS _sq, _end - 1 AS _et, ${watermark(delayed, 'before')} AS _wm, ${shown}
       FROM ${updating} AS came JOIN prefixes AS now ON now.prefix = came._p
       JOIN prefixes AS before ON before.prefix = came._p - 1 JOIN prefixes AS later ON later.prefix >= came._p
-      WHERE ${watermark(clock, 'now')} >= _fin AND ${watermark(clock, 'before')} < _fin)`,
+      WHERE ${watermark(clock, 'now')} >= _final AND ${watermark(clock, 'before')} < _final)`,
   )
   builder.create('STREAM', name, `${withText(rows.ctes, rows.velo)} EMIT FINAL`)
   return {
