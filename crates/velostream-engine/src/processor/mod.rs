@@ -446,6 +446,7 @@ impl Report {
         }
         if !self.late.is_empty() {
             self.late.sort_by_key(|&(seq, _)| seq);
+            self.late.dedup_by_key(|late| late.0);
             let rows = self.late.drain(..).filter_map(|(seq, by)| row_of(seqs, seq).map(|row| (row, by)));
             rejects.late.extend(rows);
         }
