@@ -3,7 +3,7 @@
 use crate::catalog::AggregateFunction;
 use crate::plan::{
     AggregateCall, Expr, ExprKind, Frame, Interval, JoinMethod, Literal, LogicalPlan, OverCall, OverFunction,
-    Window, WindowKind,
+    OverPartition, Window, WindowKind,
 };
 use crate::types::{DataType, Schema};
 use std::fmt::Write;
@@ -59,11 +59,7 @@ fn describe(plan: &LogicalPlan) -> String {
             format!("{}{} on {condition}", kind.name(), join_method(*method))
         }
         LogicalPlan::Union { .. } => "Union".to_owned(),
-        LogicalPlan::Over { input, partition, calls, .. } => {
-            let calls: Vec<String> = calls.iter().map(|call| over_call(call, input.schema())).collect();
-            let by = if partition.is_empty() { "" } else { " by " };
-            format!("Over{by}{} compute {}", list(partition, input.schema()), calls.join(", "))
-        }
+        LogicalPlan::Over { input, partitions, .. } => format!("Over {}", over(partitions, input.schema())),
         LogicalPlan::Check { input, checks, .. } => {
             let shown: Vec<String> =
                 checks.iter().map(|(check, _)| expression(check, input.schema())).collect();
@@ -154,9 +150,19 @@ fn aggregate_call(call: &AggregateCall, input: &Schema) -> String {
     text
 }
 
-/// An OVER call with its frame.
+/// OVER calls by their partitions.
 #[must_use]
-pub fn over_call(call: &OverCall, input: &Schema) -> String {
+pub fn over(partitions: &[OverPartition], input: &Schema) -> String {
+    let one = |OverPartition { keys, calls }: &OverPartition| {
+        let calls: Vec<String> = calls.iter().map(|call| over_call(call, input)).collect();
+        let by = if keys.is_empty() { String::new() } else { format!("by {} ", list(keys, input)) };
+        format!("{by}compute {}", calls.join(", "))
+    };
+    partitions.iter().map(one).collect::<Vec<_>>().join(", and ")
+}
+
+/// An OVER call with its frame.
+fn over_call(call: &OverCall, input: &Schema) -> String {
     let mut text = match &call.function {
         OverFunction::Aggregate(call) => aggregate_call(call, input),
         OverFunction::First(argument) => format!("FIRST_VALUE({})", expression(argument, input)),

@@ -266,6 +266,30 @@ pub struct OverCall {
     pub nullable: bool,
 }
 
+/// The OVER calls of one PARTITION BY.
+#[derive(Debug, Clone, PartialEq)]
+pub struct OverPartition {
+    /// Plain columns of the input that make the partitions; none means one partition.
+    pub keys: Vec<Expr>,
+    /// The calls.
+    pub calls: Vec<OverCall>,
+}
+
+impl OverPartition {
+    /// The columns that keys and calls read.
+    pub fn columns(&self) -> impl Iterator<Item = &Expr> {
+        self.keys.iter().chain(self.calls.iter().flat_map(|call| call.function.columns()))
+    }
+
+    /// The same with another expression for each that it reads.
+    #[must_use]
+    pub fn map(self, mut f: impl FnMut(Expr) -> Expr) -> Self {
+        let keys = self.keys.into_iter().map(&mut f).collect();
+        let mut map = |call: OverCall| OverCall { function: call.function.map(&mut f), ..call };
+        Self { keys, calls: self.calls.into_iter().map(&mut map).collect() }
+    }
+}
+
 /// What an OVER call computes. ROW_NUMBER is COUNT(*) over all rows up to the own; LAST_VALUE is its argument.
 #[derive(Debug, Clone, PartialEq)]
 pub enum OverFunction {
@@ -535,10 +559,8 @@ pub enum LogicalPlan {
         input: Box<LogicalPlan>,
         /// Positions of the input's columns that are shown.
         columns: Vec<usize>,
-        /// Plain columns that make the partitions; none means one partition.
-        partition: Vec<Expr>,
-        /// The calls.
-        calls: Vec<OverCall>,
+        /// The calls, by their PARTITION BY.
+        partitions: Vec<OverPartition>,
         /// Output schema.
         schema: Arc<Schema>,
     },

@@ -17,7 +17,9 @@ use crate::operators::table::Show;
 use std::sync::Arc;
 use velostream_sql::catalog::Relation;
 use velostream_sql::expr::for_each_column;
-use velostream_sql::plan::{AggregateCall, Expr, ExprKind, JoinKind, JoinMethod, LogicalPlan, Window};
+use velostream_sql::plan::{
+    AggregateCall, Expr, ExprKind, JoinKind, JoinMethod, LogicalPlan, OverPartition, Window,
+};
 use velostream_sql::types::{DataType, Schema};
 
 pub(super) struct Builder {
@@ -420,11 +422,10 @@ fn find_needed(plan: &LogicalPlan, needed: &mut Vec<bool>, sources: &mut [Source
             items.iter().for_each(|item| mark(&mut below, item));
             find_needed(input, &mut below, sources);
         }
-        LogicalPlan::Over { input, columns, partition, calls, .. } => {
+        LogicalPlan::Over { input, columns, partitions, .. } => {
             let mut below = vec![false; input.schema().fields.len()];
             columns.iter().zip(needed.iter()).for_each(|(&column, &needed)| below[column] |= needed);
-            partition.iter().for_each(|key| mark(&mut below, key));
-            calls.iter().flat_map(|call| call.function.columns()).for_each(|expr| mark(&mut below, expr));
+            partitions.iter().flat_map(OverPartition::columns).for_each(|expr| mark(&mut below, expr));
             find_needed(input, &mut below, sources);
         }
         LogicalPlan::Aggregate { input, keys, window, calls, .. } => {

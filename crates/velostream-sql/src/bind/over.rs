@@ -2,8 +2,7 @@
 //!
 //! Items are first bound over the input, with an OVER call standing as a column far beyond the input's. What a
 //! call reads is a plain column: the input's, or a helper that a projection below computes. When all items are
-//! known, calls of one PARTITION BY become one node, one above another, and [`Binder::overs`] gives every
-//! item its columns.
+//! known, [`Binder::overs`] makes the node of all calls and gives every item its columns.
 
 use super::call::Call;
 use super::later;
@@ -14,7 +13,8 @@ use crate::ast::Name;
 use crate::diagnostic::{Diagnostic, ErrorCode, Span};
 use crate::expr::{children, map_columns, same};
 use crate::plan::{
-    AggregateCall, Expr, ExprKind, Frame, JoinMethod, Literal, LogicalPlan, OverCall, OverFunction, Side,
+    AggregateCall, Expr, ExprKind, Frame, JoinMethod, Literal, LogicalPlan, OverCall, OverFunction,
+    OverPartition, Side,
 };
 use crate::types::{DataType, Field, Schema};
 use sqlparser::ast as syntax;
@@ -443,17 +443,24 @@ impl Binder<'_> {
             return Err(self.error(ErrorCode::Updating, span, message));
         }
         let Overs { helpers, partitions, calls, .. } = scope.overs;
-        let width = input.schema().fields.len();
-        let mut plan = with_helpers(input, helpers);
-        let mut places = vec![0; calls.len()];
-        for (at, partition) in partitions.into_iter().enumerate() {
-            let first = plan.schema().fields.len();
-            let own = calls.iter().enumerate().filter(|(_, (of, _))| *of == at);
-            let (indexes, own): (Vec<usize>, Vec<OverCall>) =
-                own.map(|(index, (_, call))| (index, call.clone())).unzip();
-            indexes.into_iter().zip(first..).for_each(|(index, place)| places[index] = place);
-            plan = over(plan, partition, own);
+        if calls.is_empty() {
+            return Ok((input, items));
         }
+        let width = input.schema().fields.len();
+        let input = with_helpers(input, helpers);
+        let mut places = vec![0; calls.len()];
+        let mut next = input.schema().fields.len();
+        let mut by_keys: Vec<OverPartition> = Vec::with_capacity(partitions.len());
+        for (at, keys) in partitions.into_iter().enumerate() {
+            let own = calls.iter().zip(&mut places).filter(|((of, _), _)| *of == at);
+            let own = own.map(|((_, call), place)| {
+                *place = next;
+                next += 1;
+                call.clone()
+            });
+            by_keys.push(OverPartition { calls: own.collect(), keys });
+        }
+        let plan = over(input, by_keys);
         let place = |column: usize| match column.checked_sub(FIRST_OVER) {
             Some(index) => places[index],
             None => {
@@ -531,20 +538,19 @@ fn with_helpers(input: LogicalPlan, helpers: Vec<Expr>) -> LogicalPlan {
     LogicalPlan::Project { input: Box::new(input), items, schema: Arc::new(schema) }
 }
 
-/// The calls of one PARTITION BY over an input, all of whose columns are shown.
-fn over(input: LogicalPlan, partition: Vec<Expr>, calls: Vec<OverCall>) -> LogicalPlan {
+/// The calls over an input, all of whose columns are shown.
+fn over(input: LogicalPlan, partitions: Vec<OverPartition>) -> LogicalPlan {
     let below = input.schema();
     let columns: Vec<usize> = (0..below.fields.len()).collect();
+    let calls = || partitions.iter().flat_map(|partition| &partition.calls);
     let mut names: Vec<Arc<str>> = below.fields.iter().map(|field| Arc::clone(&field.name)).collect();
-    names.extend(
-        calls.iter().map(|call| crate::explain::over_name(&call.function).to_ascii_lowercase().into()),
-    );
+    names.extend(calls().map(|call| crate::explain::over_name(&call.function).to_ascii_lowercase().into()));
     let mut types: Vec<(DataType, bool)> =
         below.fields.iter().map(|field| (field.data_type, field.nullable)).collect();
-    types.extend(calls.iter().map(|call| (call.data_type, call.nullable)));
+    types.extend(calls().map(|call| (call.data_type, call.nullable)));
     let named = schema::unique(names).into_iter().zip(types);
     let fields = named.map(|(name, (data_type, nullable))| Field::new(name, data_type, nullable)).collect();
     let updating = below.updating || !is_in_order(&input);
     let schema = Arc::new(Schema { fields, updating, ..Schema::clone(below) });
-    LogicalPlan::Over { input: Box::new(input), columns, partition, calls, schema }
+    LogicalPlan::Over { input: Box::new(input), columns, partitions, schema }
 }

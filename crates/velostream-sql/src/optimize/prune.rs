@@ -2,7 +2,7 @@
 
 use crate::diagnostic::Span;
 use crate::expr::{for_each_column, map_columns};
-use crate::plan::{AggregateCall, Expr, ExprKind, LogicalPlan, OverCall, Window};
+use crate::plan::{AggregateCall, Expr, ExprKind, LogicalPlan, OverPartition, Window};
 use crate::types::{Field, Schema};
 use std::sync::Arc;
 
@@ -45,8 +45,8 @@ fn narrow(plan: LogicalPlan, read: &Read) -> (LogicalPlan, Moved) {
             let schema = Arc::new(crate::bind::union_schema(left.schema(), right.schema()));
             unmoved(LogicalPlan::Union { left, right, schema })
         }
-        LogicalPlan::Over { input, columns, partition, calls, schema } => {
-            over(*input, &columns, partition, calls, &schema, read)
+        LogicalPlan::Over { input, columns, partitions, schema } => {
+            over(*input, &columns, partitions, &schema, read)
         }
         LogicalPlan::Check { input, checks, .. } => {
             let input = Box::new(prune(*input));
@@ -167,29 +167,29 @@ fn join(plan: LogicalPlan, read: &Read) -> (LogicalPlan, Moved) {
 fn over(
     input: LogicalPlan,
     columns: &[usize],
-    partition: Vec<Expr>,
-    calls: Vec<OverCall>,
+    mut partitions: Vec<OverPartition>,
     schema: &Schema,
     read: &Read,
 ) -> (LogicalPlan, Moved) {
     let (mut kept, moved) = keep(schema, |position| read[position]);
-    let is_kept = |position: &usize| moved[*position].is_some();
-    let columns: Vec<usize> = (0..columns.len()).filter(is_kept).map(|at| columns[at]).collect();
-    let first_call = schema.fields.len() - calls.len();
-    let calls = calls.into_iter().zip(first_call..).filter(|(_, position)| is_kept(position));
-    let calls: Vec<OverCall> = calls.map(|(call, _)| call).collect();
+    let is_kept = |position: usize| moved[position].is_some();
+    let mut position = columns.len();
+    for partition in &mut partitions {
+        partition.calls.retain(|_| {
+            position += 1;
+            is_kept(position - 1)
+        });
+    }
+    partitions.retain(|partition| !partition.calls.is_empty());
+    let columns: Vec<usize> = (0..columns.len()).filter(|at| is_kept(*at)).map(|at| columns[at]).collect();
     let mut below = vec![false; input.schema().fields.len()];
     columns.iter().for_each(|column| below[*column] = true);
-    mark(&mut below, &partition);
-    mark(&mut below, calls.iter().flat_map(|call| call.function.columns()));
+    mark(&mut below, partitions.iter().flat_map(OverPartition::columns));
     let (input, below) = narrow(input, &below);
     let columns: Vec<usize> = columns.into_iter().map(|column| below[column].expect("it is read")).collect();
-    let partition = partition.into_iter().map(|key| follow(key, &below)).collect();
-    let over = |call: OverCall| OverCall { function: call.function.map(|expr| follow(expr, &below)), ..call };
-    let calls: Vec<OverCall> = calls.into_iter().map(over).collect();
-    kept.updating = input.schema().updating || (schema.updating && !calls.is_empty());
+    kept.updating = input.schema().updating || (schema.updating && !partitions.is_empty());
     let (input, schema) = (Box::new(input), Arc::new(kept));
-    if calls.is_empty() {
+    if partitions.is_empty() {
         let item = |(column, field): (usize, &Field)| Expr {
             kind: ExprKind::Column(column),
             data_type: field.data_type,
@@ -199,7 +199,9 @@ fn over(
         let items = columns.into_iter().zip(&schema.fields).map(item).collect();
         return (LogicalPlan::Project { input, items, schema }, moved);
     }
-    (LogicalPlan::Over { input, columns, partition, calls, schema }, moved)
+    let partitions =
+        partitions.into_iter().map(|partition| partition.map(|expr| follow(expr, &below))).collect();
+    (LogicalPlan::Over { input, columns, partitions, schema }, moved)
 }
 
 /// The schema of the columns that are kept, and where each went. A key that is not kept whole is none.

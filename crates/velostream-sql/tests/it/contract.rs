@@ -95,9 +95,14 @@ pub fn check_plan(plan: &LogicalPlan) {
             }
             assert_eq!(schema.updating, left.schema().updating || right.schema().updating);
         }
-        LogicalPlan::Over { input, columns, partition, calls, schema } => {
-            assert_eq!(columns.len() + calls.len(), schema.fields.len());
-            partition.iter().for_each(|key| check_expr(key, input.schema()));
+        LogicalPlan::Over { input, columns, partitions, schema } => {
+            let calls: usize = partitions.iter().map(|partition| partition.calls.len()).sum();
+            assert_eq!(columns.len() + calls, schema.fields.len());
+            let read = partitions.iter().flat_map(|partition| partition.columns());
+            for expr in read {
+                assert!(matches!(expr.kind, ExprKind::Column(_)), "the binder computes what calls read");
+                check_expr(expr, input.schema());
+            }
             let of_input = |column: &usize| &input.schema().fields[*column].data_type;
             assert!(
                 columns.iter().map(of_input).eq(schema

@@ -1,7 +1,7 @@
 //! What each OVER call needs: where it reads, which state it has, and its results for rows that come in order.
 
+use super::Segment;
 use super::frames::SlidFrame;
-use super::{OverSpec, Segment};
 use crate::batch::ChangeBatch;
 use crate::column::Column;
 use crate::error::{EngineError, Result};
@@ -84,12 +84,12 @@ impl Call {
     }
 }
 
-/// The calls of a node, what is kept of each row for them, and their empty state.
+/// The calls of one PARTITION BY, what is kept of each row for them, and their empty state.
 pub(super) struct Calls {
     pub(super) calls: Vec<Call>,
     /// The frames that slide, each once.
     pub(super) frames: Vec<Frame>,
-    /// Positions of the input's columns that are kept of each row; the shown ones first where rows are revised.
+    /// Positions of the input's columns that are kept of each row.
     pub(super) kept: Vec<usize>,
     pub(super) aggregates: Vec<Box<dyn Aggregate>>,
     pub(super) folds: Vec<RowStore>,
@@ -104,12 +104,12 @@ pub(super) fn position(expr: &Expr) -> Result<usize> {
 }
 
 impl Calls {
-    pub(super) fn new(spec: &OverSpec) -> Result<Self> {
-        let kept = if spec.revises { spec.columns.clone() } else { Vec::new() };
-        let (frames, calls) = (Vec::new(), Vec::new());
-        let mut made = Self { calls, frames, kept, aggregates: Vec::new(), folds: Vec::new() };
-        for call in &spec.calls {
-            made.add(call, spec.revises)?;
+    /// `revises` says whether rows can come before others.
+    pub(super) fn new(calls: &[OverCall], revises: bool) -> Result<Self> {
+        let (frames, kept) = (Vec::new(), Vec::new());
+        let mut made = Self { calls: Vec::new(), frames, kept, aggregates: Vec::new(), folds: Vec::new() };
+        for call in calls {
+            made.add(call, revises)?;
         }
         Ok(made)
     }

@@ -1,9 +1,9 @@
 //! `Over`: for each row, calls over the rows of its partition up to it, by event time and sequence.
 //!
-//! A batch's partitions are looked up in one pass, its rows go to the ends of their queues, and each call then
-//! goes over the rows in one loop: frames slide, so that a row costs what enters and leaves. A row that comes
-//! before others of its partition takes the path of [`revise`], which computes those again that hold it. Rows go
-//! as the frames and the watermark allow.
+//! Each PARTITION BY has its [`lane`]: a batch's partitions are looked up in one pass, its rows go to the ends of
+//! their queues, and each call then goes over the rows in one loop: frames slide, so that a row costs what enters
+//! and leaves. A row that comes before others of a partition takes the path of [`revise`], which computes those
+//! again that hold it. Rows go as the frames and the watermark allow.
 //!
 //! Nothing is evaluated here: calls read plain columns. Only sums can fail; near their limits rows are applied
 //! step by step under a savepoint.
@@ -11,6 +11,7 @@
 mod call;
 mod expire;
 mod frames;
+mod lane;
 mod late;
 mod order;
 mod revise;
@@ -18,18 +19,17 @@ mod revise;
 pub use order::Order;
 
 use crate::batch::{ChangeBatch, Op};
-use crate::column::Column;
 use crate::error::{RecordError, Result};
-use crate::functions::aggregate::{Aggregate, CallRows, is_fallible};
+use crate::functions::aggregate::is_fallible;
 use crate::operators::{Context, Operator, Stateful};
-use crate::state::{
-    GroupColumns, GroupId, KeyColumns, KeyTable, RowQueues, RowStore, State, composite_state, hash_rows,
-};
-use call::{Call, Calls, Computation, Run};
-use expire::{Dues, longest_range};
-use frames::{Need, SlidFrame};
-use velostream_sql::plan::{Frame, OverCall, OverFunction};
+use crate::state::{GroupId, RowQueues, State, composite_state};
+use crate::time::Watermark;
+use lane::Lane;
+use velostream_sql::plan::{OverCall, OverFunction};
 use velostream_sql::types::DataType;
+
+/// The one group of all rows that can still change.
+const ALL: u32 = 0;
 
 /// What a node computes and how it shows it.
 #[derive(Debug, Clone)]
@@ -38,45 +38,39 @@ pub struct OverSpec {
     pub input: Vec<DataType>,
     /// Positions of the input's columns that are shown.
     pub columns: Vec<usize>,
-    /// Positions of the columns that make the partitions; none means one partition.
-    pub partition: Vec<usize>,
-    /// The calls.
-    pub calls: Vec<OverCall>,
+    /// The calls, by their PARTITION BY.
+    pub partitions: Vec<PartitionSpec>,
     /// Types of the output columns: those shown, then the calls.
     pub types: Vec<DataType>,
-    /// Whether rows can come before others of their partition, which they then revise.
+    /// Whether rows can come before others, which they then revise.
     pub revises: bool,
     /// How far rows may come behind the watermark, microseconds; `None` where late ones were left out before.
     pub grace: Option<i64>,
 }
 
+/// The calls of one PARTITION BY.
+#[derive(Debug, Clone)]
+pub struct PartitionSpec {
+    /// Positions of the columns that make the partitions; none means one partition.
+    pub keys: Vec<usize>,
+    /// The calls.
+    pub calls: Vec<OverCall>,
+}
+
 impl OverSpec {
+    fn calls(&self) -> impl Iterator<Item = &OverCall> {
+        self.partitions.iter().flat_map(|partition| &partition.calls)
+    }
+
     /// Whether applying a row can fail.
     #[must_use]
     pub fn is_fallible(&self) -> bool {
-        let is_fallible = |call: &OverCall| match &call.function {
+        self.calls().any(|call| match &call.function {
             OverFunction::Aggregate(call) => is_fallible(call),
             OverFunction::First(_) | OverFunction::Lag { .. } => false,
-        };
-        self.calls.iter().any(is_fallible)
+        })
     }
 }
-
-/// The state of all partitions; a partition's number is that of its key.
-struct Partitions {
-    keys: KeyTable,
-    /// What calls can still need of each row.
-    rows: RowQueues,
-    /// The calls' results of each row, by slot; kept where rows are revised.
-    results: Option<RowStore>,
-    /// Per frame that slides, how many rows are in that of each partition's last row.
-    lengths: Vec<GroupColumns<u32>>,
-    aggregates: Vec<Box<dyn Aggregate>>,
-    folds: Vec<RowStore>,
-    /// Kept where partitions expire.
-    dues: Option<Dues>,
-}
-composite_state!(Partitions { keys, rows, results, lengths, aggregates, folds, dues });
 
 /// Rows of a batch with what was found for each.
 #[derive(Clone, Copy)]
@@ -89,110 +83,54 @@ struct Segment<'a> {
     places: &'a [u32],
 }
 
-/// Buffers that live from batch to batch and hold nothing between them.
-#[derive(Default)]
-struct Scratch {
-    rows: Vec<u32>,
-    hashes: Vec<u64>,
-    groups: Vec<GroupId>,
-    fresh: Vec<u8>,
-    places: Vec<u32>,
-    slots: Vec<u32>,
-    frames: Vec<SlidFrame>,
-    revision: revise::RevisionScratch,
-}
-
-/// What does not change from batch to batch.
-struct Layout {
-    spec: OverSpec,
-    calls: Vec<Call>,
-    frames: Vec<Frame>,
-    /// Positions of the input's columns that are kept.
-    kept: Vec<usize>,
-    need: Need,
-    /// Whether anything is kept of the rows.
-    keeps_rows: bool,
-    /// Per fold, a column of one NULL.
-    nulls: Vec<Column>,
-    /// The age at which rows leave every frame, microseconds, where they do.
-    range: Option<i64>,
-}
-
 /// A call lost a sum for good, or cannot represent a result; by position.
 #[derive(Debug, Clone, Copy)]
 struct Lost(usize);
 
+/// The state of all lanes.
+struct Lanes {
+    lanes: Vec<Lane>,
+    /// The shown columns of the rows that can still change, kept where rows revise others. A row is known to all
+    /// lanes by its slot here.
+    open: Option<RowQueues>,
+}
+composite_state!(Lanes { lanes, open });
+
 /// The operator. Its input's rows only come.
 pub struct Over {
-    layout: Layout,
-    state: Partitions,
-    scratch: Scratch,
+    spec: OverSpec,
+    state: Lanes,
+    /// Rows of the batch in hand that are in time.
+    in_time: Vec<u32>,
 }
 
 impl Over {
     /// No partitions yet.
     pub fn new(spec: OverSpec) -> Result<Self> {
-        let Calls { calls, frames, kept, aggregates, folds } = Calls::new(&spec)?;
-        let type_of = |&position: &usize| spec.input[position];
-        let keys: Vec<DataType> = spec.partition.iter().map(type_of).collect();
-        let kept_types: Vec<DataType> = kept.iter().map(type_of).collect();
-        let lag = calls.iter().map(|call| match call.computation {
-            Computation::Lag { offset, .. } => offset,
-            _ => 0,
+        let mut lanes: Vec<Lane> = Vec::with_capacity(spec.partitions.len());
+        let mut first_call = 0;
+        for partition in &spec.partitions {
+            lanes.push(Lane::new(partition, &spec.input, first_call, spec.revises)?);
+            first_call += partition.calls.len();
+        }
+        let open = spec.revises.then(|| {
+            let mut open = RowQueues::new(&spec.types[..spec.columns.len()]);
+            open.grow(1);
+            open
         });
-        let need = Need::of(&frames, lag.max().unwrap_or(0), spec.revises && !folds.is_empty());
-        let keeps_rows = spec.revises || need.rows > 0 || !frames.is_empty();
-        let null_of = |store: &RowStore| {
-            let mut null = Column::new(store.columns()[0].data_type);
-            null.push_null();
-            null
-        };
-        let state = Partitions {
-            keys: KeyTable::new(&keys),
-            rows: RowQueues::new(&kept_types),
-            results: spec.revises.then(|| RowStore::new(&spec.types[spec.columns.len()..])),
-            lengths: frames.iter().map(|_| GroupColumns::default()).collect(),
-            aggregates,
-            folds,
-            dues: None,
-        };
-        let nulls = state.folds.iter().map(null_of).collect();
-        let scratch = Scratch {
-            frames: frames.iter().map(|_| SlidFrame::default()).collect(),
-            revision: revise::RevisionScratch::new(&spec.types[spec.columns.len()..], frames.len()),
-            ..Scratch::default()
-        };
-        let mut layout = Layout { spec, calls, frames, kept, need, keeps_rows, nulls, range: None };
-        layout.range = longest_range(&layout);
-        let dues = layout.range.map(|_| Dues::new());
-        Ok(Self { layout, state: Partitions { dues, ..state }, scratch })
+        Ok(Self { spec, state: Lanes { lanes, open }, in_time: Vec::new() })
     }
 
-    /// Whether applying these rows certainly overflows nothing.
-    fn is_safe(&mut self, input: &ChangeBatch, rows: &[u32]) -> bool {
-        let Partitions { rows: held, aggregates, .. } = &mut self.state;
-        self.layout.calls.iter().filter(|call| call.fallible).all(|call| {
-            let values = call.given(input).values;
-            let given = CallRows { values, mask: None, rows, groups: &[] };
-            match (call.computation, call.kept(held).values) {
-                (Computation::Slide { aggregate, .. } | Computation::Run { aggregate }, Some(held)) => {
-                    aggregates[aggregate].is_safe_within(&given, held)
-                }
-                (Computation::Run { aggregate }, None) => aggregates[aggregate].is_safe(&given),
-                _ => true,
-            }
-        })
-    }
-
-    /// Applies rows step by step, each under a savepoint.
+    /// Applies rows step by step, each under a savepoint. What the batch's time passes is not dropped yet: a later
+    /// step's row may come before it.
     fn apply_steps(
         &mut self,
         input: &ChangeBatch,
-        (rows, hashes): (&[u32], &[u64]),
-        horizon: i64,
+        rows: &[u32],
         out: &mut ChangeBatch,
         ctx: &mut Context<'_>,
     ) {
+        let horizon = self.horizon(ctx.time.before);
         let mut at = 0;
         while at < rows.len() {
             let seq = input.seqs[rows[at] as usize];
@@ -200,151 +138,105 @@ impl Over {
             let end = at + 1 + rows[at + 1..].iter().take_while(same_step).count();
             let before = out.len();
             self.state.savepoint();
-            match self.apply(input, &rows[at..end], &hashes[at..end], horizon, out) {
+            match self.apply(input, &rows[at..end], at, horizon, out) {
                 Ok(()) => self.state.commit(),
                 Err(Lost(call)) => {
                     self.state.rollback();
                     out.truncate(before);
-                    ctx.failures.push((seq, out_of_range(&self.layout.calls[call].spec)));
+                    ctx.failures.extend(self.spec.calls().nth(call).map(|call| (seq, out_of_range(call))));
                 }
             }
             at = end;
         }
     }
 
-    /// Applies rows of a batch and appends their changes.
+    /// Up to which time rows can no longer change when the watermark stands here.
+    fn horizon(&self, standing: Watermark) -> i64 {
+        match self.spec.grace {
+            Some(grace) if self.spec.revises => late::horizon(standing, grace),
+            _ => i64::MAX,
+        }
+    }
+
+    /// Applies rows of a batch, the first of which is at position `hashed` of those that were hashed, and appends
+    /// their changes.
     fn apply(
         &mut self,
         input: &ChangeBatch,
         rows: &[u32],
-        hashes: &[u64],
+        hashed: usize,
         horizon: i64,
         out: &mut ChangeBatch,
     ) -> std::result::Result<(), Lost> {
-        self.find_partitions(input, rows, hashes);
+        for lane in &mut self.state.lanes {
+            lane.take(input, rows, hashed..hashed + rows.len());
+        }
         let mut at = 0;
         while at < rows.len() {
             let end = self.enqueue(input, rows, at);
             if at < end {
-                self.run(input, rows, (at, end), out)?;
+                self.run(input, &rows[at..end], at, out)?;
             }
             at = end;
             if at < rows.len() {
-                self.revise(input, rows[at], self.scratch.groups[at], out)?;
+                self.revise(input, rows[at], at, out)?;
                 at += 1;
             }
         }
-        if self.layout.keeps_rows {
-            self.drop_rows(horizon);
+        self.state.lanes.iter_mut().for_each(|lane| lane.drop_rows(horizon));
+        if let Some(open) = &mut self.state.open {
+            for _ in 0..open.count_until(ALL, horizon) {
+                open.drop_front(ALL);
+            }
         }
         Ok(())
     }
 
-    /// Fills `groups` and `fresh`.
-    fn find_partitions(&mut self, input: &ChangeBatch, rows: &[u32], hashes: &[u64]) {
-        let Scratch { groups, fresh, .. } = &mut self.scratch;
-        groups.clear();
-        fresh.clear();
-        let keys = KeyColumns { columns: &input.columns, positions: &self.layout.spec.partition };
-        if !self.state.keys.find_or_insert(&keys, hashes, rows, groups, fresh) {
-            return;
-        }
-        self.state.grow(&self.layout.nulls);
-        if let (Some(dues), Some(range)) = (&mut self.state.dues, self.layout.range) {
-            for (step, &row) in rows.iter().enumerate().filter(|(step, _)| fresh[*step] != 0) {
-                dues.push(input.event_times[row as usize].saturating_add(range), groups[step]);
-            }
-        }
-    }
-
-    /// Puts rows from `from` on at the ends of their queues, up to one that belongs before others.
+    /// Puts rows from `from` on at the ends of their queues, up to one that belongs before another.
     fn enqueue(&mut self, input: &ChangeBatch, rows: &[u32], from: usize) -> usize {
-        let Scratch { groups, places, slots, .. } = &mut self.scratch;
-        places.clear();
-        slots.clear();
-        if !self.layout.keeps_rows {
+        let Lanes { lanes, open } = &mut self.state;
+        lanes.iter_mut().for_each(Lane::begin);
+        let Some(open) = open else {
+            lanes.iter_mut().for_each(|lane| lane.enqueue(input, &rows[from..], from));
             return rows.len();
-        }
-        let (kept, queues) = (&self.layout.kept, &mut self.state.rows);
-        for (index, &row) in rows.iter().enumerate().skip(from) {
-            let (row, group) = (row as usize, groups[index]);
+        };
+        for index in from..rows.len() {
+            let row = rows[index] as usize;
             let time = input.event_times[row];
-            let order = queues.order(group);
-            if self.layout.spec.revises && order.back().is_some_and(|&(last, _)| last > time) {
+            if lanes.iter().any(|lane| lane.comes_before(index, time)) {
                 return index;
             }
-            places.push(order.len() as u32);
-            slots.push(queues.push(group, time, |index| &input.columns[kept[index]], row));
+            let shown = |column: usize| &input.columns[self.spec.columns[column]];
+            let place = open.insert(ALL, time, shown, row);
+            let id = open.order(ALL)[place].1;
+            for lane in lanes.iter_mut() {
+                lane.enqueue(input, &rows[index..=index], index);
+                lane.link_last(id);
+            }
         }
         rows.len()
     }
 
-    /// Computes the calls for rows that stand at the ends of their queues and shows them.
+    /// Computes the calls for rows that stand at the ends of their queues, the first at position `from` of those in
+    /// hand, and shows them.
     fn run(
         &mut self,
         input: &ChangeBatch,
         rows: &[u32],
-        (from, to): (usize, usize),
+        from: usize,
         out: &mut ChangeBatch,
     ) -> std::result::Result<(), Lost> {
-        let Partitions { rows: queues, results, lengths, aggregates, folds, .. } = &mut self.state;
-        let Scratch { groups, fresh, places, slots, frames, .. } = &mut self.scratch;
-        let (rows, groups, fresh) = (&rows[from..to], &groups[from..to], &fresh[from..to]);
-        let segment = Segment { rows, groups, fresh, places };
-        for ((slid, &frame), lengths) in frames.iter_mut().zip(&self.layout.frames).zip(lengths) {
-            slid.slide(frame, lengths, queues, &segment);
-        }
         let first = out.len();
-        show_rows(input, rows, &self.layout.spec.columns, out);
-        let run = Run { input, rows: queues, segment, frames };
-        let mut lost = None;
-        let columns = &mut out.columns[self.layout.spec.columns.len()..];
-        for (index, (call, column)) in self.layout.calls.iter().zip(columns.iter_mut()).enumerate() {
-            if !run.compute(call, aggregates, folds, column) {
-                lost.get_or_insert(index);
-            }
+        show_rows(input, rows, &self.spec.columns, out);
+        let mut columns = &mut out.columns[self.spec.columns.len()..];
+        let mut result = Ok(());
+        for lane in &mut self.state.lanes {
+            let (own, others) = columns.split_at_mut(lane.layout.calls.len());
+            result = result.and(lane.run(input, rows, from, own));
+            lane.keep_results(own, first);
+            columns = others;
         }
-        if let Some(results) = results {
-            for (step, &slot) in slots.iter().enumerate() {
-                put(results, slot, |index| &columns[index], first + step);
-            }
-        }
-        lost.map_or(Ok(()), |call| Err(Lost(call)))
-    }
-
-    /// Drops rows of the partitions in hand that nothing can need any more.
-    fn drop_rows(&mut self, horizon: i64) {
-        let Partitions { rows, lengths, .. } = &mut self.state;
-        for &group in &self.scratch.groups {
-            let longest = lengths.iter().map(|lengths| lengths.values()[group as usize]).max().unwrap_or(0);
-            for _ in 0..self.layout.need.droppable(rows, group, horizon, longest as usize) {
-                rows.drop_front(group);
-            }
-        }
-    }
-}
-
-impl Partitions {
-    /// Brings all columns to the number of partitions.
-    fn grow(&mut self, nulls: &[Column]) {
-        let groups = self.keys.capacity();
-        self.rows.grow(groups);
-        self.lengths.iter_mut().for_each(|lengths| lengths.grow(groups));
-        self.aggregates.iter_mut().for_each(|aggregate| aggregate.grow(groups));
-        for (fold, null) in self.folds.iter_mut().zip(nulls) {
-            while fold.len() < groups {
-                fold.push(|_| null, 0);
-            }
-        }
-    }
-}
-
-/// Gives a slot its row, the next free one or one that is there.
-fn put<'a>(store: &mut RowStore, slot: u32, source: impl Fn(usize) -> &'a Column, row: usize) {
-    if slot as usize == store.len() {
-        store.push(source, row);
-    } else {
-        store.set(slot, source, row);
+        result
     }
 }
 
@@ -376,28 +268,27 @@ fn out_of_range(call: &OverCall) -> RecordError {
 
 impl Operator for Over {
     fn process(&mut self, input: &ChangeBatch, out: &mut ChangeBatch, ctx: &mut Context<'_>) -> Result<()> {
-        let mut rows = std::mem::take(&mut self.scratch.rows);
-        let mut hashes = std::mem::take(&mut self.scratch.hashes);
+        let mut rows = std::mem::take(&mut self.in_time);
         rows.clear();
-        let spec = &self.layout.spec;
-        match spec.grace {
+        match self.spec.grace {
             Some(grace) => late::judge(input, grace, ctx, &mut rows),
             None => rows.extend(0..input.len() as u32),
         }
-        let passed = late::horizon(ctx.time.after(), spec.grace.unwrap_or(0));
-        let horizon = if spec.revises { passed } else { i64::MAX };
-        let keys = &spec.partition;
-        hash_rows(keys.len(), |index| &input.columns[keys[index]], &rows, &mut hashes);
-        if self.is_safe(input, &rows) {
-            let applied = self.apply(input, &rows, &hashes, horizon, out);
+        let mut is_safe = true;
+        for lane in &mut self.state.lanes {
+            lane.hash(input, &rows);
+            is_safe &= lane.is_safe(input, &rows);
+        }
+        if is_safe {
+            let horizon = self.horizon(ctx.time.after());
+            let applied = self.apply(input, &rows, 0, horizon, out);
             debug_assert!(applied.is_ok(), "safe rows overflow nothing");
         } else {
-            self.apply_steps(input, (&rows, &hashes), horizon, out, ctx);
+            self.apply_steps(input, &rows, out, ctx);
         }
-        (self.scratch.rows, self.scratch.hashes) = (rows, hashes);
-        if let Some(range) = self.layout.range {
-            self.expire(range, passed);
-        }
+        let passed = late::horizon(ctx.time.after(), self.spec.grace.unwrap_or(0));
+        self.state.lanes.iter_mut().for_each(|lane| lane.expire(passed));
+        self.in_time = rows;
         Ok(())
     }
 }
@@ -412,6 +303,6 @@ impl Stateful for Over {
     }
 
     fn groups(&self) -> usize {
-        self.state.keys.len()
+        self.state.lanes.iter().map(|lane| lane.state.keys.len()).sum()
     }
 }

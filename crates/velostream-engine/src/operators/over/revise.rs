@@ -1,24 +1,67 @@
-//! A row that comes before others of its partition: it is shown, and those behind it whose results it changes are
+//! A row that comes before others of a partition: it is shown, and those behind it whose results it changes are
 //! shown again.
 //!
 //! Every call is computed again from the row to the partition's end, which leaves its state as if the rows had
-//! come in their order; only results of rows that the new one can concern are taken over.
+//! come in their order; only results of rows that the new one can concern are taken over. Each lane does so for
+//! itself, and a row that changes in several is shown again once.
 
 use super::call::{Call, Computation, Fold};
 use super::frames::first_of;
-use super::{Lost, Over, Partitions, put};
+use super::lane::{Lane, Partitions};
+use super::{ALL, Lanes, Lost, Over};
 use crate::batch::{ChangeBatch, Op, Seq};
 use crate::column::Column;
 use crate::functions::aggregate::{Aggregate, Slides};
-use crate::state::{GroupId, RowQueues, RowStore, values_equal};
+use crate::state::{GroupColumns, GroupId, RowQueues, RowStore, composite_state, values_equal};
 use velostream_sql::plan::Frame;
 use velostream_sql::types::DataType;
 
-/// Buffers of a revision.
+/// What a lane keeps of the rows that can still change. A row has a slot in the lane, and an id that all lanes
+/// know it by.
+pub(super) struct Revisable {
+    /// The lane's results, by slot.
+    results: RowStore,
+    /// By slot.
+    ids: GroupColumns<u32>,
+    /// By id.
+    slots: GroupColumns<u32>,
+}
+composite_state!(Revisable { results, ids, slots });
+
+impl Revisable {
+    /// For calls of these types.
+    pub(super) fn new(types: &[DataType]) -> Self {
+        let results = RowStore::new(types);
+        Self { results, ids: GroupColumns::default(), slots: GroupColumns::default() }
+    }
+
+    fn link(&mut self, slot: u32, id: u32) {
+        self.ids.grow(slot as usize + 1);
+        self.ids.set(slot, id);
+        self.slots.grow(id as usize + 1);
+        self.slots.set(id, slot);
+    }
+
+    /// Takes row `row` of `columns` as the results of a slot: the next one or one that is there.
+    pub(super) fn set_results(&mut self, slot: u32, columns: &[Column], row: usize) {
+        if slot as usize == self.results.len() {
+            self.results.push(|index| &columns[index], row);
+        } else {
+            self.results.set(slot, |index| &columns[index], row);
+        }
+    }
+
+    fn slot(&self, id: u32) -> usize {
+        self.slots.values()[id as usize] as usize
+    }
+}
+
+/// What a lane computes for a revision; holds nothing between them.
 #[derive(Default)]
-pub(super) struct RevisionScratch {
-    /// Slots of all rows of the partition, in order.
+pub(super) struct Revision {
+    /// Slots of all rows of the partition, in order, and where the new one stands.
     slots: Vec<u32>,
+    at: usize,
     /// Per frame that slides, the position of the first row in that of each row from the new one on.
     firsts: Vec<Vec<usize>>,
     /// Per call, its results from the new row on.
@@ -28,9 +71,11 @@ pub(super) struct RevisionScratch {
     /// The partition's number, once per row, and where the rows that leave end.
     groups: Vec<GroupId>,
     ends: Vec<u32>,
+    /// By id, how many places behind the new row a row that it can change stands; 0 for the others.
+    steps: Vec<u32>,
 }
 
-impl RevisionScratch {
+impl Revision {
     /// For calls of these types and so many frames.
     pub(super) fn new(types: &[DataType], frames: usize) -> Self {
         Self {
@@ -38,6 +83,12 @@ impl RevisionScratch {
             firsts: vec![Vec::new(); frames],
             ..Self::default()
         }
+    }
+
+    /// The rows that can change, behind the new one.
+    fn reached(&self) -> &[u32] {
+        let farthest = self.reach.iter().copied().max().unwrap_or(0);
+        &self.slots[self.at + 1..=self.at + farthest]
     }
 }
 
@@ -49,35 +100,199 @@ struct Place {
 }
 
 impl Over {
-    /// Applies a row that belongs before others.
+    /// Applies a row, at position `index` of those in hand, that belongs before another in some lane.
     pub(super) fn revise(
         &mut self,
         input: &ChangeBatch,
         row: u32,
-        group: GroupId,
+        index: usize,
         out: &mut ChangeBatch,
     ) -> Result<(), Lost> {
-        let row = row as usize;
-        let time = input.event_times[row];
+        let Lanes { lanes, open } = &mut self.state;
+        let open = open.as_mut().expect("open rows are kept where rows are revised");
+        let (time, seq) = (input.event_times[row as usize], input.seqs[row as usize]);
+        let shown = |column: usize| &input.columns[self.spec.columns[column]];
+        let place = open.insert(ALL, time, shown, row as usize);
+        let id = open.order(ALL)[place].1;
+        let mut result = Ok(());
+        for lane in lanes.iter_mut() {
+            result = result.and(lane.revise(input, row, index, id));
+        }
+        self.show_revision(place, seq, out);
+        result
+    }
+
+    /// Shows the new row, which stands at a place among the open ones, and those behind it that it changed.
+    fn show_revision(&mut self, place: usize, seq: Seq, out: &mut ChangeBatch) {
+        let Lanes { lanes, open } = &mut self.state;
+        let open = open.as_ref().expect("open rows are kept where rows are revised");
+        let shown = self.spec.columns.len();
+        let show = |out: &mut ChangeBatch, at: usize, op: Op| {
+            let (time, id) = open.order(ALL)[at];
+            for (to, from) in out.columns[..shown].iter_mut().zip(open.columns()) {
+                to.push_from(from, id as usize);
+            }
+            out.push_mark(op, seq, time);
+        };
+        let mut waiting: usize = lanes.iter_mut().map(Lane::mark_reached).sum();
+        for at in place..open.order(ALL).len() {
+            let id = open.order(ALL)[at].1;
+            let is_new = at == place;
+            let marks: usize = lanes.iter().filter(|lane| lane.step(id) > 0).count();
+            waiting -= marks;
+            if !is_new && !lanes.iter().any(|lane| lane.changes(id)) {
+                if waiting == 0 { break } else { continue }
+            }
+            if !is_new {
+                each_lane(lanes, &mut out.columns[shown..], |lane, to| lane.push_old(id, to));
+                show(out, at, Op::UpdateBefore);
+            }
+            each_lane(lanes, &mut out.columns[shown..], |lane, to| lane.push_new(id, is_new, to));
+            show(out, at, if is_new { Op::Insert } else { Op::UpdateAfter });
+            let last = out.len() - 1;
+            each_lane(lanes, &mut out.columns[shown..], |lane, results| lane.keep(id, results, last));
+        }
+        lanes.iter_mut().for_each(Lane::unmark_reached);
+    }
+}
+
+/// Calls `f` with each lane and its columns of the results.
+fn each_lane(lanes: &mut [Lane], mut columns: &mut [Column], mut f: impl FnMut(&mut Lane, &mut [Column])) {
+    for lane in lanes {
+        let (own, others) = columns.split_at_mut(lane.layout.calls.len());
+        f(lane, own);
+        columns = others;
+    }
+}
+
+impl Lane {
+    /// Gives the row that was put into its queue last its id.
+    pub(super) fn link_last(&mut self, id: u32) {
+        if let (Some(revisable), Some(slot)) = (&mut self.state.revisable, self.scratch.slots.last()) {
+            revisable.link(*slot, id);
+        }
+    }
+
+    fn revisable(&self) -> &Revisable {
+        self.state.revisable.as_ref().expect("results are kept where rows are revised")
+    }
+
+    /// Computes the calls of a row, and those behind it of its partition that it can change.
+    fn revise(&mut self, input: &ChangeBatch, row: u32, index: usize, id: u32) -> Result<(), Lost> {
+        let time = input.event_times[row as usize];
+        if !self.comes_before(index, time) {
+            return self.append(input, row, index, id);
+        }
+        let group = self.scratch.groups[index];
         let kept = &self.layout.kept;
-        let at = self.state.rows.insert(group, time, |index| &input.columns[kept[index]], row);
+        let at = self.state.rows.insert(group, time, |index| &input.columns[kept[index]], row as usize);
         let place = Place { group, at };
         self.find_firsts(place);
         let computed = self.compute_again(place);
-        for (index, &frame) in self.layout.frames.iter().enumerate() {
-            debug_assert_ne!(frame, Frame::Unbounded, "only frames that slide have a length");
-            let count = self.scratch.revision.slots.len();
-            let first = self.scratch.revision.firsts[index].last().map_or(at, |&first| first);
-            self.state.lengths[index].set(group, (count - first) as u32);
+        let Revision { slots, firsts, .. } = &self.scratch.revision;
+        for (lengths, firsts) in self.state.lengths.iter_mut().zip(firsts) {
+            let first = firsts.last().map_or(at, |&first| first);
+            lengths.set(group, (slots.len() - first) as u32);
         }
-        self.show_revision(place, input.seqs[row], out);
+        let slot = slots[at];
+        self.state.revisable.as_mut().expect("results are kept where rows are revised").link(slot, id);
         computed
+    }
+
+    /// Computes the calls of a row that is its partition's last.
+    fn append(&mut self, input: &ChangeBatch, row: u32, index: usize, id: u32) -> Result<(), Lost> {
+        self.begin();
+        self.enqueue(input, &[row], index);
+        self.link_last(id);
+        let mut columns = std::mem::take(&mut self.scratch.revision.columns);
+        columns.iter_mut().for_each(Column::clear);
+        let computed = self.run(input, &[row], index, &mut columns);
+        let revision = &mut self.scratch.revision;
+        revision.columns = columns;
+        revision.reach.clear();
+        revision.reach.resize(self.layout.calls.len(), 0);
+        revision.slots.clone_from(&self.scratch.slots);
+        revision.at = 0;
+        computed
+    }
+
+    /// Notes which rows can change; gives how many.
+    fn mark_reached(&mut self) -> usize {
+        let ids = self.state.revisable.as_ref().map_or(&[][..], |revisable| revisable.ids.values());
+        let mut steps = std::mem::take(&mut self.scratch.revision.steps);
+        let reached = self.scratch.revision.reached();
+        for (step, &slot) in reached.iter().enumerate() {
+            let id = ids[slot as usize] as usize;
+            steps.resize(steps.len().max(id + 1), 0);
+            steps[id] = step as u32 + 1;
+        }
+        let count = reached.len();
+        self.scratch.revision.steps = steps;
+        count
+    }
+
+    fn unmark_reached(&mut self) {
+        self.scratch.revision.steps.fill(0);
+    }
+
+    /// How many places behind the new row a row stands that it can change here; 0 for others.
+    fn step(&self, id: u32) -> usize {
+        self.scratch.revision.steps.get(id as usize).map_or(0, |&step| step as usize)
+    }
+
+    /// The column and row of a call's result after the revision.
+    fn new_result(&self, call: usize, id: u32, is_new: bool) -> (&Column, usize) {
+        let Revision { columns, reach, .. } = &self.scratch.revision;
+        let step = self.step(id);
+        if is_new || step > 0 && step <= reach[call] {
+            (&columns[call], step)
+        } else {
+            self.old_result(call, id)
+        }
+    }
+
+    fn old_result(&self, call: usize, id: u32) -> (&Column, usize) {
+        let revisable = self.revisable();
+        (&revisable.results.columns()[call], revisable.slot(id))
+    }
+
+    /// Whether a row's results are others than before.
+    fn changes(&self, id: u32) -> bool {
+        let differs = |call: usize| {
+            let ((new, new_row), (old, old_row)) =
+                (self.new_result(call, id, false), self.old_result(call, id));
+            !values_equal(new, new_row, old, old_row)
+        };
+        self.step(id) > 0 && (0..self.layout.calls.len()).any(differs)
+    }
+
+    fn push_old(&self, id: u32, out: &mut [Column]) {
+        for (call, to) in out.iter_mut().enumerate() {
+            let (from, row) = self.old_result(call, id);
+            to.push_from(from, row);
+        }
+    }
+
+    fn push_new(&self, id: u32, is_new: bool, out: &mut [Column]) {
+        for (call, to) in out.iter_mut().enumerate() {
+            let (from, row) = self.new_result(call, id, is_new);
+            to.push_from(from, row);
+        }
+    }
+
+    /// Takes row `row` of `columns` as a row's results.
+    fn keep(&mut self, id: u32, columns: &[Column], row: usize) {
+        if let Some(revisable) = &mut self.state.revisable {
+            let slot = revisable.slots.values()[id as usize];
+            revisable.set_results(slot, columns, row);
+        }
     }
 
     /// Fills `slots`, `groups` and `firsts`.
     fn find_firsts(&mut self, Place { group, at }: Place) {
         let scratch = &mut self.scratch.revision;
         let rows = &self.state.rows;
+        scratch.at = at;
         scratch.slots.clear();
         scratch.slots.extend(rows.order(group).iter().map(|&(_, slot)| slot));
         scratch.groups.clear();
@@ -89,9 +304,9 @@ impl Over {
     }
 
     fn compute_again(&mut self, place: Place) -> Result<(), Lost> {
-        let Partitions { rows, results, lengths, aggregates, folds, .. } = &mut self.state;
-        let results = results.as_ref().expect("results are kept where rows are revised");
-        let RevisionScratch { slots, firsts, columns, reach, groups, ends } = &mut self.scratch.revision;
+        let Partitions { rows, revisable, lengths, aggregates, folds, .. } = &mut self.state;
+        let results = revisable.as_ref().map_or(&[][..], |revisable| revisable.results.columns());
+        let Revision { slots, firsts, columns, reach, groups, ends, .. } = &mut self.scratch.revision;
         let mut lost = None;
         reach.clear();
         for (index, (call, out)) in self.layout.calls.iter().zip(columns).enumerate() {
@@ -108,7 +323,7 @@ impl Over {
                 Computation::Run { aggregate } => fits = again.run(&mut *aggregates[aggregate], out),
                 Computation::Fold { fold, kind } => {
                     let previous = place.at.checked_sub(1).map(|before| slots[before] as usize);
-                    let previous = previous.map(|slot| (&results.columns()[index], slot));
+                    let previous = previous.map(|slot| (&results[index], slot));
                     again.fold(kind, previous, (&mut folds[fold], &self.layout.nulls[fold]), out);
                 }
                 Computation::First { frame } => again.first(&firsts[frame], out),
@@ -118,51 +333,10 @@ impl Over {
                 }
             }
             if !fits {
-                lost.get_or_insert(index);
+                lost.get_or_insert(self.layout.first_call + index);
             }
         }
         lost.map_or(Ok(()), |call| Err(Lost(call)))
-    }
-
-    /// Shows the new row and those that it changed.
-    fn show_revision(&mut self, Place { group, at }: Place, seq: Seq, out: &mut ChangeBatch) {
-        let Partitions { rows, results, .. } = &mut self.state;
-        let results = results.as_mut().expect("results are kept where rows are revised");
-        let RevisionScratch { slots, columns, reach, .. } = &self.scratch.revision;
-        let shown = self.layout.spec.columns.len();
-        let show = |out: &mut ChangeBatch, place: usize, op: Op| {
-            let slot = slots[place] as usize;
-            for (to, from) in out.columns[..shown].iter_mut().zip(rows.columns()) {
-                to.push_from(from, slot);
-            }
-            out.push_mark(op, seq, rows.order(group)[place].0);
-        };
-        let farthest = reach.iter().copied().max().unwrap_or(0);
-        for step in 0..=farthest {
-            let slot = slots[at + step];
-            let concerns = |call: usize| step == 0 || step <= reach[call];
-            if step > 0 {
-                let changes = |(call, column): (usize, &Column)| {
-                    concerns(call) && !values_equal(column, step, &results.columns()[call], slot as usize)
-                };
-                if !columns.iter().enumerate().any(changes) {
-                    continue;
-                }
-                for (to, from) in out.columns[shown..].iter_mut().zip(results.columns()) {
-                    to.push_from(from, slot as usize);
-                }
-                show(out, at + step, Op::UpdateBefore);
-            }
-            for (call, to) in out.columns[shown..].iter_mut().enumerate() {
-                if concerns(call) {
-                    to.push_from(&columns[call], step);
-                } else {
-                    to.push_from(&results.columns()[call], slot as usize);
-                }
-            }
-            show(out, at + step, if step == 0 { Op::Insert } else { Op::UpdateAfter });
-            put(results, slot, |call| &out.columns[shown + call], out.len() - 1);
-        }
     }
 }
 

@@ -36,11 +36,12 @@ enum Function {
 #[derive(Debug, Clone)]
 struct Over {
     function: Function,
+    partition: Vec<usize>,
     frame: Frame,
 }
 
 impl Over {
-    fn sql(&self, partition: &[usize]) -> String {
+    fn sql(&self) -> String {
         let function = match &self.function {
             Function::Aggregate(call) => call.sql(),
             Function::RowNumber => "ROW_NUMBER()".to_owned(),
@@ -49,7 +50,7 @@ impl Over {
             Function::Lag(column, offset, true) => format!("LAG({}, {offset}, id)", NAMES[*column]),
             Function::Lag(column, offset, false) => format!("LAG({}, {offset})", NAMES[*column]),
         };
-        let keys: Vec<&str> = partition.iter().map(|&key| NAMES[key]).collect();
+        let keys: Vec<&str> = self.partition.iter().map(|&key| NAMES[key]).collect();
         let partition =
             if keys.is_empty() { String::new() } else { format!("PARTITION BY {}", keys.join(", ")) };
         let rest = match self.frame {
@@ -66,17 +67,22 @@ impl Over {
         format!("{function} OVER ({rest})")
     }
 
-    /// The result for the last of the rows of a partition up to it, in order.
-    fn result(&self, rows: &[&Row]) -> String {
+    /// The position of the first row in the frame of the last.
+    fn first(&self, rows: &[&Row]) -> usize {
         let last = rows.len() - 1;
-        let first = match self.frame {
+        match self.frame {
             Frame::Default | Frame::Unbounded => 0,
             Frame::Rows(n) => last.saturating_sub(n),
             Frame::Buffer(n) => last.saturating_sub(n - 1),
             Frame::Seconds(n) => {
                 rows.iter().position(|row| seconds(row) >= seconds(rows[last]) - n).expect("the row itself")
             }
-        };
+        }
+    }
+
+    /// The result for the last of the rows of a partition up to it, in order.
+    fn result(&self, rows: &[&Row]) -> String {
+        let (first, last) = (self.first(rows), rows.len() - 1);
         match &self.function {
             Function::Aggregate(call) => call.result(&rows[first..]),
             Function::RowNumber => rows.len().to_string(),
@@ -159,7 +165,6 @@ fn stream_rows(behind: i64) -> impl Strategy<Value = Vec<Row>> {
 
 /// What a query must give.
 struct Reference<'a> {
-    partition: &'a [usize],
     calls: &'a [Over],
     grace: i64,
     watermark: i64,
@@ -170,8 +175,8 @@ struct Reference<'a> {
 }
 
 impl<'a> Reference<'a> {
-    fn new(partition: &'a [usize], calls: &'a [Over], grace: i64) -> Self {
-        Self { partition, calls, grace, watermark: i64::MIN, rows: Vec::new(), shown: 0 }
+    fn new(calls: &'a [Over], grace: i64) -> Self {
+        Self { calls, grace, watermark: i64::MIN, rows: Vec::new(), shown: 0 }
     }
 
     /// Takes a row; gives by how much it is late.
@@ -185,14 +190,31 @@ impl<'a> Reference<'a> {
         None
     }
 
+    /// The rows of a call's partition up to the accepted row at a position.
+    fn partition(&self, call: &Over, at: usize) -> Vec<&Row> {
+        let key = |row: &Row| call.partition.iter().map(|&key| show_literal(&row[key])).collect::<Vec<_>>();
+        let own = key(&self.rows[at]);
+        self.rows[..=at].iter().filter(|row| key(row) == own).collect()
+    }
+
     /// The answer's row for the accepted row at a position.
     fn line(&self, at: usize) -> String {
-        let key = |row: &Row| self.partition.iter().map(|&key| show_literal(&row[key])).collect::<Vec<_>>();
-        let own = key(&self.rows[at]);
-        let partition: Vec<&Row> = self.rows[..=at].iter().filter(|row| key(row) == own).collect();
-        let results = self.calls.iter().map(|call| call.result(&partition));
+        let results = self.calls.iter().map(|call| call.result(&self.partition(call, at)));
         let row: Vec<String> = std::iter::once(show_literal(&self.rows[at][0])).chain(results).collect();
         row.join(" ")
+    }
+
+    /// Whether every SUM(b) has room.
+    fn fits(&self) -> bool {
+        let fits = |call: &Over, at: usize| {
+            let rows = self.partition(call, at);
+            let value = |row: &&Row| match row[4] {
+                Literal::BigInt(value) => i128::from(value),
+                _ => 0,
+            };
+            i64::try_from(rows[call.first(&rows)..].iter().map(value).sum::<i128>()).is_ok()
+        };
+        (0..self.rows.len()).all(|at| self.calls.iter().all(|call| fits(call, at)))
     }
 
     fn answer(&self) -> Vec<String> {
@@ -210,12 +232,9 @@ impl<'a> Reference<'a> {
     }
 }
 
-fn over_query(partition: &[usize], calls: &[Over], (bound, grace): (i64, i64), emit: &str) -> Query {
-    let items: Vec<String> = calls
-        .iter()
-        .enumerate()
-        .map(|(index, call)| format!("{} AS c{index}", call.sql(partition)))
-        .collect();
+fn over_query(calls: &[Over], (bound, grace): (i64, i64), emit: &str) -> Query {
+    let items: Vec<String> =
+        calls.iter().enumerate().map(|(index, call)| format!("{} AS c{index}", call.sql())).collect();
     let create = format!("CREATE STREAM s ({COLUMNS}, WATERMARK FOR ts AS ts - INTERVAL '{bound}' SECOND)");
     let options = PlanOptions { default_grace_micros: grace * MICROS, ..PlanOptions::default() };
     query_with(&create, &format!("SELECT id, {} FROM s EMIT {emit}", items.join(", ")), options)
@@ -230,8 +249,10 @@ fn any_partition() -> impl Strategy<Value = Vec<usize>> {
     prop::sample::select(vec![vec![], vec![1], vec![2], vec![1, 2]])
 }
 
+/// Calls of one PARTITION BY or of several.
 fn any_calls() -> impl Strategy<Value = Vec<Over>> {
-    let call = (any_function(), any_frame()).prop_map(|(function, frame)| Over { function, frame });
+    let call = (any_function(), any_partition(), any_frame());
+    let call = call.prop_map(|(function, partition, frame)| Over { function, partition, frame });
     let is_more = |calls: &Vec<Over>| calls.iter().any(is_kept);
     prop::collection::vec(call, 1..5).prop_filter("calls that are more than the row's own value", is_more)
 }
@@ -247,15 +268,14 @@ proptest! {
     #[test]
     fn changes_equal_recomputation(
         rows in stream_rows(8),
-        partition in any_partition(),
         calls in any_calls(),
         delay in any_delay(),
     ) {
-        let query = over_query(&partition, &calls, delay, "CHANGES");
+        let query = over_query(&calls, delay, "CHANGES");
         prop_assert_eq!(query.plan.is_updating(), delay.0 > 0);
         let records: Vec<Record> = rows.iter().cloned().map(record).collect();
         let log = run(&query, &records);
-        let mut reference = Reference::new(&partition, &calls, effective(delay.0, delay.1));
+        let mut reference = Reference::new(&calls, effective(delay.0, delay.1));
         let mut before = Vec::new();
         for (index, row) in rows.iter().enumerate() {
             let late = reference.take(row);
@@ -277,14 +297,13 @@ proptest! {
     #[test]
     fn final_rows_equal_recomputation(
         rows in stream_rows(8),
-        partition in any_partition(),
         calls in any_calls(),
         delay in any_delay(),
     ) {
-        let query = over_query(&partition, &calls, delay, "FINAL");
+        let query = over_query(&calls, delay, "FINAL");
         let records: Vec<Record> = rows.iter().cloned().map(record).collect();
         let log = run(&query, &records);
-        let mut reference = Reference::new(&partition, &calls, effective(delay.0, delay.1));
+        let mut reference = Reference::new(&calls, effective(delay.0, delay.1));
         let mut expected = Vec::new();
         for (index, row) in rows.iter().enumerate() {
             let step = index + 1;
@@ -298,16 +317,62 @@ proptest! {
     }
 
     #[test]
+    fn sums_near_their_limit_reject_what_has_no_room(
+        rows in stream_rows(8),
+        frames in prop::collection::vec((any_partition(), any_frame()), 1..3),
+        delay in any_delay(),
+    ) {
+        let sum = Call { function: "SUM", column: 4, distinct: false, filter: false };
+        let over = |(partition, frame)| Over { function: Function::Aggregate(sum.clone()), partition, frame };
+        let calls: Vec<Over> = frames.into_iter().map(over).collect();
+        let query = over_query(&calls, delay, "CHANGES");
+        let enlarged = |row: &Row| {
+            let mut row = row.clone();
+            if let Literal::BigInt(value) = row[4] {
+                row[4] = big(value * (i64::MAX / 250));
+            }
+            row
+        };
+        let rows: Vec<Row> = rows.iter().map(enlarged).collect();
+        let log = run(&query, &rows.iter().cloned().map(record).collect::<Vec<_>>());
+        let mut reference = Reference::new(&calls, effective(delay.0, delay.1));
+        for (index, row) in rows.iter().enumerate() {
+            let before = reference.rows.clone();
+            let is_late = reference.take(row).is_some();
+            let is_rejected = !is_late && !reference.fits();
+            if is_rejected {
+                reference.rows = before;
+            }
+            reference.advance(seconds(row) - delay.0);
+            let step = index + 1;
+            prop_assert_eq!(log.contains(&format!("{step} ! SUM is out of range of BIGINT")), is_rejected);
+        }
+        let mut shown: Vec<String> = Vec::new();
+        for line in &log {
+            let change = line.split_once(' ').map_or("", |(_, change)| change);
+            if let Some(row) = change.strip_prefix("+ ") {
+                shown.push(row.to_owned());
+            } else if let Some(row) = change.strip_prefix("- ") {
+                let at = shown.iter().position(|known| known == row);
+                shown.swap_remove(at.expect("a row that goes was there"));
+            }
+        }
+        let mut answer = reference.answer();
+        answer.sort();
+        shown.sort();
+        prop_assert_eq!(shown, answer);
+    }
+
+    #[test]
     fn a_rollback_leaves_no_trace(
         rows in stream_rows(8),
         gone in stream_rows(8),
-        partition in any_partition(),
         calls in any_calls(),
         delay in any_delay(),
         at in 0..50usize,
         is_final in any::<bool>(),
     ) {
-        let query = over_query(&partition, &calls, delay, if is_final { "FINAL" } else { "CHANGES" });
+        let query = over_query(&calls, delay, if is_final { "FINAL" } else { "CHANGES" });
         let records = |rows: &[Row]| rows.iter().cloned().map(record).collect::<Vec<_>>();
         let at = at.min(rows.len());
         let mut plain = Run::new(&query);
