@@ -59,7 +59,9 @@ mod tests {
     fn a_query_that_panics_ends_alone() {
         for partitions in [0, 1] {
             let (sender, wakes) = channel();
-            let waker: crate::api::Waker = Arc::new(move || drop(sender.send(())));
+            let waker: crate::api::Waker = Arc::new(move || {
+                let _ = sender.send(());
+            });
             let options = EngineOptions { partitions, ..EngineOptions::default() };
             let mut engine = Engine::new(options, Arc::clone(&waker)).expect("the options are supported");
             engine.exec("CREATE STREAM s (k INT)", &Params::default(), 0).expect("it is well-formed");
