@@ -226,8 +226,7 @@ impl Binder<'_> {
                 let condition = conditions.residual.first();
                 if conditions.keys.is_empty() {
                     let span = condition.map_or(join.span, |condition| condition.span);
-                    let message = "a join of two streams needs an equality or WITHIN";
-                    return Err(self.unsupported(span, message));
+                    return Err(self.unsupported(span, "a join of two streams without an equality or WITHIN"));
                 }
                 return Ok(JoinMethod::Kept);
             }
