@@ -568,3 +568,47 @@ proptest! {
         }
     }
 }
+
+/// Rows of many keys with ever new times; every seventh is four seconds behind.
+fn steady_rows(count: i64) -> Vec<Record> {
+    let row = |i: i64| {
+        let key = text(&format!("the key with the number {}", i * 7 % 50 + i / 100 % 200));
+        let behind = if i % 7 == 0 { 4 } else { 0 };
+        let at = time(100 + i / 5 - behind);
+        record(vec![
+            int(i as i32),
+            key,
+            Literal::Null,
+            int((i % 9) as i32),
+            big(i),
+            double(i as f64),
+            Literal::Null,
+            at,
+        ])
+    };
+    (0..count).map(row).collect()
+}
+
+#[test]
+fn state_stays_as_large_as_what_is_open() {
+    let kinds = [
+        Kind::Tumbling { size: 10, offset: 0 },
+        Kind::Hopping { size: 10, advance: 2, offset: 0 },
+        Kind::Cumulating { size: 10, step: 2, offset: 0 },
+        Kind::Session { gap: 3 },
+    ];
+    let call = |function, column, distinct| Call { function, column, distinct, filter: false };
+    let calls = [call("SUM", 3, false), call("MAX", 1, false), call("COUNT", 3, true), call("AVG", 3, false)];
+    for (kind, emit) in kinds.into_iter().flat_map(|kind| [(kind, "FINAL"), (kind, "CHANGES")]) {
+        let query = window_query(&stream(), kind, &[1], &calls, 2, emit);
+        let mut run = Run::new(&query);
+        let records = steady_rows(20_000);
+        let mut sizes = Vec::new();
+        for part in records.chunks(5_000) {
+            part.chunks(64).for_each(|chunk| run.feed(chunk));
+            sizes.push(run.processor.state_bytes());
+        }
+        assert!(sizes[3] <= sizes[1] + sizes[1] / 10, "{kind:?} {emit}: {sizes:?}");
+        assert!(run.processor.groups() < 1_500, "{kind:?} {emit}: {}", run.processor.groups());
+    }
+}

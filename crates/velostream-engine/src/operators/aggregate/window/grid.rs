@@ -172,18 +172,24 @@ impl Grid {
 mod tests {
     use super::*;
 
+    fn grid(kind: WindowKind) -> Grid {
+        Grid::new(kind, 0).expect("the kind has a grid")
+    }
+
+    fn slice(grid: &Grid, time: i64) -> Slice {
+        grid.slice_of(time).expect("the windows are representable")
+    }
+
     fn ends(grid: &Grid, time: i64) -> Vec<(i64, i64)> {
-        grid.ends(grid.slice_of(time).unwrap().span).map(|end| grid.bounds(end)).collect()
+        grid.ends(slice(grid, time).span).map(|end| grid.bounds(end)).collect()
     }
 
     fn hopping(size: i64, advance: i64, offset: i64) -> Grid {
-        let kind = WindowKind::Hopping { size_micros: size, advance_micros: advance, offset_micros: offset };
-        Grid::new(kind, 0).unwrap()
+        grid(WindowKind::Hopping { size_micros: size, advance_micros: advance, offset_micros: offset })
     }
 
     fn cumulating(size: i64, step: i64, offset: i64) -> Grid {
-        let kind = WindowKind::Cumulating { size_micros: size, step_micros: step, offset_micros: offset };
-        Grid::new(kind, 0).unwrap()
+        grid(WindowKind::Cumulating { size_micros: size, step_micros: step, offset_micros: offset })
     }
 
     #[test]
@@ -201,11 +207,11 @@ mod tests {
     fn a_slice_holds_exactly_the_times_of_its_span() {
         for grid in [hopping(10, 4, 1), hopping(10, 5, 0), hopping(7, 7, 3), cumulating(9, 3, 2)] {
             for time in -40..40 {
-                let slice = grid.slice_of(time).unwrap();
-                assert!(slice.holds(time));
+                let found = slice(&grid, time);
+                assert!(found.holds(time));
                 for other in -40..40 {
-                    let same = grid.slice_of(other).unwrap().span == slice.span;
-                    assert_eq!(slice.holds(other), same, "{grid:?} {time} {other}");
+                    let same = slice(&grid, other).span == found.span;
+                    assert_eq!(found.holds(other), same, "{grid:?} {time} {other}");
                 }
             }
         }
@@ -221,7 +227,7 @@ mod tests {
     #[test]
     fn closed_windows_are_left_out_of_a_span() {
         let grid = hopping(10, 2, 0);
-        let span = grid.slice_of(9).unwrap().span;
+        let span = slice(&grid, 9).span;
         assert_eq!(span, Span { first: 10, last: 18 });
         assert_eq!(grid.open_part(span, 9), Some(span));
         assert_eq!(grid.open_part(span, 10), Some(Span { first: 12, last: 18 }));
