@@ -75,6 +75,8 @@ export interface Relation extends Derived {
 
 /** FROM of a SELECT in both texts: one relation, or several joined. */
 export interface Input {
+  /** Present where it is one relation. */
+  readonly relation?: Relation
   readonly velo: string
   readonly duck: string
   readonly scope: Scope
@@ -153,8 +155,16 @@ export class Builder {
       this.used.add(piece.name)
       return piece.build(this, depth - 1, need)
     }
-    const { velo, duck, columns, traits, ctes, inline } = this.input(depth, need)
-    return { velo: inline ? `${velo} AS ${duck}` : velo, duck, scope: scopeOf(columns), traits, ctes }
+    const relation = this.input(depth, need)
+    const { velo, duck, columns, traits, ctes, inline } = relation
+    return {
+      relation,
+      velo: inline ? `${velo} AS ${duck}` : velo,
+      duck,
+      scope: scopeOf(columns),
+      traits,
+      ctes,
+    }
   }
 
   /** A relation: a source, or what another operator makes. */
@@ -211,6 +221,14 @@ export class Builder {
     const kind = spelled === 'view' ? 'VIEW' : traits.append ? 'STREAM' : 'TABLE'
     this.create(kind, name, `${withText(ctes, velo)}${traits.closes === true ? ' EMIT CHANGES' : ''}`)
     return { ...known, velo: name, ctes: [], inline: false }
+  }
+
+  /** The relation under a name: what stands in parentheses becomes a definition for WITH. */
+  named(relation: Relation): Relation {
+    const { velo, duck, ctes, inline } = relation
+    return inline
+      ? { ...relation, velo: duck, ctes: [...ctes, `${duck} AS ${velo}`], inline: false }
+      : relation
   }
 
   create(kind: string, name: string, select: string): void {

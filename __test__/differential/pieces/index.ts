@@ -3,20 +3,22 @@
 
 import type { Piece } from '../relation.js'
 import { distinct, groupBy } from './aggregate.js'
-import { intervalJoin, lookupJoin, tableJoin } from './join.js'
+import { intervalJoin, lookupJoin, streamJoin, tableJoin } from './join.js'
 import { over } from './over.js'
 import { select } from './select.js'
 import { unionAll } from './union.js'
-import { hopping, session, tumbling } from './window.js'
+import { cumulating, hopping, session, tumbling } from './window.js'
 
 const enabled: readonly Piece[] = [
   select,
   groupBy,
   tumbling,
   hopping,
+  cumulating,
   session,
   tableJoin,
   lookupJoin,
+  streamJoin,
   intervalJoin,
 ]
 

@@ -14,6 +14,8 @@ import { SECOND_MICROS } from '../schema.js'
 
 type Kind = 'JOIN' | 'LEFT JOIN' | 'RIGHT JOIN' | 'FULL JOIN'
 
+const ALL_KINDS: readonly Kind[] = ['JOIN', 'LEFT JOIN', 'RIGHT JOIN', 'FULL JOIN']
+
 /** One relation of a FROM under its alias. */
 interface Side {
   readonly relation: Relation
@@ -33,16 +35,21 @@ function comparable(left: Expression, right: Expression): boolean {
   return left.exact && right.exact && kind === other && left.scale === right.scale
 }
 
-/** ON in both texts, and the columns whose equality it asks for. */
+/** ON or USING, the condition in DuckDB's text, and the columns whose equality it asks for. */
 interface On {
-  readonly velo: string
+  readonly clause: string
   readonly duck: string
   readonly leftKeys: readonly string[]
   readonly rightKeys: readonly string[]
 }
 
 /** Without an equality: pairs of all rows. */
-const everyPair: On = { velo: '1 = 1', duck: 'TRUE', leftKeys: [], rightKeys: [] }
+const everyPair: On = { clause: 'ON 1 = 1', duck: 'TRUE', leftKeys: [], rightKeys: [] }
+
+/** The name of a column behind its relation's alias. */
+function nameOf({ velo }: Expression): string | undefined {
+  return velo.split('.')[1]
+}
 
 /** Equalities of columns of both sides, at times with a further condition. */
 function joinCondition(choices: Choices, left: Scope, right: Scope): On {
@@ -51,7 +58,7 @@ function joinCondition(choices: Choices, left: Scope, right: Scope): On {
   )
   if (pairs.length === 0) return everyPair
   // Columns of one name first: they are the likely keys.
-  const alike = pairs.filter(([each, other]) => each.velo.split('.')[1] === other.velo.split('.')[1])
+  const alike = pairs.filter(([each, other]) => nameOf(each) === nameOf(other))
   const from = alike.length > 0 && !choices.chance(20) ? alike : pairs
   const both = (text: (of: (expression: Expression) => string) => string) => ({
     velo: text(({ velo }) => velo),
@@ -65,8 +72,12 @@ function joinCondition(choices: Choices, left: Scope, right: Scope): On {
     tests.push(both((of) => `${of(each)} ${sign} ${of(other)}`))
   }
   if (choices.chance(15)) tests.push(condition(choices, choices.pick([right, left]), 0))
+  const names = keys.map(([each]) => nameOf(each))
+  const isClear = (name: string | undefined) => left.filter((each) => nameOf(each) === name).length === 1
+  const canUse = keys.every((pair) => alike.includes(pair)) && names.every(isClear)
+  const isUsing = canUse && tests.length === keys.length && choices.chance(15)
   return {
-    velo: tests.map(({ velo }) => velo).join(' AND '),
+    clause: isUsing ? `USING (${names.join(', ')})` : `ON ${tests.map(({ velo }) => velo).join(' AND ')}`,
     duck: tests.map(({ duck }) => duck).join(' AND '),
     leftKeys: keys.map(([each]) => each.duck),
     rightKeys: keys.map(([, other]) => other.duck),
@@ -93,6 +104,12 @@ function joined(
     traits,
     ctes: sides.flatMap(({ relation }) => relation.ctes),
   }
+}
+
+/** One relation alone, where there is nothing to join it by. */
+function single({ relation, alias }: Side): Input {
+  const { duck, columns, traits, ctes } = relation
+  return { velo: `${relation.velo} AS ${alias}`, duck, scope: scopeOf(columns), traits, ctes }
 }
 
 function first({ relation, alias }: Side): { velo: string; duck: string } {
@@ -134,13 +151,12 @@ export const tableJoin: Piece = {
   gives: ['any', 'table'],
   build(builder, depth) {
     const start = side(builder, builder.input(depth, 'table'))
-    const kinds: Kind[] = ['JOIN', 'LEFT JOIN', 'RIGHT JOIN', 'FULL JOIN']
-    const chain = links(builder, start, kinds, () => builder.input(depth - 1, 'table'))
+    const chain = links(builder, start, ALL_KINDS, () => builder.input(depth - 1, 'table'))
     const text = first(start)
     let prefix = `${start.alias}._p`
     for (const { kind, last, on } of chain) {
       const next = first(last)
-      text.velo += ` ${kind} ${next.velo} ON ${on.velo}`
+      text.velo += ` ${kind} ${next.velo} ${on.clause}`
       text.duck += ` ${kind} ${next.duck} ON ${prefix} = ${last.alias}._p AND ${on.duck}`
       prefix = `COALESCE(${prefix}, ${last.alias}._p)`
     }
@@ -155,13 +171,20 @@ export const lookupJoin: Piece = {
   weight: 3,
   gives: ['any', 'stream', 'timed'],
   build(builder, depth, need) {
+    const { choices } = builder
     const start = side(builder, builder.input(depth, need === 'timed' ? 'timed' : 'stream'))
     const chain = links(builder, start, ['JOIN', 'LEFT JOIN'], () => builder.input(depth - 1, 'table'))
     const text = first(start)
     for (const { kind, last, on } of chain) {
       const next = first(last)
-      text.velo += ` ${kind} ${next.velo} ON ${on.velo}`
+      text.velo += ` ${kind} ${next.velo} ${on.clause}`
       text.duck += ` ${kind} ${next.duck} ON ${last.alias}._p = ${start.alias}._sq AND ${on.duck}`
+    }
+    const [only] = chain
+    // A table may stand left as well.
+    if (chain.length === 1 && only !== undefined && choices.chance(20)) {
+      const kind = only.kind === 'LEFT JOIN' ? 'RIGHT JOIN' : 'JOIN'
+      text.velo = `${first(only.last).velo} ${kind} ${first(start).velo} ${only.on.clause}`
     }
     const { append, clock, ordered } = start.relation.traits
     const traits = { append, ...(clock && { clock }), ...(ordered && { ordered }) }
@@ -173,6 +196,31 @@ export const lookupJoin: Piece = {
       text,
       traits,
     )
+  },
+}
+
+/** Streams without a bound: pairs of all rows so far. */
+export const streamJoin: Piece = {
+  name: 'stream join',
+  makes: 'from',
+  weight: 1,
+  gives: ['any', 'stream'],
+  build(builder, depth, need) {
+    const { choices } = builder
+    const left = side(builder, builder.input(depth, 'stream'))
+    const right = side(builder, builder.input(depth - 1, 'stream'))
+    const on = joinCondition(choices, left.scope, right.scope)
+    if (on === everyPair) return single(left)
+    const kind = need === 'any' ? choices.pick(ALL_KINDS) : 'JOIN'
+    const [l, r] = [left.alias, right.alias]
+    const text = {
+      velo: `${first(left).velo} ${kind} ${first(right).velo} ${on.clause}`,
+      duck: `${first(left).duck} ${kind} ${first(right).duck} ON ${l}._p = ${r}._p AND ${on.duck}`,
+    }
+    if (kind !== 'JOIN')
+      return joined(builder, [left, right], [`COALESCE(${l}._p, ${r}._p) AS _p`], text, { append: false })
+    const hidden = [`${l}._p AS _p`, `greatest(${l}._sq, ${r}._sq) AS _sq`]
+    return joined(builder, [left, right], hidden, text, { append: true })
   },
 }
 
@@ -224,14 +272,13 @@ export const intervalJoin: Piece = {
     const right = side(builder, builder.input(depth - 1, 'timed'))
     const on = joinCondition(choices, left.scope, right.scope)
     const { velo, beforeMicros, afterMicros } = within(choices)
-    const kinds: Kind[] = ['JOIN', 'LEFT JOIN', 'RIGHT JOIN', 'FULL JOIN']
-    const kind = need === 'any' ? choices.pick(kinds) : 'JOIN'
+    const kind = need === 'any' ? choices.pick(ALL_KINDS) : 'JOIN'
     const [l, r] = [left.alias, right.alias]
     const near = `${r}._et BETWEEN ${l}._et - ${beforeMicros} AND ${l}._et + ${afterMicros}`
     const pairs = `${inTime(left, afterMicros)} ${kind} ${inTime(right, beforeMicros)}
       ON ${l}._p = ${r}._p AND ${near} AND ${on.duck}`
     const text = {
-      velo: `${first(left).velo} ${kind} ${first(right).velo} ${velo} ON ${on.velo}`,
+      velo: `${first(left).velo} ${kind} ${first(right).velo} ${velo} ${on.clause}`,
       duck: pairs,
     }
     const clock = least(clockOf(left), clockOf(right))

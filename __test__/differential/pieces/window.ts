@@ -1,12 +1,12 @@
-// Windows over event time: in DuckDB, arithmetic on it.
+// GROUP BY over windows: what a window holds so far, and what it held when time closed it.
 
 import type { Scope } from '../expressions.js'
-import type { Choices } from '../choices.js'
 import { behind, closing, watermark, withText } from '../relation.js'
-import type { Builder, Clock, Derived, Input, Piece, Traits } from '../relation.js'
-import { SECOND_MICROS } from '../schema.js'
+import type { Builder, Clock, Derived, Input, Need, Piece } from '../relation.js'
 import { calls, groupKeys, having } from './aggregate.js'
 import { items, where } from './select.js'
+import { cumulatingWindow, hoppingWindow, sessionWindow, tumblingWindow } from './window-kinds.js'
+import type { Window, WindowKind } from './window-kinds.js'
 
 /** An input may have columns of these names as well, which the window's own hide. */
 const bounds: Scope = [
@@ -14,78 +14,47 @@ const bounds: Scope = [
   { velo: 'window_end', duck: 'make_timestamp(_we)', type: 'TIMESTAMP', exact: true },
 ]
 
-/** A window clause: its texts, and how long after its end a window stays open. */
-interface Window {
-  readonly velo: string
-  /**
-   * A query over `input`: its rows, one for each window from `_ws` to `_we` (microseconds) that they belong to.
-   * Windows of sessions are each key's own.
-   */
-  duck(input: string, keys: readonly string[]): string
-  readonly graceMicros: number
+/** The clauses behind the select items. */
+interface Clauses {
+  readonly where: string
+  readonly keys: readonly string[]
+  readonly having: string
 }
-
-type Clause = (choices: Choices, traits: Traits) => Window
-
-function grace(choices: Choices): { text: string; micros: number } {
-  const seconds = choices.pick([0, 0, 2, 5])
-  return { text: seconds === 0 ? '' : `, GRACE PERIOD ${seconds} SECONDS`, micros: seconds * SECOND_MICROS }
-}
-
-function tumblingClause(choices: Choices): Window {
-  const seconds = choices.pick([10, 4, 30])
-  const size = seconds * SECOND_MICROS
-  const { text, micros } = grace(choices)
-  return {
-    velo: `WINDOW TUMBLING (SIZE ${seconds} SECONDS${text})`,
-    duck: (input) => `SELECT *, _et // ${size} * ${size} AS _ws, _ws + ${size} AS _we FROM ${input}`,
-    graceMicros: micros,
-  }
-}
-
-/** From the last window that a row lies in, one advance back at a time, while it still lies in it. */
-function hoppingClause(choices: Choices): Window {
-  const [seconds, advanceSeconds] = choices.pick([
-    [10, 5],
-    [6, 2],
-    [10, 3],
-  ] as const)
-  const [size, advance] = [seconds * SECOND_MICROS, advanceSeconds * SECOND_MICROS]
-  const { text, micros } = grace(choices)
-  return {
-    velo: `WINDOW HOPPING (SIZE ${seconds} SECONDS, ADVANCE BY ${advanceSeconds} SECONDS${text})`,
-    duck: (input) => `SELECT * FROM (
-        SELECT *, (_et // ${advance} - _back) * ${advance} AS _ws, _ws + ${size} AS _we
-        FROM (SELECT *, unnest(range(${Math.ceil(size / advance)})) AS _back FROM ${input})) WHERE _we > _et`,
-    graceMicros: micros,
-  }
-}
-
-const LONG_SECONDS = 3600
 
 /**
- * Sessions of a batch: a row more than the gap after its key's last one begins a new one. Which rows are late
- * depends on the sessions that were open when they came; so rows in disorder get a grace that none is late for.
- * For rows in order a session has ended before one that comes exactly a gap later if time had been there.
+ * FROM and what follows, in one of the spellings that fit: the window behind FROM or at the end, as a function
+ * over a relation in FROM, or as a function in GROUP BY.
  */
-function sessionClause(choices: Choices, { ordered }: Traits): Window {
-  const seconds = choices.pick([3, 1, 6])
-  const gap = seconds * SECOND_MICROS
-  const long = { text: `, GRACE PERIOD ${LONG_SECONDS} SECONDS`, micros: LONG_SECONDS * SECOND_MICROS }
-  const { text, micros } = ordered === true ? grace(choices) : long
-  return {
-    velo: `WINDOW SESSION (${seconds} SECONDS${text})`,
-    duck: (input, keys) => {
-      const by = ['_p', ...keys].join(', ')
-      const last = `LAG(_et) OVER (PARTITION BY ${by} ORDER BY _et, _sq)`
-      return `SELECT *, MIN(_et) OVER session AS _ws, MAX(_et) OVER session + ${gap} AS _we FROM (
-        SELECT *, SUM(_new) OVER (PARTITION BY ${by} ORDER BY _et, _sq) AS _session FROM (
-        SELECT *, CAST(COALESCE(_et - _last > ${gap} OR _wm >= _last + ${gap + micros}, FALSE) AS INTEGER) AS _new FROM (
-        SELECT *, ${last} AS _last FROM ${input})))
-        WINDOW session AS (PARTITION BY ${by}, _session)`
-    },
-    graceMicros: micros,
+function spell(
+  builder: Builder,
+  input: Input,
+  window: Window,
+  clauses: Clauses,
+): { text: string; ctes: readonly string[] } {
+  const { clause, call, graceMicros } = window
+  const { timeColumn } = input.traits
+  const { where: filter, keys, having: kept } = clauses
+  const group = (all: readonly string[]) => (all.length === 0 ? '' : ` GROUP BY ${all.join(', ')}`)
+  const { ctes } = input
+  const spellings: (() => { text: string; ctes: readonly string[] })[] = []
+  if (clause !== undefined) {
+    spellings.push(
+      () => ({ text: `${input.velo} WINDOW ${clause}${filter}${group(keys)}${kept}`, ctes }),
+      () => ({ text: `${input.velo}${filter}${group(keys)}${kept} WINDOW ${clause}`, ctes }),
+    )
   }
+  const isPlain = graceMicros === 0 && timeColumn !== undefined
+  if (isPlain && call.grouping) {
+    const grouped = `${call.name}(${timeColumn}, ${call.sizes})`
+    spellings.push(() => ({ text: `${input.velo}${filter}${group([grouped, ...keys])}${kept}`, ctes }))
+  }
+  if (isPlain && input.relation !== undefined) {
+    const named = builder.named(input.relation)
+    const table = `TABLE(${call.name}(TABLE ${named.velo}, DESCRIPTOR(${timeColumn}), ${call.sizes}))`
+    const grouped = group(['window_start', 'window_end', ...keys])
+    spellings.push(() => ({ text: `${table}${filter}${grouped}${kept}`, ctes: named.ctes }))
+  }
+  return builder.choices.pick(spellings)()
 }
 
 /**
@@ -109,15 +78,19 @@ function windowedRows(builder: Builder, input: Input, clock: Clock, window: Wind
       keys.map((key) => key.duck),
     )}) WHERE _we + ${window.graceMicros} > _wm)`,
   )
-  const byVelo = keys.length === 0 ? '' : ` GROUP BY ${keys.map((key) => key.velo).join(', ')}`
+  const spelled = spell(builder, input, window, {
+    where: filter.velo,
+    keys: keys.map((key) => key.velo),
+    having: shownIf.velo,
+  })
   const by = ['_p', '_ws', '_we', ...keys.map((key) => key.duck)].join(', ')
   const times = ['_p', '_we AS _end', `_we + ${window.graceMicros} AS _final`, 'MIN(_sq) AS _first']
   const rows = `SELECT ${[...times, ...duck].join(', ')} FROM ${placed} GROUP BY ${by}${shownIf.duck}`
   return {
-    ctes: input.ctes,
+    ctes: spelled.ctes,
     columns,
     traits: { append: false, closes: true, ranked: true },
-    velo: `SELECT ${velo.join(', ')} FROM ${input.velo} ${window.velo}${filter.velo}${byVelo}${shownIf.velo}`,
+    velo: `SELECT ${velo.join(', ')} FROM ${spelled.text}`,
     duck: closing(rows, clock),
   }
 }
@@ -147,24 +120,25 @@ function finalStream(builder: Builder, rows: Derived, clock: Clock, graceMicros:
   }
 }
 
-function windowPiece(name: string, clause: Clause): Piece {
+function windowPiece(name: string, kind: WindowKind, input: Need): Piece {
   return {
     name,
     makes: 'select',
     weight: 3,
     gives: ['any', 'stream', 'timed', 'table'],
     build(builder, depth, need) {
-      const input = builder.from(depth, 'timed')
-      const { clock } = input.traits
+      const from = builder.from(depth, input)
+      const { clock } = from.traits
       if (clock === undefined) throw new Error('a timed relation has a clock')
-      const window = clause(builder.choices, input.traits)
-      const rows = windowedRows(builder, input, clock, window)
+      const window = kind(builder.choices, from.traits)
+      const rows = windowedRows(builder, from, clock, window)
       const isStream = need === 'any' ? builder.choices.chance(20) : need !== 'table'
       return isStream ? finalStream(builder, rows, clock, window.graceMicros) : rows
     },
   }
 }
 
-export const tumbling = windowPiece('tumbling', tumblingClause)
-export const hopping = windowPiece('hopping', hoppingClause)
-export const session = windowPiece('session', sessionClause)
+export const tumbling = windowPiece('tumbling', tumblingWindow, 'timed')
+export const hopping = windowPiece('hopping', hoppingWindow, 'timed')
+export const cumulating = windowPiece('cumulating', cumulatingWindow, 'sequence')
+export const session = windowPiece('session', sessionWindow, 'timed')
