@@ -26,6 +26,11 @@ use velostream_engine::value;
 use velostream_sql::types::DataType;
 
 const HEADER_BYTES: usize = 16;
+/// Where the columns of a block of one row begin, the bytes of each, and where in these mask and value stand.
+const ONE_FIRST_COLUMN: usize = 24;
+const ONE_COLUMN_BYTES: usize = 24;
+const ONE_VALID_AT: usize = 8;
+const ONE_VALUE_AT: usize = 16;
 /// Bit 0 of the flags.
 const HEAP_IS_ASCII: u32 = 1;
 /// Bytes of the slot of a value that stands in the heap.
@@ -40,6 +45,9 @@ struct NoRoom;
 /// `out` is too small, and then what it holds means nothing.
 #[must_use]
 pub fn encode(changes: &ChangeBatch, from: usize, to: usize, out: &mut [u8]) -> Option<usize> {
+    if to - from == 1 {
+        return encode_one(changes, from, out);
+    }
     let heap_offset = heap_offset(changes, to - from);
     if out.len() < heap_offset {
         return None;
@@ -48,6 +56,56 @@ pub fn encode(changes: &ChangeBatch, from: usize, to: usize, out: &mut [u8]) -> 
     block.put(changes.ops[from..to].iter().map(|&op| [op as u8]));
     changes.columns.iter().try_for_each(|column| block.column(column, from, to)).ok()?;
     Some(block.finish(to - from))
+}
+
+/// The same for one row, whose parts have fixed places.
+fn encode_one(changes: &ChangeBatch, row: usize, out: &mut [u8]) -> Option<usize> {
+    let heap_offset = ONE_FIRST_COLUMN + changes.columns.len() * ONE_COLUMN_BYTES;
+    let (fixed, heap) = out.split_at_mut_checked(heap_offset)?;
+    let (head, parts) = fixed.split_at_mut(ONE_FIRST_COLUMN);
+    let mut heap_end = 0;
+    for (column, part) in changes.columns.iter().zip(parts.chunks_exact_mut(ONE_COLUMN_BYTES)) {
+        let valid = column.validity.is_valid(row);
+        part[0] = u8::from(!valid);
+        part[ONE_VALID_AT] = u8::from(valid);
+        let slot = match (&column.values, column.data_type) {
+            (Values::F64(values), _) => values[row].to_bits(),
+            (Values::I64(values), DataType::BigInt) => values[row] as u64,
+            (Values::I64(values), DataType::Timestamp) => (values[row] as f64 / 1e3).to_bits(),
+            (Values::I32(values), DataType::Int) => u64::from(values[row] as u32),
+            (Values::Bool(values), _) => u64::from(values[row]),
+            _ => {
+                heap_end = push_value(column, row, heap, heap_end)?;
+                heap_end as u64
+            }
+        };
+        part[ONE_VALUE_AT..].copy_from_slice(&slot.to_le_bytes());
+    }
+    let flags = if heap[..heap_end].is_ascii() { HEAP_IS_ASCII } else { 0 };
+    put_header([1, heap_offset as u32, heap_end as u32, flags], head);
+    head[HEADER_BYTES] = changes.ops[row] as u8;
+    Some(heap_offset + heap_end)
+}
+
+/// Writes a value that stands in the heap behind what ends at `at`; where it ends, or `None` for want of room.
+fn push_value(column: &Column, row: usize, heap: &mut [u8], at: usize) -> Option<usize> {
+    let mut text = String::new();
+    let value = match &column.values {
+        _ if column.is_null(row) => b"",
+        Values::Text(values) => values.get(row),
+        _ => {
+            write_text(column, row, &mut text);
+            text.as_bytes()
+        }
+    };
+    heap.get_mut(at..at + value.len())?.copy_from_slice(value);
+    Some(at + value.len())
+}
+
+fn put_header(fields: [u32; 4], out: &mut [u8]) {
+    for (to, field) in out[..HEADER_BYTES].chunks_exact_mut(4).zip(fields) {
+        to.copy_from_slice(&field.to_le_bytes());
+    }
 }
 
 /// The block in memory of its own; empty for no rows.
@@ -114,10 +172,8 @@ impl Block<'_> {
     fn column(&mut self, column: &Column, from: usize, to: usize) -> Result<(), NoRoom> {
         let mask = column.validity.mask().map(|mask| &mask[from..to]).filter(|mask| mask.contains(&0));
         self.put([[u8::from(mask.is_some())]].into_iter());
-        match mask {
-            Some(mask) => self.put(mask.iter().map(|&valid| [valid])),
-            None if to - from == 1 => self.put([[1]].into_iter()),
-            None => {}
+        if let Some(mask) = mask {
+            self.put(mask.iter().map(|&valid| [valid]));
         }
         match &column.values {
             Values::Bool(values) => self.put(values[from..to].iter().map(|&value| [value])),
@@ -177,10 +233,8 @@ impl Block<'_> {
     fn finish(self, rows: usize) -> usize {
         let heap = &self.out[self.heap_offset..self.heap_end];
         let flags = if heap.is_ascii() { HEAP_IS_ASCII } else { 0 };
-        let header = [rows as u32, self.heap_offset as u32, heap.len() as u32, flags];
-        for (to, field) in self.out[..HEADER_BYTES].chunks_exact_mut(4).zip(header) {
-            to.copy_from_slice(&field.to_le_bytes());
-        }
+        let heap_length = heap.len() as u32;
+        put_header([rows as u32, self.heap_offset as u32, heap_length, flags], self.out);
         self.heap_end
     }
 }
