@@ -131,6 +131,11 @@ impl KeyTable {
         self.next_birth.set(birth);
     }
 
+    /// Gives a group another birth.
+    pub fn set_birth(&mut self, group: GroupId, birth: u64) {
+        self.births.set(group, birth);
+    }
+
     /// The hash that a group came with.
     #[must_use]
     pub fn hash(&self, group: GroupId) -> u64 {

@@ -4,6 +4,7 @@
 
 mod cell;
 mod codec;
+mod derived;
 mod group_columns;
 mod group_queues;
 mod key_table;
@@ -19,6 +20,7 @@ mod time_queue;
 
 pub use cell::StateCell;
 pub use codec::{SliceReader, Storable, read_length, read_values, write_length};
+pub use derived::Derived;
 pub use group_columns::GroupColumns;
 pub use group_queues::{GroupQueues, QueueEntry};
 pub use key_table::{GroupId, KeyColumns, KeySource, KeyTable};

@@ -64,7 +64,7 @@ impl<K: Copy + Ord + Storable, P: Pane> Panes<K, P> {
     }
 
     /// All panes with their keys, in order.
-    pub fn iter(&self) -> impl Iterator<Item = (K, &P)> {
+    pub fn iter(&self) -> impl DoubleEndedIterator<Item = (K, &P)> {
         self.open.iter().map(|entry| (entry.key, &*entry.pane))
     }
 

@@ -4,8 +4,8 @@ use proptest::prelude::*;
 use velostream_engine::batch::{ChangeBatch, Op, Seq};
 use velostream_engine::column::{Column, Values};
 use velostream_engine::state::{
-    GroupColumns, GroupQueues, KeyTable, KeyedRows, KeyedRowsSpec, Layer, OrderedCounts, RowQueues, RowStore,
-    Session, Sessions, SliceReader, Slots, State, StateCell, TimeQueue, hash_rows,
+    Derived, GroupColumns, GroupQueues, KeyTable, KeyedRows, KeyedRowsSpec, Layer, OrderedCounts, RowQueues,
+    RowStore, Session, Sessions, SliceReader, Slots, State, StateCell, TimeQueue, hash_rows,
 };
 use velostream_sql::plan::Literal;
 use velostream_sql::types::DataType;
@@ -78,6 +78,23 @@ fn key(at: u8) -> Column {
         texts.push(format!("the key with the number {at}").as_bytes());
     }
     column
+}
+
+#[test]
+fn derived_values_are_lost_when_anything_is_taken_back() {
+    let mut derived = Derived::default();
+    derived.keep(1, 8);
+    derived.savepoint();
+    derived.keep(2, 16);
+    derived.commit();
+    assert_eq!((derived.bytes(), derived.take()), (16, Some(2)));
+    derived.keep(3, 8);
+    derived.savepoint();
+    derived.rollback();
+    assert_eq!((derived.bytes(), derived.take()), (0, None));
+    derived.keep(4, 8);
+    derived.restore(&mut SliceReader(&bytes(&Derived::<i32>::default()))).unwrap();
+    assert_eq!(derived.take(), None);
 }
 
 proptest! {
@@ -180,7 +197,7 @@ proptest! {
 
     #[test]
     fn sessions(actions in actions()) {
-        let is_session = |at: u8| at % 3 != 0;
+        let is_session = |at: u8| !at.is_multiple_of(3);
         check(Sessions::default, &actions, |sessions, action| {
             let (Action::Write(at, _) | Action::Remove(at)) = action else { return };
             let (layer, key) = (if is_session(*at) { Layer::Session } else { Layer::Moment }, u32::from(*at / 4));

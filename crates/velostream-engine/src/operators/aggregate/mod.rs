@@ -22,13 +22,13 @@ use crate::batch::ChangeBatch;
 use crate::error::{RecordError, Result};
 use crate::functions::aggregate;
 use crate::operators::{Context, Operator, Stateful};
-use crate::state::{Panes, State, StateCell, composite_state, hash_rows};
+use crate::state::{Derived, Panes, State, StateCell, composite_state, hash_rows};
 use crate::time::Watermark;
 use given::{Evaluation, Given};
 use pane::AggregatePane;
 use velostream_sql::plan::{AggregateCall, Expr, WindowKind};
 use velostream_sql::types::DataType;
-use window::{Grid, MergeScratch, OverlapScratch, RowTimes, Slice, Span, leave_late, place_rows};
+use window::{Grid, MergeScratch, OverlapScratch, RowTimes, Slice, Span, Stack, leave_late, place_rows};
 
 /// What an aggregate computes and how it shows it.
 #[derive(Debug, Clone)]
@@ -86,8 +86,10 @@ struct Groups {
     next_birth: StateCell<u64>,
     /// Per call, a magnitude that no cell of any pane is above; where windows are merged from several panes.
     bounds: Vec<StateCell<f64>>,
+    /// The window that closed last, as far as it was merged.
+    stack: Derived<Stack>,
 }
-composite_state!(Groups { panes, next_birth, bounds });
+composite_state!(Groups { panes, next_birth, bounds, stack });
 
 impl Groups {
     /// Closes a pane if it has no groups.
@@ -159,6 +161,7 @@ impl Aggregate {
             panes: Panes::new(Box::new(make)),
             next_birth: StateCell::new(0),
             bounds: (0..bounds).map(|_| StateCell::new(0.0)).collect(),
+            stack: Derived::default(),
         };
         Ok(Self { spec, grid, evaluation, state, scratch })
     }

@@ -107,6 +107,40 @@ impl AggregatePane {
     }
 }
 
+/// Buffers of one pane's going into another: its groups, their hashes, and the groups they go into.
+#[derive(Default)]
+pub(super) struct AbsorbScratch {
+    from: Vec<GroupId>,
+    hashes: Vec<u64>,
+    into: Vec<GroupId>,
+    fresh: Vec<u8>,
+}
+
+impl AggregatePane {
+    /// Adds the groups of another pane; each has the earlier of its births.
+    pub(super) fn absorb(&mut self, other: &Self, scratch: &mut AbsorbScratch) {
+        let AbsorbScratch { from, hashes, into, fresh } = scratch;
+        other.keys.in_order(from);
+        hashes.clear();
+        hashes.extend(from.iter().map(|&group| other.keys.hash(group)));
+        into.clear();
+        fresh.clear();
+        if self.keys.find_or_insert(&other.keys.columns(), hashes, from, into, fresh) {
+            self.grow();
+        }
+        for ((&from, &into), &fresh) in from.iter().zip(into.iter()).zip(fresh.iter()) {
+            let birth = other.keys.birth(from);
+            if fresh != 0 || birth < self.keys.birth(into) {
+                self.keys.set_birth(into, birth);
+            }
+        }
+        for (call, other) in self.calls.iter_mut().zip(&other.calls) {
+            let fits = call.absorb(&**other, from, into);
+            debug_assert!(fits, "each row was added only where its windows have room");
+        }
+    }
+}
+
 impl Pane for AggregatePane {
     fn clear(&mut self) {
         self.keys.clear();

@@ -88,6 +88,9 @@ impl Aggregate {
             }
             closed = end;
         }
+        if self.state.panes.is_empty() {
+            self.state.stack.take();
+        }
         self.refresh_bounds();
     }
 }

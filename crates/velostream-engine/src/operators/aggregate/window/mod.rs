@@ -7,10 +7,12 @@ mod close;
 mod grid;
 mod overlap;
 mod slices;
+mod stack;
 
 pub(super) use grid::{Grid, Slice, Span};
 pub(super) use overlap::OverlapScratch;
 pub(super) use slices::MergeScratch;
+pub(super) use stack::Stack;
 
 use crate::batch::ChangeBatch;
 use crate::column::{Column, Values};

@@ -1,46 +1,57 @@
 //! Overlapping windows of which only the final rows are shown: a row goes into one pane, that of its slice of time,
-//! and a window is merged from its slices when it closes.
+//! and a window is merged from its slices when it closes ([`super::stack`]).
 //!
 //! The panes' births are in one order, so that the groups of a window come in that of their first records. A sum
 //! must fit in every window at once, though no pane has it: while the largest cell of any pane, as often as there
 //! are panes, is within the limit, it does; otherwise rows go step by step, and each window is looked at.
 
-use super::super::pane::AggregatePane;
+use super::super::pane::{AbsorbScratch, AggregatePane};
 use super::super::{Aggregate, AggregateSpec, given::Given, run, steps};
 use super::{Grid, Span};
 use crate::batch::{ChangeBatch, Seq};
+use crate::error::Result;
 use crate::functions::aggregate::merges_exactly;
 use crate::operators::Context;
 use crate::state::{GroupId, Pane, Panes};
 
-/// A window while it is merged.
+/// Most empty panes kept.
+const SPARE_MAX: usize = 128;
+
+/// A window while it is merged, and what merging needs.
 pub(in super::super) struct MergeScratch {
     pub pane: AggregatePane,
-    /// The births of its groups.
-    births: Vec<u64>,
-    /// Groups of a slice, with their hashes, and the window's groups they go into.
-    from: Vec<GroupId>,
-    hashes: Vec<u64>,
-    into: Vec<GroupId>,
-    fresh: Vec<u8>,
+    pub absorb: AbsorbScratch,
+    make: Box<dyn Fn() -> AggregatePane + Send>,
+    /// Empty panes.
+    spare: Vec<AggregatePane>,
 }
 
 impl MergeScratch {
     /// Of windows that are merged from slices; `None` where they are not.
-    pub fn new(spec: &AggregateSpec, grid: Option<&Grid>) -> crate::error::Result<Option<Self>> {
+    pub fn new(spec: &AggregateSpec, grid: Option<&Grid>) -> Result<Option<Self>> {
         let overlaps = grid.is_some_and(Grid::overlaps);
         let merges = spec.is_final && !spec.updating_input && spec.calls.iter().all(merges_exactly);
         if !overlaps || !merges {
             return Ok(None);
         }
-        Ok(Some(Self {
-            pane: AggregatePane::new(spec)?,
-            births: Vec::new(),
-            from: Vec::new(),
-            hashes: Vec::new(),
-            into: Vec::new(),
-            fresh: Vec::new(),
-        }))
+        let pane = AggregatePane::new(spec)?;
+        let spec = spec.clone();
+        let make = move || AggregatePane::new(&spec).expect("a pane of this plan was made before");
+        let absorb = AbsorbScratch::default();
+        Ok(Some(Self { pane, absorb, make: Box::new(make), spare: Vec::new() }))
+    }
+
+    /// An empty pane.
+    pub fn take_pane(&mut self) -> AggregatePane {
+        self.spare.pop().unwrap_or_else(|| (self.make)())
+    }
+
+    /// Takes a pane that is not needed any more.
+    pub fn recycle(&mut self, mut pane: AggregatePane) {
+        if self.spare.len() < SPARE_MAX {
+            pane.clear();
+            self.spare.push(pane);
+        }
     }
 
     /// Whether the window that ends at `end` has room for the group that is number `group` in the pane at `index`; if
@@ -51,10 +62,10 @@ impl MergeScratch {
         index: usize,
         group: GroupId,
         end: i64,
-    ) -> Result<(), usize> {
+    ) -> std::result::Result<(), usize> {
         let Some((_, own)) = panes.iter().nth(index) else { return Ok(()) };
         let (keys, hash) = (own.keys.columns(), own.keys.hash(group));
-        self.clear();
+        self.pane.clear();
         let whole = self.pane.keys.insert(&keys, hash, group as usize);
         self.pane.grow();
         let mut lost = None;
@@ -64,35 +75,8 @@ impl MergeScratch {
             lost = lost.or(pairs.position(|(call, other)| !call.absorb(&**other, &[part], &[whole])));
         }
         let full = self.pane.calls.iter().position(|call| !call.verify(&[whole]));
-        self.clear();
-        lost.or(full).map_or(Ok(()), Err)
-    }
-
-    fn clear(&mut self) {
         self.pane.clear();
-        self.births.clear();
-    }
-
-    /// Adds the groups of a slice.
-    fn absorb(&mut self, slice: &AggregatePane) {
-        let Self { pane, births, from, hashes, into, fresh } = self;
-        slice.keys.in_order(from);
-        hashes.clear();
-        hashes.extend(from.iter().map(|&group| slice.keys.hash(group)));
-        into.clear();
-        fresh.clear();
-        if pane.keys.find_or_insert(&slice.keys.columns(), hashes, from, into, fresh) {
-            pane.grow();
-        }
-        births.resize(pane.keys.capacity(), u64::MAX);
-        for (&from, &into) in from.iter().zip(into.iter()) {
-            let birth = &mut births[into as usize];
-            *birth = slice.keys.birth(from).min(*birth);
-        }
-        for (call, other) in pane.calls.iter_mut().zip(&slice.calls) {
-            let fits = call.absorb(&**other, from, into);
-            debug_assert!(fits, "each row was added only where its windows have room");
-        }
+        lost.or(full).map_or(Ok(()), Err)
     }
 }
 
@@ -107,14 +91,14 @@ impl Aggregate {
             pane.keys.in_order(groups);
             return pane.emit_groups(bounds, seq, groups, out);
         };
-        for (_, slice) in self.state.panes.iter().filter(|(span, _)| span.holds(end)) {
-            merge.absorb(slice);
-        }
-        groups.clear();
-        groups.extend(0..merge.pane.len() as u32);
-        groups.sort_unstable_by_key(|&group| merge.births[group as usize]);
-        merge.pane.emit_groups(bounds, seq, groups, out);
-        merge.clear();
+        let mut stack = self.state.stack.take().unwrap_or_default();
+        stack.move_to(end, &self.state.panes, merge);
+        let whole = stack.whole(&self.state.panes, merge);
+        whole.keys.in_order(groups);
+        whole.emit_groups(bounds, seq, groups, out);
+        merge.pane.clear();
+        let bytes = stack.bytes();
+        self.state.stack.keep(stack, bytes);
     }
 
     /// Applies the rows from position `from` to position `to` of `scratch.rows` to the panes of their slices.
