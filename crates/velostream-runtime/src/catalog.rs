@@ -51,7 +51,7 @@ pub enum What {
     /// Records come in.
     Source(Box<Source>),
     /// A query maintains it.
-    Derived(Derived),
+    Derived(Box<Derived>),
     /// A text.
     View,
 }

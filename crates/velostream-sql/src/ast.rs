@@ -320,7 +320,7 @@ pub enum JoinCondition {
     /// Nothing.
     None,
     /// ON.
-    On(syntax::Expr),
+    On(Box<syntax::Expr>),
     /// USING (a, b): equal columns, which are one in the result.
     Using(Vec<Name>),
 }

@@ -124,7 +124,11 @@ impl Engine {
             };
             Some(self.start(start)?)
         };
-        self.catalog.add(Entry { relation, what: What::Derived(Derived { plan, pipeline }), reads });
+        self.catalog.add(Entry {
+            relation,
+            what: What::Derived(Box::new(Derived { plan, pipeline })),
+            reads,
+        });
         Ok(())
     }
 

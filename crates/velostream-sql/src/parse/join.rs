@@ -93,7 +93,7 @@ fn within(cursor: &mut Cursor<'_>) -> Parsed<Option<Within>> {
 
 fn condition(cursor: &mut Cursor<'_>) -> Parsed<JoinCondition> {
     if cursor.eat(&["ON"]) {
-        return cursor.expr().map(JoinCondition::On);
+        return cursor.expr().map(|condition| JoinCondition::On(Box::new(condition)));
     }
     if cursor.eat(&["USING"]) {
         return cursor.parenthesised(|cursor| cursor.name("a column")).map(JoinCondition::Using);
