@@ -4,6 +4,8 @@
 //! row block, or writes a change block, in one `Uint8Array`. Where a change block does not fit, the call
 //! returns the bytes it needs, keeps the changes, and `reread` gives them into a larger array.
 //!
+//! Calls with one row share memory with the facade for good ([`bound`]).
+//!
 //! Invariants: every export contains panics; no JavaScript value outlives the call it came with; the one
 //! function kept, the waker, is weak and carries nothing.
 // napi registers exported functions outside tests only, so under test they look unused.
