@@ -90,8 +90,8 @@ export class Answer {
     this.#keyColumns = primaryKey && columns.filter(({ name }) => primaryKey.includes(name))
   }
 
-  /** Applies the changes of one step; a sentence says which rule of a change log they break. */
-  apply(changes: readonly Change<Row>[]): string | undefined {
+  /** Applies changes, of one step or of several; a sentence says which rule of a change log they break. */
+  apply(changes: readonly Change<Row>[], isStep: boolean): string | undefined {
     const touched = new Map<string, string>()
     let onlyDeletes = true
     for (const { op, row } of changes) {
@@ -99,9 +99,11 @@ export class Answer {
       const key = show(this.#keyColumns === undefined ? found : ofEngine(row, this.#keyColumns))
       const before = this.#rows.get(key)
       const wrong =
-        this.#repeated(touched.get(key), op) ??
+        (isStep ? this.#repeated(touched.get(key), op) : undefined) ??
         this.#change(op, key, found, before) ??
-        (op === 'delete' && !onlyDeletes ? 'a delete follows an insert or update of its step' : undefined)
+        (isStep && op === 'delete' && !onlyDeletes
+          ? 'a delete follows an insert or update of its step'
+          : undefined)
       if (wrong !== undefined) return `${op} ${show(found)}: ${wrong}`
       touched.set(key, op)
       onlyDeletes &&= op === 'delete'

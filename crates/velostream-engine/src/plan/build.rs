@@ -112,7 +112,8 @@ impl Builder {
     pub(super) fn is_updating(&self, plan: &LogicalPlan) -> bool {
         match plan {
             LogicalPlan::Source { schema, .. } => schema.updating && !self.options.snapshot,
-            LogicalPlan::Aggregate { .. } => true,
+            // Groups without calls, as of DISTINCT, only come while rows only come.
+            LogicalPlan::Aggregate { window, schema, .. } => schema.updating || window.is_some(),
             LogicalPlan::Over { schema, .. } => schema.updating || self.options.snapshot,
             LogicalPlan::Filter { input, .. }
             | LogicalPlan::Project { input, .. }
@@ -187,30 +188,33 @@ impl Builder {
         if !self.is_updating(plan) {
             return self.node(plan, false);
         }
-        if let LogicalPlan::Union { left, right, schema } = plan {
-            let inputs = (self.make_final(left)?, self.make_final(right)?);
-            return Ok(self.union(inputs, schema));
+        if is_final_below(plan, true)? { self.final_node(plan) } else { self.keep_until_end(plan) }
+    }
+
+    /// Builds a chain of stateless nodes over what emits final rows.
+    fn final_node(&mut self, plan: &LogicalPlan) -> Result<Built> {
+        match plan {
+            LogicalPlan::Aggregate { .. } => self.aggregate(plan, false, true),
+            LogicalPlan::Join { method: JoinMethod::Interval { .. }, .. } => self.join(plan, true),
+            LogicalPlan::Over { .. } => self.over(plan, true),
+            LogicalPlan::Union { left, right, schema } => {
+                let inputs = (self.make_final(left)?, self.make_final(right)?);
+                Ok(self.union(inputs, schema))
+            }
+            LogicalPlan::Check { .. } => self.check(plan, false, true),
+            LogicalPlan::Project { .. } | LogicalPlan::Filter { .. } => self.map(plan, false, true),
+            _ => self.keep_until_end(plan),
         }
-        if is_final_itself(plan) {
-            return self.final_node(plan);
-        }
+    }
+
+    /// Builds a subtree and keeps its rows until the end of the input.
+    fn keep_until_end(&mut self, plan: &LogicalPlan) -> Result<Built> {
         let schema = plan.schema();
         let key = table_key(schema);
         let built = self.node(plan, key.is_none())?;
         let line = "EmitFinal: keeps rows until the end of input".to_owned();
         let built = self.push(OperatorPlan::Table { key, show: Show::AtEnd }, schema, built, line);
         Ok(Built { updating: false, has_state: true, on_record: false, ..built })
-    }
-
-    /// Builds a chain of stateless nodes over an operator that emits what is final.
-    fn final_node(&mut self, plan: &LogicalPlan) -> Result<Built> {
-        match plan {
-            LogicalPlan::Aggregate { .. } => self.aggregate(plan, false, true),
-            LogicalPlan::Join { .. } => self.join(plan, true),
-            LogicalPlan::Over { .. } => self.over(plan, true),
-            LogicalPlan::Check { .. } => self.check(plan, false, true),
-            _ => self.map(plan, false, true),
-        }
     }
 
     fn input_of(&mut self, plan: &LogicalPlan, before: bool, is_final: bool) -> Result<Built> {
@@ -312,7 +316,7 @@ impl Builder {
         // What an aggregate gives is one input partition, held back by its grace.
         let time = self.clocks.behind(built.time, grace);
         Ok(Built {
-            updating: !is_final,
+            updating: self.is_updating(plan) && !is_final,
             has_state: true,
             on_record: built.on_record && !is_final,
             time,
@@ -339,15 +343,21 @@ fn is_infallible(keys: &[Expr], calls: &[AggregateCall]) -> Result<bool> {
     Ok(Program::compile(&exprs)?.is_infallible())
 }
 
-/// Whether the plan is an operator under stateless nodes that knows itself when its rows are final.
-fn is_final_itself(plan: &LogicalPlan) -> bool {
+/// Whether rows become final below the plan's stateless nodes: in an operator that has a FINAL of its own, or, where
+/// none of the nodes can fail for a record, in a table by the primary key, which keeps the order of the first records.
+fn is_final_below(plan: &LogicalPlan, infallible: bool) -> Result<bool> {
+    let stays = |exprs: &[Expr]| Ok::<_, EngineError>(infallible && Program::compile(exprs)?.is_infallible());
     match plan {
-        LogicalPlan::Aggregate { .. } | LogicalPlan::Over { .. } => true,
-        LogicalPlan::Join { method: JoinMethod::Interval { .. }, .. } => true,
-        LogicalPlan::Filter { input, .. }
-        | LogicalPlan::Project { input, .. }
-        | LogicalPlan::Check { input, .. } => is_final_itself(input),
-        _ => false,
+        LogicalPlan::Aggregate { .. }
+        | LogicalPlan::Over { .. }
+        | LogicalPlan::Union { .. }
+        | LogicalPlan::Join { method: JoinMethod::Interval { .. }, .. } => Ok(true),
+        LogicalPlan::Filter { input, predicate, .. } => {
+            is_final_below(input, stays(std::slice::from_ref(predicate))?)
+        }
+        LogicalPlan::Project { input, items, .. } => is_final_below(input, stays(items)?),
+        LogicalPlan::Check { input, .. } => is_final_below(input, false),
+        _ => Ok(infallible && plan.schema().has_key()),
     }
 }
 

@@ -442,9 +442,11 @@ impl Binder<'_> {
             let message = format!("OVER needs rows that are only appended, but {operator} updates them");
             return Err(self.error(ErrorCode::Updating, span, message));
         }
-        let Overs { helpers, partitions, calls, .. } = scope.overs;
+        let Overs { helpers, mut partitions, mut calls, .. } = scope.overs;
         if calls.is_empty() {
-            return Ok((input, items));
+            // LAST_VALUE is its argument, but late rows are left out all the same.
+            partitions = vec![Vec::new()];
+            calls.push((0, OverCall::count_of_one()));
         }
         let width = input.schema().fields.len();
         let input = with_helpers(input, helpers);

@@ -1,8 +1,8 @@
-//! Leaves out aggregate calls, and columns of projections, that nothing above reads.
+//! Leaves out aggregate calls, and columns of projections, that nothing above reads. Whether the rows are updated
+//! stays as the binder said: it is a property of the query.
 
-use crate::diagnostic::Span;
 use crate::expr::{for_each_column, map_columns};
-use crate::plan::{AggregateCall, Expr, ExprKind, LogicalPlan, OverPartition, Window};
+use crate::plan::{AggregateCall, Expr, LogicalPlan, OverCall, OverPartition, Window};
 use crate::types::{Field, Schema};
 use std::sync::Arc;
 
@@ -55,7 +55,6 @@ fn narrow(plan: LogicalPlan, read: &Read) -> (LogicalPlan, Moved) {
         }
         LogicalPlan::Limit { input, count, schema } => {
             let input = Box::new(prune(*input));
-            let schema = Arc::new(Schema { updating: input.schema().updating, ..Schema::clone(&schema) });
             unmoved(LogicalPlan::Limit { input, count, schema })
         }
         LogicalPlan::Final { input, schema } => {
@@ -66,14 +65,13 @@ fn narrow(plan: LogicalPlan, read: &Read) -> (LogicalPlan, Moved) {
 
 /// Keeps the items that are read.
 fn project(input: LogicalPlan, items: Vec<Expr>, schema: &Schema, read: &Read) -> (LogicalPlan, Moved) {
-    let (mut kept, moved) = keep(schema, |position| read[position]);
+    let (kept, moved) = keep(schema, |position| read[position]);
     let items: Vec<Expr> =
         items.into_iter().zip(&moved).filter(|(_, moved)| moved.is_some()).map(|(item, _)| item).collect();
     let mut below = vec![false; input.schema().fields.len()];
     mark(&mut below, &items);
     let (input, below) = narrow(input, &below);
     let items = items.into_iter().map(|item| follow(item, &below)).collect();
-    kept.updating = input.schema().updating;
     (LogicalPlan::Project { input: Box::new(input), items, schema: Arc::new(kept) }, moved)
 }
 
@@ -87,7 +85,7 @@ fn aggregate(
     read: &Read,
 ) -> (LogicalPlan, Moved) {
     let first_call = schema.fields.len() - calls.len();
-    let (mut kept, moved) = keep(schema, |position| position < first_call || read[position]);
+    let (kept, moved) = keep(schema, |position| position < first_call || read[position]);
     let calls: Vec<AggregateCall> = calls
         .into_iter()
         .zip(&moved[first_call..])
@@ -115,7 +113,6 @@ fn aggregate(
             ..call
         })
         .collect();
-    kept.updating = input.schema().updating || !calls.is_empty() || merges;
     let plan = LogicalPlan::Aggregate { input: Box::new(input), keys, window, calls, schema: Arc::new(kept) };
     (plan, moved)
 }
@@ -181,24 +178,18 @@ fn over(
         });
     }
     partitions.retain(|partition| !partition.calls.is_empty());
+    if partitions.is_empty() {
+        let count = OverCall::count_of_one();
+        kept.fields.push(Field::new("count", count.data_type, count.nullable));
+        partitions.push(OverPartition { keys: Vec::new(), calls: vec![count] });
+    }
     let columns: Vec<usize> = (0..columns.len()).filter(|at| is_kept(*at)).map(|at| columns[at]).collect();
     let mut below = vec![false; input.schema().fields.len()];
     columns.iter().for_each(|column| below[*column] = true);
     mark(&mut below, partitions.iter().flat_map(OverPartition::columns));
     let (input, below) = narrow(input, &below);
     let columns: Vec<usize> = columns.into_iter().map(|column| below[column].expect("it is read")).collect();
-    kept.updating = input.schema().updating || (schema.updating && !partitions.is_empty());
     let (input, schema) = (Box::new(input), Arc::new(kept));
-    if partitions.is_empty() {
-        let item = |(column, field): (usize, &Field)| Expr {
-            kind: ExprKind::Column(column),
-            data_type: field.data_type,
-            nullable: field.nullable,
-            span: Span::default(),
-        };
-        let items = columns.into_iter().zip(&schema.fields).map(item).collect();
-        return (LogicalPlan::Project { input, items, schema }, moved);
-    }
     let partitions =
         partitions.into_iter().map(|partition| partition.map(|expr| follow(expr, &below))).collect();
     (LogicalPlan::Over { input, columns, partitions, schema }, moved)
