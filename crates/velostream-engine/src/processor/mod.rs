@@ -191,6 +191,7 @@ impl QueryProcessor {
         }
         result?;
         let step = inputs.iter().find_map(|(_, batch)| batch.changes.seqs.first());
+        self.took_back |= inputs.iter().any(|(_, batch)| batch.changes.ops.contains(&Op::Delete));
         self.report.settle(step.map_or(&[], std::slice::from_ref), rejects, &mut self.row_errors);
         self.settle(out, from)
     }

@@ -193,6 +193,9 @@ impl<T: QueueEntry> State for GroupQueues<T> {
     }
 
     fn release(&mut self) {
-        *self = Self::default();
+        // The groups stay, each with an empty queue: whoever has made room for one may rely on it.
+        self.queues.iter_mut().for_each(|queue| *queue = VecDeque::new());
+        self.log = Vec::new();
+        (self.capacity, self.owned) = (0, 0);
     }
 }

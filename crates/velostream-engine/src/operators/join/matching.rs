@@ -89,24 +89,21 @@ impl Pairs {
     }
 
     /// Keeps the pairs at the places that `keeps` names.
-    fn retain(&mut self, first_row: usize, keeps: impl Fn(usize) -> bool) {
-        let mut kept = 0;
-        let mut counts = vec![0_u32; self.ends.len()];
-        for place in 0..self.rows.len() {
-            if keeps(place) {
-                self.rows[kept] = self.rows[place];
-                self.slots[kept] = self.slots[place];
-                counts[self.rows[kept] as usize - first_row] += 1;
-                kept += 1;
+    fn retain(&mut self, keeps: impl Fn(usize) -> bool) {
+        let (mut kept, mut place) = (0, 0);
+        for end in &mut self.ends {
+            while place < *end as usize {
+                if keeps(place) {
+                    self.rows[kept] = self.rows[place];
+                    self.slots[kept] = self.slots[place];
+                    kept += 1;
+                }
+                place += 1;
             }
+            *end = kept as u32;
         }
         self.rows.truncate(kept);
         self.slots.truncate(kept);
-        let mut end = 0;
-        for (own, count) in self.ends.iter_mut().zip(counts) {
-            end += count;
-            *own = end;
-        }
     }
 }
 
@@ -160,7 +157,7 @@ impl Residual {
         let truth = self.program.output(0, &self.pairs);
         let Values::Bool(values) = &truth.values else { unreachable!("the binder makes conditions BOOLEAN") };
         let fails = |place: usize| self.errors.iter().any(|&(failing, _)| failing as usize == place);
-        pairs.retain(run.from, |place| values[place] != 0 && truth.validity.is_valid(place) && !fails(place));
+        pairs.retain(|place| values[place] != 0 && truth.validity.is_valid(place) && !fails(place));
         let seqs = &self.pairs.seqs;
         ctx.failures.extend(self.errors.drain(..).map(|(pair, error)| (seqs[pair as usize], error)));
     }

@@ -303,6 +303,7 @@ impl Stateful for Over {
     }
 
     fn groups(&self) -> usize {
-        self.state.lanes.iter().map(|lane| lane.state.keys.len()).sum()
+        let partitions: usize = self.state.lanes.iter().map(|lane| lane.state.keys.len()).sum();
+        partitions + self.state.open.as_ref().map_or(0, |open| open.order(ALL).len())
     }
 }
