@@ -263,6 +263,12 @@ impl Engine {
             let error = Error::new(ErrorCode::InUse, format!("{name} is read by {reader}"));
             return Err(error.with_hint(format!("drop or terminate {reader} first")));
         }
+        // A snapshot under way gets no answer any more.
+        let asks = self.pipelines.values().filter(|pipeline| pipeline.purpose == Purpose::Ask);
+        for ask in asks.filter(|ask| ask.inputs.contains(&id) && !ask.is_finished()) {
+            let error = Error::new(ErrorCode::State, format!("{name} was dropped"));
+            ask.output.iter().for_each(|output| output.fail(error.clone()));
+        }
         let pipeline = match self.catalog.remove(id).map(|entry| entry.what) {
             Some(What::Derived(derived)) => derived.pipeline,
             Some(What::Source(source)) => {

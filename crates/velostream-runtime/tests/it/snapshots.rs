@@ -1,7 +1,7 @@
 //! Answers given once.
 
-use crate::harness::each;
-use velostream_runtime::ErrorCode;
+use crate::harness::{each, show};
+use velostream_runtime::{ErrorCode, Params, TicketValue};
 
 #[test]
 fn constants_and_descriptions() {
@@ -38,5 +38,24 @@ fn a_failing_record_fails_the_answer() {
     each(|t| {
         t.exec("CREATE TABLE k (a INT PRIMARY KEY); INSERT INTO k VALUES (1), (0)");
         assert_eq!(t.try_all("SELECT 1 / a AS q FROM k").expect_err("by zero").code, ErrorCode::Record);
+    });
+}
+
+#[test]
+fn an_answer_under_way_ends_when_its_table_is_dropped() {
+    each(|t| {
+        t.exec("CREATE TABLE k (a INT PRIMARY KEY)");
+        for a in 0..20 {
+            let rows: Vec<String> = (0..1_000).map(|b| format!("{{\"a\":{}}}", a * 1_000 + b)).collect();
+            t.insert("k", &rows.join("\n"));
+        }
+        let ticket = t.engine.all("SELECT a FROM k", &Params::default(), t.now_ms).expect("it starts");
+        t.exec("DROP TABLE k");
+        // A partition thread may have answered before.
+        match t.finish(ticket) {
+            Ok(TicketValue::Rows(_, rows)) => assert_eq!(show(&rows).len(), 20_000),
+            Ok(TicketValue::Done) => panic!("a question is answered by rows"),
+            Err(error) => assert_eq!(error.code, ErrorCode::State),
+        }
     });
 }
