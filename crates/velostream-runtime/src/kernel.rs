@@ -109,10 +109,17 @@ impl Kernel {
         Ok(self.processor.end(SourceId(input), out)?)
     }
 
-    /// Every input ends.
+    /// Every input ends, one after another in the order of the relations' making.
     pub fn end_all(&mut self, out: &mut ChangeBatch) -> Result<()> {
         self.start(out)?;
-        (0..self.inputs.len()).try_for_each(|input| self.end(input, out))
+        self.by_age().into_iter().try_for_each(|input| self.end(input, out))
+    }
+
+    /// The inputs, the oldest relation first: the order of what is done to all.
+    pub fn by_age(&self) -> Vec<usize> {
+        let mut inputs: Vec<usize> = (0..self.inputs.len()).collect();
+        inputs.sort_by_key(|&input| self.inputs[input].id);
+        inputs
     }
 
     /// Whether no further record can change the answer, as after LIMIT.

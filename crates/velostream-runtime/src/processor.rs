@@ -263,12 +263,13 @@ impl Processor {
         self.begin()
     }
 
-    /// Moves the watermark of every source.
+    /// Moves the watermark of every source, one after another in the order of the relations' making.
     pub fn advance_time(&mut self, micros: i64, out: &mut ChangeBatch) -> Result<()> {
         self.open()?;
         self.rejects.clear();
-        for (input, source) in self.sources.iter_mut().enumerate() {
-            if let Some(envelope) = source.door.advance(&mut self.next, Watermark(micros), 0) {
+        for input in self.kernel.by_age() {
+            let door = &mut self.sources[input].door;
+            if let Some(envelope) = door.advance(&mut self.next, Watermark(micros), 0) {
                 self.kernel.process(input, &envelope.batch, out, &mut self.rejects)?;
             }
         }
