@@ -8,7 +8,7 @@ import type { Door } from './golden/doors.js'
 import { parse, scenes } from './golden/format.js'
 
 const root = new URL('golden/', import.meta.url)
-const doors: readonly Door[] = ['processor', 'batch', 'engine 0', 'engine 1']
+const doors: readonly Door[] = ['processor', 'batch', 'engine 0', 'engine 1', 'engine 3']
 const files = readdirSync(root, { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('.slt'))
 
 for (const file of files.toSorted()) {

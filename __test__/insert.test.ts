@@ -112,7 +112,7 @@ test('a getter may insert and change its row', async (t) => {
   t.deepEqual(await seen(), [100, 0, 1, 2])
 })
 
-for (const partitions of [0, 1]) {
+for (const partitions of [0, 1, 3]) {
   test(`concurrent inserts keep their order, partitions ${partitions}`, async (t) => {
     const db = await opened(t, { partitions, mailboxBatches: 2, outputRows: 10 })
     const seen = await withStream(db)

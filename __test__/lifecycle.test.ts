@@ -201,7 +201,6 @@ test('options are checked', async (t) => {
   for (const options of wrong) {
     t.is((await errorOf(() => open(options as never))).code, 'ERR_VELO_ARGUMENT', JSON.stringify(options))
   }
-  t.is((await errorOf(() => open({ partitions: 8 }))).code, 'ERR_VELO_UNSUPPORTED')
   const db = await opened(t, { defaultGrace: '24 hours', seed: 7, clock: () => 5 })
   t.is(
     (await errorOf(() => db.createFunction('f', { args: [], returns: 'INT' }, () => 1))).code,

@@ -4,7 +4,7 @@ import { collected, errorOf, listed, opened, turn, warnings } from './support.js
 
 const countSql = 'SELECT k, COUNT(*) AS n FROM s GROUP BY k EMIT CHANGES'
 
-for (const partitions of [0, 1]) {
+for (const partitions of [0, 1, 3]) {
   test(`changes arrive in the order of their records, partitions ${partitions}`, async (t) => {
     const db = await opened(t, { partitions })
     await db.exec('CREATE STREAM s (k INT)')

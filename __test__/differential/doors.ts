@@ -107,7 +107,7 @@ export function runRolledBack(
 
 /** As a running query, whose relations have threads of their own. */
 export async function runEngine(query: Query, history: History, choices: Choices): Promise<Change<Row>[]> {
-  await using db = await engine(1)
+  await using db = await engine(choices.between(1, 4))
   for (const { sql } of query.created) await db.exec(sql)
   const running = db.query(query.velo)
   const changes: Change<Row>[] = []

@@ -9,7 +9,7 @@ import * as values from './values.js'
 /** One line of what a step caused: a mark and the row, or `late`, or `reject`. */
 type Line = string
 
-export type Door = 'processor' | 'batch' | 'engine 0' | 'engine 1'
+export type Door = 'processor' | 'batch' | 'engine 0' | 'engine 1' | 'engine 3'
 
 const MARK = { insert: '+', delete: '-', update: '~' } as const
 
@@ -96,6 +96,8 @@ export async function run(scene: Scene, door: Door): Promise<string[]> {
       return atEngine(scene, 0)
     case 'engine 1':
       return atEngine(scene, 1)
+    case 'engine 3':
+      return atEngine(scene, 3)
   }
 }
 

@@ -99,6 +99,17 @@ impl ChangeBatch {
         self.event_times.extend_from_slice(&other.event_times[from..to]);
     }
 
+    /// Appends the rows of `other`, which has the same types, that `rows` selects, in its order. Columns that `other`
+    /// does not have are left to the caller.
+    pub fn extend_selected(&mut self, other: &Self, rows: &[u32]) {
+        for (column, source) in self.columns.iter_mut().zip(&other.columns) {
+            column.extend_selected(source, rows);
+        }
+        self.ops.extend(rows.iter().map(|&row| other.ops[row as usize]));
+        self.seqs.extend(rows.iter().map(|&row| other.seqs[row as usize]));
+        self.event_times.extend(rows.iter().map(|&row| other.event_times[row as usize]));
+    }
+
     /// Appends the mark of a row whose values the caller has appended to every column.
     pub fn push_mark(&mut self, op: Op, seq: Seq, event_time: EventTime) {
         self.ops.push(op);

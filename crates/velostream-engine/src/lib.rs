@@ -12,6 +12,7 @@ pub mod limits;
 pub mod operators;
 pub mod plan;
 pub mod processor;
+pub mod router;
 pub mod source;
 pub mod state;
 pub mod time;

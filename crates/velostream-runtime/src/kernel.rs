@@ -2,7 +2,7 @@
 
 use crate::error::Result;
 use std::sync::Arc;
-use velostream_engine::batch::{Batch, ChangeBatch};
+use velostream_engine::batch::{Batch, ChangeBatch, Seq};
 use velostream_engine::error::{RecordError, Rejects};
 use velostream_engine::limits::Limits;
 use velostream_engine::plan::{PhysicalPlan, PlanOptions, SourceId};
@@ -39,9 +39,17 @@ pub fn explain(plan: &LogicalPlan, options: &KernelOptions) -> Result<Vec<String
     Ok(PhysicalPlan::build(plan, options.of_plan())?.explain())
 }
 
-/// A running plan with its state.
+/// What computes an answer.
+enum Core {
+    /// A plan with its state.
+    Plan(Box<QueryProcessor>),
+    /// Nothing: what comes is the answer. How time moved last.
+    Passing(TimeRuns),
+}
+
+/// A running plan with its state, or the place where the answers of several come together.
 pub struct Kernel {
-    processor: QueryProcessor,
+    core: Core,
     /// What feeds it, in the order of the positions that the calls take.
     inputs: Vec<Arc<Relation>>,
     schema: Arc<Schema>,
@@ -54,11 +62,31 @@ impl Kernel {
         let physical = PhysicalPlan::build(plan, options.of_plan())?;
         let schema = Schema { updating: physical.is_updating(), ..Schema::clone(physical.schema()) };
         Ok(Self {
-            processor: QueryProcessor::new(&physical, &Limits::default())?,
+            core: Core::Plan(Box::new(QueryProcessor::new(&physical, &Limits::default())?)),
             inputs: physical.sources().iter().map(|source| Arc::clone(&source.relation)).collect(),
             schema: Arc::new(schema),
             journaled: physical.is_journaled(),
         })
+    }
+
+    /// What passes the changes on that others have computed.
+    pub fn passing(schema: Arc<Schema>) -> Self {
+        let standing = TimeRuns { before: Watermark::NONE, advances: Vec::new() };
+        Self { core: Core::Passing(standing), inputs: Vec::new(), schema, journaled: false }
+    }
+
+    fn plan(&mut self) -> Option<&mut QueryProcessor> {
+        match &mut self.core {
+            Core::Plan(processor) => Some(processor),
+            Core::Passing(_) => None,
+        }
+    }
+
+    fn standing(&self) -> Option<&QueryProcessor> {
+        match &self.core {
+            Core::Plan(processor) => Some(processor),
+            Core::Passing(_) => None,
+        }
     }
 
     /// Columns and key of the answer.
@@ -84,7 +112,14 @@ impl Kernel {
         out: &mut ChangeBatch,
         rejects: &mut Rejects,
     ) -> Result<()> {
-        Ok(self.processor.process(SourceId(input), batch, out, rejects)?)
+        match &mut self.core {
+            Core::Plan(processor) => processor.process(SourceId(input), batch, out, rejects)?,
+            Core::Passing(time) => {
+                out.extend_range(&batch.changes, 0, batch.changes.len());
+                time.clone_from(&batch.time);
+            }
+        }
+        Ok(())
     }
 
     /// Applies what came to several inputs in one step, all of one number. If it is rejected, it is row 0.
@@ -95,18 +130,28 @@ impl Kernel {
         rejects: &mut Rejects,
     ) -> Result<()> {
         let inputs: Vec<_> = inputs.iter().map(|&(input, batch)| (SourceId(input), batch)).collect();
-        Ok(self.processor.process_step(&inputs, out, rejects)?)
+        let Some(processor) = self.plan() else { unreachable!("an answer comes by one input") };
+        Ok(processor.process_step(&inputs, out, rejects)?)
     }
 
     /// Emits the plan's constant rows, once.
     pub fn start(&mut self, out: &mut ChangeBatch) -> Result<()> {
-        Ok(self.processor.start(out)?)
+        self.plan().map_or(Ok(()), |processor| processor.start(out))?;
+        Ok(())
+    }
+
+    /// Takes notice that the records up to `seq`, of which others may have the last, were applied.
+    pub fn pass(&mut self, seq: Seq) {
+        if let Some(processor) = self.plan() {
+            processor.pass(seq);
+        }
     }
 
     /// An input ends.
     pub fn end(&mut self, input: usize, out: &mut ChangeBatch) -> Result<()> {
-        self.processor.start(out)?;
-        Ok(self.processor.end(SourceId(input), out)?)
+        let Some(processor) = self.plan() else { return Ok(()) };
+        processor.start(out)?;
+        Ok(processor.end(SourceId(input), out)?)
     }
 
     /// Every input ends, one after another in the order of the relations' making.
@@ -124,37 +169,37 @@ impl Kernel {
 
     /// Whether no further record can change the answer, as after LIMIT.
     pub fn is_complete(&self) -> bool {
-        self.processor.is_finished()
+        self.standing().is_some_and(QueryProcessor::is_finished)
     }
 
     /// Rows of the answer that could not be computed when time made them final, since the last call.
     pub fn take_row_errors(&mut self) -> Vec<RecordError> {
-        self.processor.take_row_errors()
+        self.plan().map_or_else(Vec::new, QueryProcessor::take_row_errors)
     }
 
     /// From here on `rollback` takes back; savepoints nest.
     pub fn savepoint(&mut self) {
-        self.processor.savepoint();
+        self.plan().into_iter().for_each(QueryProcessor::savepoint);
     }
 
     /// Keeps what was done since the innermost savepoint.
     pub fn commit(&mut self) {
-        self.processor.commit_savepoint();
+        self.plan().into_iter().for_each(QueryProcessor::commit_savepoint);
     }
 
     /// Takes back what was done since the innermost savepoint.
     pub fn rollback(&mut self) {
-        self.processor.rollback_savepoint();
+        self.plan().into_iter().for_each(QueryProcessor::rollback_savepoint);
     }
 
     /// Bytes of state.
     pub fn state_bytes(&self) -> usize {
-        self.processor.state_bytes() as usize
+        self.standing().map_or(0, |processor| processor.state_bytes() as usize)
     }
 
     /// Groups kept.
     pub fn groups(&self) -> usize {
-        self.processor.groups()
+        self.standing().map_or(0, QueryProcessor::groups)
     }
 
     /// An empty batch of the answer's columns.
@@ -164,13 +209,20 @@ impl Kernel {
 
     /// The smallest watermark of the inputs of which something is known.
     pub fn watermark(&self) -> Watermark {
-        let each = (0..self.inputs.len()).map(|input| self.processor.watermark(SourceId(input)));
+        let processor = match &self.core {
+            Core::Plan(processor) => processor,
+            Core::Passing(time) => return time.after(),
+        };
+        let each = (0..self.inputs.len()).map(|input| processor.watermark(SourceId(input)));
         each.filter(|&watermark| watermark != Watermark::NONE).min().unwrap_or(Watermark::NONE)
     }
 
     /// How the watermark of the answer moved in the last call: the inputs', held back by what operators wait for.
     pub fn output_time(&self) -> &TimeRuns {
-        self.processor.output_time()
+        match &self.core {
+            Core::Plan(processor) => processor.output_time(),
+            Core::Passing(time) => time,
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 use crate::catalog::PipelineId;
 use crate::metrics::PartitionMetrics;
 use crate::partition::mailbox::Mailbox;
+use crate::partition::outlet::Outlet;
 use crate::partition::receiver::{PartitionReceiver, PartitionStats};
 use crate::sink::memory::OutputQueue;
 use std::sync::Arc;
@@ -40,24 +41,29 @@ pub struct Pipeline {
     pub reads: Vec<RelationId>,
     /// Columns and key.
     pub schema: Arc<Schema>,
-    /// Its mailboxes, one for each way.
-    pub mailboxes: Vec<Arc<Mailbox>>,
+    /// The mailboxes of each receiver, one for each way; where several share the plan, last those of the receiver that
+    /// merges what they give.
+    pub mailboxes: Vec<Vec<Arc<Mailbox>>>,
+    /// By how many ways something comes in.
+    pub ways: usize,
     /// That by which the engine sends what it accepts, if the pipeline reads such a relation.
-    pub from_engine: Option<Arc<Mailbox>>,
+    pub from_engine: Option<Outlet>,
     /// Whether it, or one that reads it, has several ways in, so that it must hear of all that the engine accepts.
     pub paced: bool,
     /// Its output, where the engine or the caller takes it.
     pub output: Option<Arc<OutputQueue>>,
-    /// Counters.
-    pub metrics: Arc<PartitionMetrics>,
+    /// Counters of each receiver that runs the plan.
+    pub metrics: Vec<Arc<PartitionMetrics>>,
+    /// Those of the receiver that gives the answer.
+    pub answer: Arc<PartitionMetrics>,
     /// The input has ended or failed and all of it is given out.
     pub finished: Arc<AtomicBool>,
     /// Whether its input is, at the far end, files alone.
     pub finite: bool,
     /// The receiver, where it runs on the calling thread.
     pub inline: Option<Box<PartitionReceiver>>,
-    /// The receiver's thread.
-    pub thread: Option<JoinHandle<PartitionStats>>,
+    /// The receivers' threads.
+    pub threads: Vec<JoinHandle<PartitionStats>>,
     /// The file reader's thread; none for standard input, which may never return.
     pub reader: Option<JoinHandle<()>>,
 }
@@ -68,15 +74,25 @@ impl Pipeline {
         self.finished.load(Ordering::Acquire)
     }
 
-    /// Batches and bytes waiting for it.
-    pub fn depth(&self) -> (u64, u64) {
-        let each = self.mailboxes.iter().map(|mailbox| mailbox.depth());
+    /// The mailbox of each receiver of the plan by which questions come from the engine.
+    pub fn fronts(&self) -> impl Iterator<Item = &Arc<Mailbox>> {
+        self.mailboxes[..self.metrics.len()].iter().filter_map(|mailboxes| mailboxes.first())
+    }
+
+    /// Batches and bytes waiting for receiver `place`.
+    pub fn depth(&self, place: usize) -> (u64, u64) {
+        let each = self.mailboxes[place].iter().map(|mailbox| mailbox.depth());
         each.fold((0, 0), |(batches, bytes), (more, more_bytes)| (batches + more, bytes + more_bytes))
+    }
+
+    /// Closes every mailbox.
+    pub fn close_mailboxes(&self) {
+        self.mailboxes.iter().flatten().for_each(|mailbox| mailbox.close());
     }
 
     /// Ends all waiting of its threads, which then return.
     pub fn stop(&self) {
-        self.mailboxes.iter().for_each(|mailbox| mailbox.close());
+        self.close_mailboxes();
         if let Some(output) = &self.output {
             output.abandon();
         }
@@ -86,9 +102,9 @@ impl Pipeline {
 impl Drop for Pipeline {
     fn drop(&mut self) {
         self.stop();
-        let receiver = self.thread.take().map(JoinHandle::join);
+        let receivers: Vec<_> = self.threads.drain(..).map(JoinHandle::join).collect();
         let reader = self.reader.take().map(JoinHandle::join);
         // A panic is caught and reported where it happens; what joins is only the thread's own end.
-        drop((receiver, reader));
+        drop((receivers, reader));
     }
 }

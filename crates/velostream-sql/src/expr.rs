@@ -83,6 +83,15 @@ pub fn map_columns(expr: Expr, f: &mut impl FnMut(usize) -> usize) -> Expr {
     }
 }
 
+/// An expression over the columns of a projection as one over the projection's input.
+#[must_use]
+pub fn substitute(expr: Expr, items: &[Expr]) -> Expr {
+    match expr.kind {
+        ExprKind::Column(column) => items[column].clone(),
+        _ => map_children(expr, &mut |operand| substitute(operand, items)),
+    }
+}
+
 /// Calls `f` with every column that an expression reads, as often as it reads it.
 pub fn for_each_column(expr: &Expr, f: &mut impl FnMut(usize)) {
     if let ExprKind::Column(position) = expr.kind {

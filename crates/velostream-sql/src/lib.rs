@@ -24,6 +24,7 @@ pub mod interval;
 pub mod optimize;
 pub mod parse;
 pub mod plan;
+pub mod shares;
 pub mod statement;
 mod suggest;
 pub mod time;

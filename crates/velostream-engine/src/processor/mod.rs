@@ -272,6 +272,14 @@ impl QueryProcessor {
         self.settle(out, from)
     }
 
+    /// Takes notice that the records up to number `seq` have come, of which the last may belong to another share of
+    /// the query's work. What becomes final by hand or at the end goes out under the last number.
+    pub fn pass(&mut self, seq: Seq) {
+        if seq.0 > *self.standing.last.get() {
+            self.standing.last.set(seq.0);
+        }
+    }
+
     /// Moves one source's watermark; what becomes final goes to `out` under the last sequence number. A
     /// watermark that is not ahead changes nothing.
     pub fn advance_time(

@@ -7,6 +7,7 @@ use crate::error::{Error, Result};
 use crate::ingest::json::JsonDecoder;
 use crate::ingest::{SourceFormat, rows};
 use crate::partition::mailbox::{Envelope, Event};
+use crate::partition::outlet::Outlet;
 use crate::pipeline::Purpose;
 use std::sync::atomic::Ordering;
 use velostream_engine::batch::{ChangeBatch, Op, Seq};
@@ -115,7 +116,7 @@ impl Engine {
     pub(super) fn has_room(&self, relation: RelationId) -> bool {
         let Some(source) = self.catalog.source(relation) else { return true };
         source.readers.iter().filter_map(|(reader, _)| self.pipelines.get(reader)).all(|pipeline| {
-            pipeline.from_engine.as_ref().is_none_or(|mailbox| mailbox.has_room())
+            pipeline.from_engine.as_ref().is_none_or(Outlet::has_room)
                 && match pipeline.purpose {
                     Purpose::Feed(target) => self.has_room(target),
                     _ => true,
@@ -169,17 +170,17 @@ impl Engine {
 
     /// Puts a batch in the mailbox of every reader of a source.
     pub(super) fn send(&mut self, relation: RelationId, envelope: Envelope) {
-        let Some(source) = self.catalog.source(relation) else { return };
-        let mailbox = |&(reader, input): &(PipelineId, usize)| {
-            Some((self.pipelines.get(&reader)?.from_engine.as_ref()?, input))
-        };
-        let mut readers = source.readers.iter().filter_map(mailbox);
-        let last = readers.next_back();
-        for (mailbox, input) in readers {
-            drop(mailbox.push(Event::Batch(Box::new(Envelope { input, ..envelope.clone() }))));
-        }
-        if let Some((mailbox, input)) = last {
-            drop(mailbox.push(Event::Batch(Box::new(Envelope { input, ..envelope }))));
+        let Self { catalog, pipelines, .. } = self;
+        let Some(source) = catalog.source(relation) else { return };
+        if let Some((last, readers)) = source.readers.split_last() {
+            let mut send = |&(reader, input): &(PipelineId, usize), envelope: Envelope| {
+                let pipeline = pipelines.get_mut(&reader);
+                if let Some(outlet) = pipeline.and_then(|pipeline| pipeline.from_engine.as_mut()) {
+                    outlet.send(Envelope { input, ..envelope });
+                }
+            };
+            readers.iter().for_each(|reader| send(reader, envelope.clone()));
+            send(last, envelope);
         }
         self.pace(relation);
     }
@@ -250,10 +251,10 @@ impl Engine {
         let readers = std::mem::take(&mut source.readers);
         let last = self.last_number();
         for (reader, input) in readers {
-            if let Some(mailbox) =
+            if let Some(outlet) =
                 self.pipelines.get(&reader).and_then(|pipeline| pipeline.from_engine.as_ref())
             {
-                drop(mailbox.push(Event::End(input, last)));
+                outlet.tell(|| Event::End(input, last));
             }
         }
         self.pace(id);

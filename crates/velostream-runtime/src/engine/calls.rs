@@ -97,7 +97,7 @@ impl Engine {
     /// Takes a query off its input: what is in its output can still be pulled, then it ends.
     pub(super) fn detach(&mut self, id: crate::catalog::PipelineId) {
         let Some(pipeline) = self.pipelines.get(&id) else { return };
-        pipeline.mailboxes.iter().for_each(|mailbox| mailbox.close());
+        pipeline.close_mailboxes();
         if let Some(output) = &pipeline.output {
             output.end();
         }
@@ -171,8 +171,8 @@ impl Engine {
             }
             What::Derived(derived) => {
                 let pipeline = self.pipelines.get(&derived.pipeline?)?;
-                let records_in = pipeline.metrics.changes_out.load(Ordering::Relaxed);
-                Some(RelationMetrics { name, records_in, watermark_micros: pipeline.metrics.watermark() })
+                let records_in = pipeline.answer.changes_out.load(Ordering::Relaxed);
+                Some(RelationMetrics { name, records_in, watermark_micros: pipeline.answer.watermark() })
             }
             What::View => None,
         }
@@ -231,8 +231,13 @@ fn query_metrics(pipeline: &Pipeline) -> QueryMetrics {
     QueryMetrics {
         id: pipeline.name.clone(),
         sql: pipeline.sql.to_string(),
-        watermark_micros: pipeline.metrics.watermark(),
+        watermark_micros: pipeline.answer.watermark(),
         output_rows: pipeline.output.as_ref().map_or(0, |output| output.rows() as u64),
-        partitions: vec![pipeline.metrics.snapshot(0, pipeline.depth())],
+        partitions: pipeline
+            .metrics
+            .iter()
+            .enumerate()
+            .map(|(place, metrics)| metrics.snapshot(place, pipeline.depth(place)))
+            .collect(),
     }
 }

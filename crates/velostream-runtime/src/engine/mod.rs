@@ -6,6 +6,7 @@ mod calls;
 mod describe;
 mod pipelines;
 mod settings;
+mod sharing;
 mod statements;
 mod ways;
 
@@ -30,6 +31,9 @@ use velostream_sql::statement::Statement;
 /// Numbers set aside for the records of one file, so that what is inserted later comes later.
 const FILE_NUMBERS: u64 = 1 << 40;
 
+/// Receivers of one query.
+const PARTITIONS_MAX: usize = 1024;
+
 /// A running engine.
 pub struct Engine {
     options: EngineOptions,
@@ -49,9 +53,9 @@ pub struct Engine {
 impl Engine {
     /// A new engine; options that it cannot run with are refused.
     pub fn new(options: EngineOptions, waker: Waker) -> Result<Self> {
-        if options.partitions > 1 {
-            let message = format!("partitions: {} is not supported yet; use 0 or 1", options.partitions);
-            return Err(Error::new(ErrorCode::Unsupported, message));
+        if options.partitions > PARTITIONS_MAX {
+            let message = format!("partitions is at most {PARTITIONS_MAX}, not {}", options.partitions);
+            return Err(Error::new(ErrorCode::Argument, message));
         }
         let capacities = [
             ("mailboxBatches", options.mailbox_batches),

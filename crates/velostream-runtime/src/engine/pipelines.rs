@@ -6,7 +6,9 @@ use crate::api::{OnError, QueryOptions};
 use crate::catalog::{PipelineId, What};
 use crate::error::{Error, Result};
 use crate::kernel::{self, Kernel, KernelOptions};
-use crate::metrics::PartitionMetrics;
+use crate::partition::gather::Gather;
+use crate::partition::inlet::Intake;
+use crate::partition::mailbox::Reader;
 use crate::partition::merge::merge;
 use crate::partition::receiver::{PartitionReceiver, ReceiverSetup};
 use crate::pipeline::{Pipeline, Purpose};
@@ -14,11 +16,12 @@ use crate::sink::memory::OutputQueue;
 use crate::source::table::TableStore;
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use velostream_engine::batch::{ChangeBatch, Op};
 use velostream_sql::catalog::RelationId;
 use velostream_sql::diagnostic::ErrorCode;
 use velostream_sql::plan::{LogicalPlan, RelationRef};
+use velostream_sql::shares::Order;
 
 /// A query to be started.
 pub(super) struct Start<'a> {
@@ -64,7 +67,8 @@ impl Engine {
         let before = start.options.before || matches!(start.purpose, Purpose::Derived(_));
         let snapshot = start.purpose == Purpose::Ask;
         let kernel = Kernel::new(&plan, &KernelOptions { snapshot, ..self.kernel_options(before) })?;
-        let ways = self.ways(&kernel)?;
+        let sharing = self.sharing(&plan, start.purpose);
+        let ways = self.ways(&kernel, sharing.as_ref())?;
         let wake = self.shared.wake.clone();
         let output = match start.purpose {
             Purpose::Derived(_) => None,
@@ -75,41 +79,81 @@ impl Engine {
         };
         let schema = Arc::clone(kernel.schema());
         let serves = matches!(start.purpose, Purpose::Derived(_));
-        let pipeline = Pipeline {
-            id: self.next_pipeline,
-            name: name.clone(),
-            sql: Arc::clone(&start.sql),
-            purpose: start.purpose,
-            inputs: kernel.inputs().iter().map(|relation| relation.id).collect(),
-            reads: start.reads,
-            schema: Arc::clone(&schema),
-            mailboxes: ways.mailboxes(),
-            from_engine: ways.from_engine.clone(),
-            paced: false,
-            output: output.clone(),
-            metrics: Arc::new(PartitionMetrics::default()),
-            finished: Arc::new(AtomicBool::new(false)),
-            finite: self.is_finite(&plan),
-            inline: None,
-            thread: None,
-            reader: None,
-        };
-        let receiver = PartitionReceiver::new(ReceiverSetup {
+        let id = self.next_pipeline;
+        let inputs = kernel.inputs().iter().map(|relation| relation.id).collect();
+        let finite = self.is_finite(&plan);
+        let setup = |kernel, inlet: Box<dyn Intake>| ReceiverSetup {
             partition: 0,
-            id: pipeline.id,
-            query: name,
-            inlet: self.inlet(&ways),
+            id,
+            query: name.clone(),
+            inlet,
+            readers: Vec::new(),
+            is_share: false,
             kernel,
-            finite: pipeline.finite,
-            output,
-            table: start.keeps_rows.then(|| TableStore::new(&schema)),
+            finite,
+            output: None,
+            table: None,
             serves,
             on_error,
             shared: Arc::clone(&self.shared),
-            metrics: Arc::clone(&pipeline.metrics),
-            finished: Arc::clone(&pipeline.finished),
-        });
-        self.launch(pipeline, receiver, &ways, start.now_ms)
+            metrics: Arc::default(),
+            finished: Arc::default(),
+        };
+        let mut mailboxes = Vec::new();
+        let mut receivers = Vec::new();
+        let (mut answer, metrics) = match &sharing {
+            None => {
+                mailboxes.push(ways.mailboxes(0));
+                let answer = setup(kernel, Box::new(self.inlet(&ways, 0, &|| None)));
+                let metrics = vec![Arc::clone(&answer.metrics)];
+                (answer, metrics)
+            }
+            Some(sharing) => {
+                let mut lanes = Vec::with_capacity(sharing.count);
+                for place in 0..sharing.count {
+                    let share = Kernel::new(&sharing.shares.plan, &self.kernel_options(before))?;
+                    let taker = || Some(sharing.taker(place, share.inputs()));
+                    let inlet = Box::new(self.inlet(&ways, place, &taker));
+                    let lane = self.mailbox();
+                    let readers = vec![Reader { pipeline: id, mailbox: Arc::clone(&lane), input: 0 }];
+                    let share = setup(share, inlet);
+                    receivers.push(ReceiverSetup { partition: place, readers, is_share: true, ..share });
+                    mailboxes.push(ways.mailboxes(place));
+                    lanes.push(lane);
+                }
+                let types = schema.fields.iter().map(|field| field.data_type).collect();
+                let gather = Gather::new(&lanes, sharing.shares.order, types);
+                mailboxes.push(lanes);
+                let metrics = receivers.iter().map(|share| Arc::clone(&share.metrics)).collect();
+                (setup(Kernel::passing(Arc::clone(&schema)), Box::new(gather)), metrics)
+            }
+        };
+        answer.output = output.clone();
+        answer.table = start.keeps_rows.then(|| TableStore::new(&schema));
+        let pipeline = Pipeline {
+            id,
+            name: name.clone(),
+            sql: Arc::clone(&start.sql),
+            purpose: start.purpose,
+            inputs,
+            reads: start.reads,
+            schema: Arc::clone(&schema),
+            mailboxes,
+            ways: ways.count(),
+            from_engine: None,
+            paced: false,
+            output,
+            metrics,
+            answer: Arc::clone(&answer.metrics),
+            finished: Arc::clone(&answer.finished),
+            finite,
+            inline: None,
+            threads: Vec::new(),
+            reader: None,
+        };
+        receivers.push(answer);
+        let receivers = receivers.into_iter().map(PartitionReceiver::new).collect();
+        self.launch(pipeline, receivers, ways, start.now_ms)
     }
 
     /// A name for a query: the one asked for, or one that is free.
@@ -121,12 +165,12 @@ impl Engine {
         Ok(wanted.to_owned())
     }
 
-    /// Connects a pipeline to its inputs and lets its receiver run.
+    /// Connects a pipeline to its inputs and lets its receivers run.
     fn launch(
         &mut self,
         mut pipeline: Pipeline,
-        mut receiver: PartitionReceiver,
-        ways: &Ways,
+        receivers: Vec<PartitionReceiver>,
+        ways: Ways,
         now_ms: i64,
     ) -> Result<PipelineId> {
         let id = pipeline.id;
@@ -136,13 +180,15 @@ impl Engine {
             ways.of_threads().for_each(|mailbox| mailbox.wake_caller());
         }
         self.connect(&mut pipeline, ways, now_ms)?;
-        if inline {
-            receiver.begin();
-            pipeline.inline = Some(Box::new(receiver));
-        } else {
+        for mut receiver in receivers {
+            if inline {
+                receiver.begin();
+                pipeline.inline = Some(Box::new(receiver));
+                continue;
+            }
             let thread = std::thread::Builder::new().name(format!("velostream-{}", pipeline.name));
             let started = thread.spawn(move || receiver.run());
-            pipeline.thread = Some(started.map_err(|error| {
+            pipeline.threads.push(started.map_err(|error| {
                 Error::new(ErrorCode::Limit, format!("no thread can be started: {error}"))
             })?);
         }
@@ -211,7 +257,9 @@ impl Engine {
         }
         let worked = !rows.is_empty();
         for (target, parts) in rows {
-            let merged = merge(&parts);
+            let types: Vec<_> = parts[0].columns.iter().map(|column| column.data_type).collect();
+            let mut merged = ChangeBatch::new(&types);
+            merge(&parts.iter().collect::<Vec<_>>(), Order::ByRecord, &mut merged);
             self.accept(target, merged, Op::Insert, now_ms);
         }
         worked

@@ -1,5 +1,6 @@
 //! The ways by which records and changes come to a pipeline, and what travels along them.
 
+use super::sharing::Sharing;
 use super::{Engine, FILE_NUMBERS};
 use crate::catalog::{PipelineId, What};
 use crate::error::Result;
@@ -8,6 +9,8 @@ use crate::partition::inlet::{Inlet, Lane};
 use crate::partition::mailbox::{
     Barrier, BarrierKind, Capacity, Envelope, Event, Mailbox, Reader, Subscription,
 };
+use crate::partition::outlet::Outlet;
+use crate::partition::share::Taker;
 use crate::pipeline::{Pipeline, Purpose};
 use crate::source::door::Door;
 use crate::source::reader::{self, FileInput, ReaderSetup};
@@ -19,9 +22,9 @@ use velostream_sql::catalog::RelationId;
 /// The mailboxes of a pipeline to be started, and which of its inputs come by them.
 pub(super) struct Ways {
     /// What the engine accepts.
-    pub from_engine: Option<Arc<Mailbox>>,
+    from_engine: Option<Outlet>,
     engine_inputs: Vec<(usize, RelationId)>,
-    from_files: Option<Arc<Mailbox>>,
+    from_files: Option<Outlet>,
     file_inputs: Vec<(usize, RelationId)>,
     /// Relations that other pipelines maintain.
     derived: Vec<Derived>,
@@ -35,25 +38,43 @@ struct Derived {
 }
 
 impl Ways {
-    /// All mailboxes.
-    pub fn mailboxes(&self) -> Vec<Arc<Mailbox>> {
-        self.from_engine.iter().chain(self.of_threads()).map(Arc::clone).collect()
+    /// How many there are.
+    pub fn count(&self) -> usize {
+        self.outlets().count() + self.derived.len()
+    }
+
+    fn outlets(&self) -> impl Iterator<Item = &Outlet> {
+        self.from_engine.iter().chain(&self.from_files)
+    }
+
+    /// The mailboxes of receiver `place`.
+    pub fn mailboxes(&self, place: usize) -> Vec<Arc<Mailbox>> {
+        let derived = self.derived.iter().map(|derived| &derived.mailbox);
+        self.outlets().map(|outlet| &outlet.mailboxes()[place]).chain(derived).map(Arc::clone).collect()
     }
 
     /// The mailboxes into which other threads may push.
     pub fn of_threads(&self) -> impl Iterator<Item = &Arc<Mailbox>> {
-        self.from_files.iter().chain(self.derived.iter().map(|derived| &derived.mailbox))
+        let derived = self.derived.iter().map(|derived| &derived.mailbox);
+        self.from_files.iter().flat_map(Outlet::mailboxes).chain(derived)
     }
 }
 
 impl Engine {
-    fn mailbox(&self) -> Arc<Mailbox> {
+    pub(super) fn mailbox(&self) -> Arc<Mailbox> {
         let capacity = Capacity { batches: self.options.mailbox_batches, bytes: self.options.mailbox_bytes };
         Arc::new(Mailbox::new(capacity, self.shared.wake.clone()))
     }
 
+    /// The sender's end of a way to the receivers of a plan.
+    fn outlet(&self, kernel: &Kernel, sharing: Option<&Sharing>) -> Result<Outlet> {
+        let Some(sharing) = sharing else { return Ok(Outlet::single(self.mailbox())) };
+        let mailboxes = (0..sharing.count).map(|_| self.mailbox()).collect();
+        Outlet::shared(mailboxes, &sharing.routes(kernel.inputs()))
+    }
+
     /// How each input of a plan is to come.
-    pub(super) fn ways(&self, kernel: &Kernel) -> Result<Ways> {
+    pub(super) fn ways(&self, kernel: &Kernel, sharing: Option<&Sharing>) -> Result<Ways> {
         let (mut engine_inputs, mut file_inputs, mut derived) = (Vec::new(), Vec::new(), Vec::new());
         for (input, relation) in kernel.inputs().iter().enumerate() {
             if self.catalog.file_of(relation.id).is_some() {
@@ -66,38 +87,43 @@ impl Engine {
                 derived.push(Derived { mailbox: self.mailbox(), input, pipeline, carries_barriers });
             }
         }
+        let outlet = |is_used: bool| is_used.then(|| self.outlet(kernel, sharing)).transpose();
         Ok(Ways {
             // Without any input there is still somebody to ask.
-            from_engine: (!engine_inputs.is_empty() || kernel.inputs().is_empty()).then(|| self.mailbox()),
+            from_engine: outlet(!engine_inputs.is_empty() || kernel.inputs().is_empty())?,
             engine_inputs,
-            from_files: (!file_inputs.is_empty()).then(|| self.mailbox()),
+            from_files: outlet(!file_inputs.is_empty())?,
             file_inputs,
             derived,
         })
     }
 
-    /// The receiver's end of the ways.
-    pub(super) fn inlet(&self, ways: &Ways) -> Inlet {
+    /// The ways' end at receiver `place`, which takes its rows by `taker` where others share them.
+    pub(super) fn inlet(&self, ways: &Ways, place: usize, taker: &dyn Fn() -> Option<Taker>) -> Inlet {
         let lane = |mailbox: &Arc<Mailbox>, open_inputs, carries_barriers| Lane {
             mailbox: Arc::clone(mailbox),
             open_inputs,
             carries_barriers,
+            taker: taker(),
         };
-        let engine = ways.from_engine.iter().map(|mailbox| lane(mailbox, ways.engine_inputs.len(), true));
-        let files = ways.from_files.iter().map(|mailbox| lane(mailbox, ways.file_inputs.len(), false));
+        let from =
+            |outlet: &Outlet, inputs: &[_], carries| lane(&outlet.mailboxes()[place], inputs.len(), carries);
+        let engine = ways.from_engine.iter().map(|outlet| from(outlet, &ways.engine_inputs, true));
+        let files = ways.from_files.iter().map(|outlet| from(outlet, &ways.file_inputs, false));
         let derived = ways.derived.iter().map(|way| lane(&way.mailbox, 1, way.carries_barriers));
         Inlet::new(engine.chain(files).chain(derived).collect())
     }
 
     /// Lets the inputs flow: the current rows of tables first, all as one step.
-    pub(super) fn connect(&mut self, pipeline: &mut Pipeline, ways: &Ways, now_ms: i64) -> Result<()> {
+    pub(super) fn connect(&mut self, pipeline: &mut Pipeline, ways: Ways, now_ms: i64) -> Result<()> {
         let at = self.last_number();
         let once = pipeline.purpose == Purpose::Ask;
-        if let Some(mailbox) = &ways.from_files {
-            pipeline.reader = self.read_files(pipeline, mailbox, &ways.file_inputs, now_ms)?;
+        if let Some(outlet) = ways.from_files {
+            pipeline.reader = self.read_files(pipeline, outlet, &ways.file_inputs, now_ms)?;
         }
-        if let Some(mailbox) = &ways.from_engine {
-            self.begin_sources(pipeline.id, mailbox, &ways.engine_inputs, (at, once), now_ms);
+        if let Some(mut outlet) = ways.from_engine {
+            self.begin_sources(pipeline.id, &mut outlet, &ways.engine_inputs, (at, once), now_ms);
+            pipeline.from_engine = Some(outlet);
         }
         for way in &ways.derived {
             let reader =
@@ -112,7 +138,7 @@ impl Engine {
     fn read_files(
         &mut self,
         pipeline: &Pipeline,
-        mailbox: &Arc<Mailbox>,
+        outlet: Outlet,
         inputs: &[(usize, RelationId)],
         now_ms: i64,
     ) -> Result<Option<std::thread::JoinHandle<()>>> {
@@ -124,7 +150,7 @@ impl Engine {
         }
         let is_stdin = files.iter().any(|file| file.source.is_stdin());
         let setup = ReaderSetup {
-            mailbox: Arc::clone(mailbox),
+            outlet,
             shared: Arc::clone(&self.shared),
             query: pipeline.name.clone(),
             next: self.take_numbers(FILE_NUMBERS),
@@ -138,7 +164,7 @@ impl Engine {
     fn begin_sources(
         &mut self,
         id: PipelineId,
-        mailbox: &Mailbox,
+        outlet: &mut Outlet,
         inputs: &[(usize, RelationId)],
         (at, once): (Seq, bool),
         now_ms: i64,
@@ -157,11 +183,11 @@ impl Engine {
             }
         }
         if !beginnings.is_empty() {
-            drop(mailbox.push(Event::Beginning(beginnings)));
+            outlet.begin(beginnings);
         }
-        drop(mailbox.push(Event::Through(last)));
+        outlet.tell(|| Event::Through(last));
         for input in ended {
-            drop(mailbox.push(Event::End(input, last)));
+            outlet.tell(|| Event::End(input, last));
         }
     }
 
@@ -173,9 +199,12 @@ impl Engine {
         };
         let barrier = Barrier { at: self.last_number(), members: Arc::new(members), kind: kind.clone() };
         for pipeline in barrier.members.iter().filter_map(|id| self.pipelines.get(id)) {
-            let direct = (to == Some(pipeline.id) && pipeline.finite).then(|| pipeline.mailboxes.first());
-            if let Some(mailbox) = pipeline.from_engine.as_ref().or(direct.flatten()) {
-                drop(mailbox.push(Event::Barrier(barrier.clone())));
+            if let Some(outlet) = &pipeline.from_engine {
+                outlet.tell(|| Event::Barrier(barrier.clone()));
+            } else if to == Some(pipeline.id) && pipeline.finite {
+                for mailbox in pipeline.fronts() {
+                    drop(mailbox.push(Event::Barrier(barrier.clone())));
+                }
             }
         }
     }
@@ -204,7 +233,7 @@ impl Engine {
     /// Notes which pipelines must hear of all that the engine accepts: those with several ways in, and those that
     /// lead to them.
     pub(super) fn set_pace(&mut self) {
-        let joining = self.pipelines.values().filter(|pipeline| pipeline.mailboxes.len() > 1);
+        let joining = self.pipelines.values().filter(|pipeline| pipeline.ways > 1);
         let paced: BTreeSet<PipelineId> = joining.flat_map(|pipeline| self.ancestors(pipeline.id)).collect();
         for (id, pipeline) in &mut self.pipelines {
             pipeline.paced = paced.contains(id);
@@ -215,10 +244,10 @@ impl Engine {
     pub(super) fn pace(&self, relation: RelationId) {
         let last = self.last_number();
         for pipeline in self.pipelines.values().filter(|pipeline| pipeline.paced) {
-            if let Some(mailbox) = &pipeline.from_engine
+            if let Some(outlet) = &pipeline.from_engine
                 && !pipeline.inputs.contains(&relation)
             {
-                drop(mailbox.push(Event::Through(last)));
+                outlet.tell(|| Event::Through(last));
             }
         }
     }

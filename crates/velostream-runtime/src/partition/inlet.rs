@@ -6,6 +6,7 @@
 //! comes by every lane that leads from the engine, and counts when it has come by all.
 
 use super::mailbox::{Barrier, Envelope, Event, Mailbox};
+use super::share::Taker;
 use crate::error::Error;
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -19,6 +20,36 @@ pub struct Lane {
     pub open_inputs: usize,
     /// Whether it leads from the engine, so that every barrier comes by it; not from files alone.
     pub carries_barriers: bool,
+    /// How the receiver takes its rows of batches that others share.
+    pub taker: Option<Taker>,
+}
+
+impl Lane {
+    /// The event, with the receiver's own rows.
+    fn open(&mut self, event: Event) -> Event {
+        match (event, &mut self.taker) {
+            (Event::Share(share), Some(taker)) => Event::Batch(Box::new(taker.take(share))),
+            (event, _) => event,
+        }
+    }
+}
+
+/// Where a receiver gets its work.
+pub trait Intake: Send {
+    /// How many inputs have not ended at first.
+    fn open_inputs(&self) -> usize;
+
+    /// What is to be done next, waiting for it; `None` once a mailbox is closed.
+    fn next(&mut self) -> Option<Work>;
+
+    /// What is to be done next, if it is there.
+    fn try_next(&mut self) -> Option<Work>;
+
+    /// Lets senders that wait for room go on where there is some: nothing is taken for now.
+    fn announce_room(&self);
+
+    /// Closes every mailbox.
+    fn close(&self);
 }
 
 /// A lane with what was taken from its mailbox and waits for its turn.
@@ -76,6 +107,7 @@ impl Waiting {
             Event::Beginning(envelopes) => {
                 envelopes.into_iter().for_each(|each| self.arrive(Event::Batch(Box::new(each))))
             }
+            Event::Share(_) => unreachable!("a lane that shares has a taker"),
             Event::Through(seq) => self.through = self.through.max(seq),
             Event::Barrier(barrier) => {
                 self.through = self.through.max(barrier.at);
@@ -111,26 +143,6 @@ impl Inlet {
         Self { lanes: lanes.into_iter().map(waiting).collect(), told: Seq(0) }
     }
 
-    /// What is to be done next, waiting for it; `None` once a mailbox is closed.
-    pub fn next(&mut self) -> Option<Work> {
-        self.take(|mailbox| mailbox.pop())
-    }
-
-    /// What is to be done next, if it is there.
-    pub fn try_next(&mut self) -> Option<Work> {
-        self.take(|mailbox| mailbox.try_pop())
-    }
-
-    /// Lets senders that wait for room go on where there is some: nothing is taken for now.
-    pub fn announce_room(&self) {
-        self.lanes.iter().for_each(|waiting| waiting.lane.mailbox.announce_room());
-    }
-
-    /// Closes every mailbox.
-    pub fn close(&self) {
-        self.lanes.iter().for_each(|waiting| waiting.lane.mailbox.close());
-    }
-
     fn take(&mut self, pop: impl Fn(&Mailbox) -> Option<Event>) -> Option<Work> {
         if self.lanes.len() == 1 {
             return self.take_single(pop);
@@ -153,6 +165,7 @@ impl Inlet {
                 None => self.lanes.first_mut()?,
             };
             let event = pop(&waiting.lane.mailbox)?;
+            let event = waiting.lane.open(event);
             waiting.arrive(event);
         }
     }
@@ -160,8 +173,10 @@ impl Inlet {
     /// With one lane nothing has to be put in order.
     fn take_single(&mut self, pop: impl Fn(&Mailbox) -> Option<Event>) -> Option<Work> {
         let Waiting { lane, .. } = self.lanes.first_mut()?;
-        Some(match pop(&lane.mailbox)? {
+        let event = pop(&lane.mailbox)?;
+        Some(match lane.open(event) {
             Event::Batch(envelope) => Work::Batch(envelope),
+            Event::Share(_) => unreachable!("a lane that shares has a taker"),
             Event::Beginning(envelopes) => Work::Step(envelopes),
             Event::Through(seq) => Work::Through(seq),
             Event::Barrier(barrier) => Work::Barrier(barrier),
@@ -279,6 +294,28 @@ impl Inlet {
     }
 }
 
+impl Intake for Inlet {
+    fn open_inputs(&self) -> usize {
+        self.lanes.iter().map(|waiting| waiting.lane.open_inputs).sum()
+    }
+
+    fn next(&mut self) -> Option<Work> {
+        self.take(|mailbox| mailbox.pop())
+    }
+
+    fn try_next(&mut self) -> Option<Work> {
+        self.take(|mailbox| mailbox.try_pop())
+    }
+
+    fn announce_room(&self) {
+        self.lanes.iter().for_each(|waiting| waiting.lane.mailbox.announce_room());
+    }
+
+    fn close(&self) {
+        self.lanes.iter().for_each(|waiting| waiting.lane.mailbox.close());
+    }
+}
+
 /// Takes what is numbered below `bound` off the envelope at the front, if there is one. More may come by other
 /// lanes behind it, so it says no more than its own rows.
 fn take_before(events: &mut VecDeque<Event>, bound: Seq) -> Option<Envelope> {
@@ -325,6 +362,7 @@ mod tests {
             at_ms: 0,
             accepted: Instant::now(),
             through: Seq(through),
+            last: None,
             home: None,
         }))
     }
@@ -371,7 +409,7 @@ mod tests {
         fn arrival_and_cuts_change_nothing((rows, order, cuts) in cases()) {
             let lanes: Vec<Arc<Mailbox>> = (0..3).map(|_| mailbox()).collect();
             let mut inlet = Inlet::new(lanes.iter().map(|lane| Lane {
-                mailbox: Arc::clone(lane), open_inputs: 1, carries_barriers: true,
+                mailbox: Arc::clone(lane), open_inputs: 1, carries_barriers: true, taker: None,
             }).collect());
             let half = rows.len() as u64 / 2;
             let (_, pass) = Passes::new(silent());

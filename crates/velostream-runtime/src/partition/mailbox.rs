@@ -1,5 +1,6 @@
 //! The bounded queue between one sender and one receiver.
 
+use super::share::Share;
 use crate::catalog::PipelineId;
 use crate::error::Error;
 use crate::spares::Spares;
@@ -28,6 +29,8 @@ pub struct Envelope {
     pub accepted: Instant,
     /// Up to this number the sender has sent everything.
     pub through: Seq,
+    /// Of a receiver's rows of a batch that others share: the number of the whole batch's last row.
+    pub last: Option<Seq>,
     /// Where the rows' buffers go afterwards, to be used again.
     pub home: Option<Arc<Spares>>,
 }
@@ -86,7 +89,7 @@ impl Envelope {
         }
         let (input, at_ms, accepted) = (self.input, self.at_ms, self.accepted);
         let through = Seq(bound.0 - 1);
-        Self { input, batch: head, offset, first_seq, at_ms, accepted, through, home: None }
+        Self { input, batch: head, offset, first_seq, at_ms, accepted, through, last: None, home: None }
     }
 }
 
@@ -95,6 +98,8 @@ impl Envelope {
 pub enum Event {
     /// Rows, or only time.
     Batch(Box<Envelope>),
+    /// The same for all receivers of a pipeline, of which each takes its own rows.
+    Share(Arc<Share>),
     /// What several inputs begin with, all of one number.
     Beginning(Vec<Envelope>),
     /// Up to this number the sender has sent everything.
@@ -105,6 +110,17 @@ pub enum Event {
     End(usize, Seq),
     /// The input has failed, and with it all that reads it.
     Failed(Box<Error>),
+}
+
+impl Event {
+    /// How much of a mailbox's capacity it takes; nothing where it is no batch.
+    fn batch_bytes(&self) -> Option<usize> {
+        match self {
+            Self::Batch(envelope) => Some(envelope.bytes()),
+            Self::Share(share) => Some(share.whole.bytes()),
+            _ => None,
+        }
+    }
 }
 
 /// A question that travels behind everything accepted before it.
@@ -312,9 +328,9 @@ impl Mailbox {
         if state.closed {
             return Err(event);
         }
-        if let Event::Batch(envelope) = &event {
+        if let Some(bytes) = event.batch_bytes() {
             state.batches += 1;
-            state.bytes += envelope.bytes();
+            state.bytes += bytes;
         }
         match (&event, state.events.back_mut()) {
             (Event::Through(seq), Some(Event::Through(last))) => *last = *seq,
@@ -350,9 +366,9 @@ impl Mailbox {
 
     fn take(&self, state: &mut State) -> Option<Event> {
         let event = state.events.pop_front()?;
-        if let Event::Batch(envelope) = &event {
+        if let Some(bytes) = event.batch_bytes() {
             state.batches -= 1;
-            state.bytes -= envelope.bytes();
+            state.bytes -= bytes;
             if self.is_half_free(state) {
                 self.announce_room_in(state);
             }

@@ -1,12 +1,18 @@
 //! Partitions: a receiver with its processor and state, fed by bounded mailboxes.
 //!
 //! A receiver has a mailbox for each way by which something comes: from the engine, from a reader of files, from
-//! each relation that another pipeline maintains. What comes is taken in order of its numbers ([`inlet`]). A mailbox has one sender and one receiver; what a receiver gives out goes to the mailboxes of its readers
-//! and to its own output queue. Pipelines never form a cycle, so a full mailbox only ever waits for somebody
-//! further down.
+//! each relation that another pipeline maintains. What comes is taken in order of its numbers ([`inlet`]). A mailbox has
+//! one sender and one receiver; what a receiver gives out goes to the mailboxes of its readers and to its own output
+//! queue. Pipelines never form a cycle, so a full mailbox only ever waits for somebody further down.
+//!
+//! Where a plan can be shared, several receivers run it: the sender tells whose each row is ([`outlet`]), each takes
+//! its own ([`share`]), and one more receiver, which has no plan, merges what they give ([`gather`]).
 
+pub mod gather;
 pub mod inlet;
 pub mod mailbox;
 pub mod merge;
+pub mod outlet;
 pub mod poison;
 pub mod receiver;
+pub mod share;

@@ -1,6 +1,6 @@
 //! [`PartitionReceiver`]: one query's processor and state, owned by one thread, fed by its mailboxes.
 
-use super::inlet::{Inlet, Work};
+use super::inlet::{Intake, Work};
 use super::mailbox::{Barrier, BarrierKind, Envelope, Event, Reader, Subscription};
 use super::poison::guarded;
 use crate::api::{DeadLetter, DeadRecord, LateRecord, OnError};
@@ -12,6 +12,7 @@ use crate::shared::Shared;
 use crate::sink::memory::OutputQueue;
 use crate::source::door::single;
 use crate::source::table::TableStore;
+use crate::spares::Spares;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
@@ -31,7 +32,11 @@ pub struct ReceiverSetup {
     /// The plan.
     pub kernel: Kernel,
     /// Where the input comes from.
-    pub inlet: Inlet,
+    pub inlet: Box<dyn Intake>,
+    /// Who reads the changes from the start.
+    pub readers: Vec<Reader>,
+    /// Whether others share the plan, so that its answer is elsewhere.
+    pub is_share: bool,
     /// Whether all that comes in comes from files, so that its numbers are those of the files.
     pub finite: bool,
     /// Where the caller reads, if it does.
@@ -81,18 +86,20 @@ pub struct PartitionReceiver {
     watermark: Watermark,
     state_bytes: u64,
     batches: u64,
+    /// Buffers of batches that readers are done with.
+    spares: Arc<Spares>,
     /// Whether a full mailbox downstream is waited for; else the caller asks `can_go_on` first.
     waits: bool,
 }
 
 impl PartitionReceiver {
     /// A receiver that has received nothing.
-    pub fn new(setup: ReceiverSetup) -> Self {
+    pub fn new(mut setup: ReceiverSetup) -> Self {
         let out = setup.kernel.empty();
         Self {
-            open_inputs: setup.kernel.inputs().len(),
+            open_inputs: setup.inlet.open_inputs(),
+            readers: std::mem::take(&mut setup.readers),
             setup,
-            readers: Vec::new(),
             phase: Phase::Running,
             out,
             rejects: Rejects::default(),
@@ -101,6 +108,7 @@ impl PartitionReceiver {
             watermark: Watermark::NONE,
             state_bytes: 0,
             batches: 0,
+            spares: Arc::default(),
             waits: false,
         }
     }
@@ -164,7 +172,7 @@ impl PartitionReceiver {
             Work::Step(envelopes) if running => self.batch(&envelopes),
             Work::End(input, seq) if running => self.end_input(input, seq),
             Work::Through(seq) if running => {
-                self.publish(&|_| Event::Through(seq));
+                self.publish(&mut |_| Event::Through(seq));
                 Ok(())
             }
             Work::Barrier(barrier) => {
@@ -179,7 +187,9 @@ impl PartitionReceiver {
     /// Passes a barrier on, or answers what it asks.
     fn barrier(&mut self, barrier: Barrier) {
         match &barrier.kind {
-            BarrierKind::Subscribe(subscription) if subscription.of == self.setup.id => {
+            BarrierKind::Subscribe(subscription)
+                if subscription.of == self.setup.id && !self.setup.is_share =>
+            {
                 self.subscribe(subscription, barrier.at);
             }
             _ => {
@@ -231,7 +241,8 @@ impl PartitionReceiver {
             kernel.process_step(&step, &mut self.out, &mut self.rejects)?;
         }
         self.batches += 1;
-        self.last = envelope.tail().into_iter().fold(self.last, Seq::max);
+        self.last = envelope.tail().into_iter().chain(envelope.last).fold(self.last, Seq::max);
+        envelope.last.into_iter().for_each(|last| self.setup.kernel.pass(last));
         let metrics = Arc::clone(&self.setup.metrics);
         metrics.records_in.fetch_add(records, Ordering::Relaxed);
         metrics.batches_in.fetch_add(1, Ordering::Relaxed);
@@ -244,10 +255,11 @@ impl PartitionReceiver {
         if records > 0 {
             metrics.latency.add(envelope.accepted.elapsed(), records);
         }
-        self.deliver(time, envelope.at_ms, envelope.through);
-        if let Some(error) = stop {
+        if let Some((seq, error)) = stop {
+            self.deliver(time, envelope.at_ms, Seq(seq.0 - 1));
             return Err(error);
         }
+        self.deliver(time, envelope.at_ms, envelope.through);
         self.account()?;
         if self.setup.kernel.is_complete() {
             self.end();
@@ -255,9 +267,9 @@ impl PartitionReceiver {
         Ok(())
     }
 
-    /// Letters for what was rejected or late; with `stop`, the error that ends the query, and nothing that comes
-    /// after the record stays in the output.
-    fn report(&mut self, envelope: &Envelope) -> Option<Error> {
+    /// Letters for what was rejected or late; with `stop`, the error that ends the query and the record's number, and
+    /// nothing that comes after the record stays in the output.
+    fn report(&mut self, envelope: &Envelope) -> Option<(Seq, Error)> {
         let rejects = std::mem::take(&mut self.rejects);
         if rejects.failed.is_empty() && rejects.late.is_empty() {
             self.rejects = rejects;
@@ -265,13 +277,15 @@ impl PartitionReceiver {
         }
         let input = Arc::clone(&self.setup.kernel.inputs()[envelope.input]);
         let changes = &envelope.batch.changes;
+        // A number that the plan has added is none of the record's columns.
+        let columns = &changes.columns[..input.schema.fields.len()];
         let metrics = &self.setup.metrics;
         metrics.late.fetch_add(rejects.late.len() as u64, Ordering::Relaxed);
         self.setup.shared.dead_letters.add_late(rejects.late.iter().map(|&(row, micros)| LateRecord {
             relation: input.name.to_string(),
             query: self.setup.query.clone(),
             schema: Arc::clone(&input.schema),
-            row: single(&changes.columns, row as usize),
+            row: single(columns, row as usize),
             late_by_ms: micros as f64 / 1e3,
         }));
         if let (OnError::Stop, Some(reject)) = (self.setup.on_error, rejects.failed.first()) {
@@ -281,7 +295,7 @@ impl PartitionReceiver {
             let mut error = Error::from(reject.error.clone());
             error.relation = Some(input.name.to_string());
             self.rejects = rejects;
-            return Some(error);
+            return Some((seq, error));
         }
         metrics.dead_letters.fetch_add(rejects.failed.len() as u64, Ordering::Relaxed);
         self.setup.shared.dead_letters.add(rejects.failed.iter().map(|reject| DeadLetter {
@@ -291,7 +305,7 @@ impl PartitionReceiver {
             offset: envelope.offset_of(reject.row as usize),
             code: reject.error.code,
             message: reject.error.message.to_string(),
-            record: DeadRecord::Row(Arc::clone(&input.schema), single(&changes.columns, reject.row as usize)),
+            record: DeadRecord::Row(Arc::clone(&input.schema), single(columns, reject.row as usize)),
             at_ms: envelope.at_ms,
         }));
         self.setup.shared.wake.wake();
@@ -339,37 +353,51 @@ impl PartitionReceiver {
     fn deliver(&mut self, time: TimeRuns, at_ms: i64, through: Seq) {
         self.watermark = time.after();
         if self.out.is_empty() && time.advances.is_empty() {
-            self.publish(&|_| Event::Through(through));
+            self.publish(&mut |_| Event::Through(through));
             return;
         }
-        let spare = self.setup.output.as_ref().and_then(|output| output.spare());
+        let output = self.setup.output.clone();
+        let spare = output.as_ref().map_or_else(|| self.spares.take(), |output| output.spare());
         let fresh = spare.unwrap_or_else(|| self.setup.kernel.empty());
-        let changes = std::mem::replace(&mut self.out, fresh);
+        let mut changes = std::mem::replace(&mut self.out, fresh);
         if let Some(table) = &mut self.setup.table {
             let mut applied = table.empty();
             table.apply(&changes, &mut applied);
         }
+        let rows = changes.len() as u64;
         if !self.readers.is_empty() {
-            let envelope = Envelope {
+            let given = if output.is_some() { changes.clone() } else { std::mem::take(&mut changes) };
+            self.publish_batch(Envelope {
                 input: 0,
-                batch: Batch { changes: changes.clone(), time },
+                batch: Batch { changes: given, time },
                 offset: self.offset,
                 first_seq: None,
                 at_ms,
                 accepted: Instant::now(),
                 through,
-                home: None,
-            };
-            self.publish(&|input| Event::Batch(Box::new(Envelope { input, ..envelope.clone() })));
+                last: None,
+                home: Some(Arc::clone(&self.spares)),
+            });
         }
-        self.offset += changes.len() as u64;
-        if let Some(output) = &self.setup.output {
+        self.offset += rows;
+        if let Some(output) = output {
             output.push(changes);
         }
     }
 
+    /// Sends every reader a batch; the last of them gets it by value.
+    fn publish_batch(&mut self, envelope: Envelope) {
+        let mut left = self.readers.len();
+        let mut envelope = Some(envelope);
+        self.publish(&mut |input| {
+            left -= 1;
+            let own = if left == 0 { envelope.take() } else { envelope.clone() };
+            Event::Batch(Box::new(Envelope { input, ..own.expect("the last reader takes it") }))
+        });
+    }
+
     /// Sends every reader an event, made for its input, and forgets those that are gone.
-    fn publish(&mut self, event: &dyn Fn(usize) -> Event) {
+    fn publish(&mut self, event: &mut dyn FnMut(usize) -> Event) {
         let (waits, inlet) = (self.waits, &self.setup.inlet);
         self.readers.retain(|Reader { mailbox, input, .. }| {
             let event = event(*input);
@@ -426,6 +454,7 @@ impl PartitionReceiver {
             at_ms: 0,
             accepted: Instant::now(),
             through,
+            last: None,
             home: None,
         };
         drop(mailbox.push(Event::Batch(Box::new(envelope))));
@@ -443,7 +472,7 @@ impl PartitionReceiver {
         let time = TimeRuns { before: self.watermark, advances: Vec::new() };
         let last = self.last;
         self.deliver(time, 0, last);
-        self.publish(&|input| Event::End(input, last));
+        self.publish(&mut |input| Event::End(input, last));
         if let Some(output) = &self.setup.output {
             output.end();
         }
@@ -459,7 +488,7 @@ impl PartitionReceiver {
         self.out = fresh;
         let mut inherited = error.clone();
         inherited.message = format!("{} has failed: {}", self.setup.query, error.message);
-        self.publish(&|_| Event::Failed(Box::new(inherited.clone())));
+        self.publish(&mut |_| Event::Failed(Box::new(inherited.clone())));
         if let Some(output) = &self.setup.output {
             output.fail(error.clone());
         }

@@ -7,7 +7,8 @@ use super::door::Door;
 use super::file::{Decoder, FileSource, io};
 use crate::error::Result;
 use crate::ingest::Decoded;
-use crate::partition::mailbox::{Envelope, Event, Mailbox};
+use crate::partition::mailbox::{Envelope, Event};
+use crate::partition::outlet::Outlet;
 use crate::partition::poison::guarded;
 use crate::shared::Shared;
 use std::io::{ErrorKind, Read};
@@ -34,7 +35,7 @@ pub struct FileInput {
 /// What a reader needs beside its files.
 pub struct ReaderSetup {
     /// Where the batches go.
-    pub mailbox: Arc<Mailbox>,
+    pub outlet: Outlet,
     /// Dead letters.
     pub shared: Arc<Shared>,
     /// The query that reads, for dead letters.
@@ -52,10 +53,10 @@ pub fn spawn(files: Vec<FileInput>, setup: ReaderSetup) -> Result<JoinHandle<()>
     std::thread::Builder::new()
         .name(name)
         .spawn(move || {
-            let mailbox = Arc::clone(&setup.mailbox);
-            let read = guarded(move || read(feeds, setup));
+            let mut setup = setup;
+            let read = guarded(|| read(feeds, &mut setup));
             if let Err(error) = read.and_then(|read| read) {
-                drop(mailbox.push(Event::Failed(Box::new(error))));
+                setup.outlet.tell(|| Event::Failed(Box::new(error.clone())));
             }
         })
         .map_err(|error| io(format!("no thread can be started: {error}")))
@@ -139,11 +140,11 @@ impl Feed {
         setup.shared.dead_letters.add(letters);
         let Some(envelope) = envelope else { return true };
         let envelope = Envelope { input: self.file.input, ..envelope };
-        setup.mailbox.push_when_room(Event::Batch(Box::new(envelope)), || ()).is_ok()
+        setup.outlet.send_when_room(envelope).is_ok()
     }
 
     fn end(&self, setup: &ReaderSetup) {
-        drop(setup.mailbox.push(Event::End(self.file.input, Seq(setup.next.0 - 1))));
+        setup.outlet.tell(|| Event::End(self.file.input, Seq(setup.next.0 - 1)));
     }
 }
 
@@ -153,7 +154,7 @@ fn copy(decoded: &Decoded, from: usize, to: usize, rows: &mut ChangeBatch) {
     }
 }
 
-fn read(feeds: Vec<Feed>, mut setup: ReaderSetup) -> Result<()> {
+fn read(feeds: Vec<Feed>, setup: &mut ReaderSetup) -> Result<()> {
     let mut chunk = vec![0; CHUNK_BYTES];
     let (tables, streams): (Vec<Feed>, Vec<Feed>) =
         feeds.into_iter().partition(|feed| feed.file.door.table.is_some());
@@ -165,17 +166,17 @@ fn read(feeds: Vec<Feed>, mut setup: ReaderSetup) -> Result<()> {
     };
     for mut feed in single {
         loop {
-            feed.fill(&mut chunk, &setup)?;
+            feed.fill(&mut chunk, setup)?;
             if feed.is_empty() {
                 break;
             }
-            if !feed.send(feed.decoded.rows, &mut setup) {
+            if !feed.send(feed.decoded.rows, setup) {
                 return Ok(());
             }
         }
-        feed.end(&setup);
+        feed.end(setup);
     }
-    read_together(together, &mut chunk, &mut setup)
+    read_together(together, &mut chunk, setup)
 }
 
 /// Always sends the rows of the file whose next row is the earliest, as long as they are.

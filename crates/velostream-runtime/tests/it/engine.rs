@@ -264,13 +264,6 @@ fn all_statements_are_bound_before_the_first_runs() {
 }
 
 #[test]
-fn partitions_are_refused_until_they_exist() {
-    let options = EngineOptions { partitions: 2, ..EngineOptions::default() };
-    let refused = velostream_runtime::Engine::new(options, std::sync::Arc::new(|| ())).map(|_| ());
-    assert_eq!(refused.expect_err("not yet").code, ErrorCode::Unsupported);
-}
-
-#[test]
 fn chunks_of_any_size_give_the_same_changes() {
     let json: String = (0..60).map(|i| format!("{{\"symbol\":\"S{}\",\"price\":{}}}\n", i % 7, i)).collect();
     let run = |partitions: usize, size: usize| {
@@ -287,7 +280,7 @@ fn chunks_of_any_size_give_the_same_changes() {
     };
     let expected = run(0, json.len());
     assert!(expected.len() > 30);
-    for partitions in [0, 1] {
+    for partitions in [0, 1, 2, 3] {
         for size in [1, 7, 100, 1024] {
             assert_eq!(run(partitions, size), expected, "partitions {partitions}, chunks of {size}");
         }

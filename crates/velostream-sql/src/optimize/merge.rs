@@ -1,7 +1,7 @@
 //! Rewrites of a node and its input, by putting a projection's expressions where its columns are read.
 
 use crate::bind::balanced;
-use crate::expr::{children, for_each_column, map_children};
+use crate::expr::{children, for_each_column, substitute};
 use crate::plan::{AggregateCall, BinaryOp, Expr, ExprKind, LogicalPlan, Window};
 use crate::types::Schema;
 use std::sync::Arc;
@@ -18,14 +18,6 @@ fn computed_once<'e>(items: &[Expr], readers: impl IntoIterator<Item = &'e Expr>
         for_each_column(reader, &mut |column| reads[column] += 1);
     }
     items.iter().zip(reads).all(|(item, reads)| reads <= 1 || is_free(item))
-}
-
-/// The expression over the projection's input.
-fn substitute(expr: Expr, items: &[Expr]) -> Expr {
-    match expr.kind {
-        ExprKind::Column(column) => items[column].clone(),
-        _ => map_children(expr, &mut |operand| substitute(operand, items)),
-    }
 }
 
 /// Two filters are one; a filter over a projection that it reads plain columns of goes below it.

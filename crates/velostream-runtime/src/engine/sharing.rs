@@ -1,0 +1,48 @@
+//! Queries whose work several receivers share.
+
+use super::Engine;
+use crate::partition::share::Taker;
+use crate::pipeline::Purpose;
+use std::sync::Arc;
+use velostream_sql::catalog::Relation;
+use velostream_sql::plan::LogicalPlan;
+use velostream_sql::shares::{Order, Route, Shares, shares};
+use velostream_sql::types::DataType;
+
+/// A plan in shares, and by how many receivers.
+pub(super) struct Sharing {
+    /// The shares.
+    pub shares: Shares,
+    /// Receivers, at least 2.
+    pub count: usize,
+}
+
+impl Engine {
+    /// How a query's work is shared; `None` where one receiver does it.
+    pub(super) fn sharing(&self, plan: &LogicalPlan, purpose: Purpose) -> Option<Sharing> {
+        let count = self.options.partitions;
+        let is_standing = matches!(purpose, Purpose::Query | Purpose::Derived(_));
+        if count < 2 || !is_standing {
+            return None;
+        }
+        Some(Sharing { shares: shares(plan)?, count })
+    }
+}
+
+impl Sharing {
+    /// The routes of these inputs.
+    pub fn routes(&self, inputs: &[Arc<Relation>]) -> Vec<Route> {
+        let of = |relation: &Arc<Relation>| self.shares.routes.iter().find(|(id, _)| *id == relation.id);
+        inputs.iter().map(|relation| of(relation).map_or(Route::Deal, |(_, route)| route.clone())).collect()
+    }
+
+    /// How receiver `place` takes its rows of these inputs.
+    pub fn taker(&self, place: usize, inputs: &[Arc<Relation>]) -> Taker {
+        let numbered = self.shares.order != Order::ByRecord;
+        let types = |relation: &Arc<Relation>| {
+            let of_fields = relation.schema.fields.iter().map(|field| field.data_type);
+            of_fields.chain(numbered.then_some(DataType::BigInt)).collect()
+        };
+        Taker::new(place as u16, inputs.iter().map(types).collect(), numbered)
+    }
+}
