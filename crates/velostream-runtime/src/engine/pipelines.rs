@@ -117,12 +117,21 @@ impl Engine {
                     let lane = self.mailbox();
                     let readers = vec![Reader { pipeline: id, mailbox: Arc::clone(&lane), input: 0 }];
                     let share = setup(share, inlet);
-                    receivers.push(ReceiverSetup { partition: place, readers, is_share: true, ..share });
+                    // It passes questions on until the answer is complete, which is later than its own end.
+                    let serves = true;
+                    receivers.push(ReceiverSetup {
+                        partition: place,
+                        readers,
+                        is_share: true,
+                        serves,
+                        ..share
+                    });
                     mailboxes.push(ways.mailboxes(place));
                     lanes.push(lane);
                 }
                 let types = schema.fields.iter().map(|field| field.data_type).collect();
-                let gather = Gather::new(&lanes, sharing.shares.order, types);
+                let sources = mailboxes.iter().flatten().map(Arc::clone).collect();
+                let gather = Gather::new(&lanes, sources, sharing.shares.order, types);
                 mailboxes.push(lanes);
                 let metrics = receivers.iter().map(|share| Arc::clone(&share.metrics)).collect();
                 (setup(Kernel::passing(Arc::clone(&schema)), Box::new(gather)), metrics)

@@ -27,6 +27,8 @@ struct Lane {
 /// The lanes of all receivers of one plan.
 pub struct Gather {
     lanes: Vec<Lane>,
+    /// The receivers' own mailboxes: they end with the answer.
+    sources: Vec<Arc<Mailbox>>,
     order: Order,
     types: Vec<DataType>,
     spares: Arc<Spares>,
@@ -80,9 +82,14 @@ impl Lane {
 }
 
 impl Gather {
-    /// Over the receivers' mailboxes. Rows have these types; with an order by numbers they come with one column
-    /// more, which is left out.
-    pub fn new(mailboxes: &[Arc<Mailbox>], order: Order, types: Vec<DataType>) -> Self {
+    /// Over a mailbox from each receiver, whose own mailboxes are `sources`. Rows have these types; with an order by
+    /// numbers they come with one column more, which is left out.
+    pub fn new(
+        mailboxes: &[Arc<Mailbox>],
+        sources: Vec<Arc<Mailbox>>,
+        order: Order,
+        types: Vec<DataType>,
+    ) -> Self {
         let lane = |mailbox: &Arc<Mailbox>| Lane {
             mailbox: Arc::clone(mailbox),
             waiting: VecDeque::new(),
@@ -90,7 +97,7 @@ impl Gather {
             through: Seq(0),
         };
         let lanes = mailboxes.iter().map(lane).collect();
-        Self { lanes, order, types, spares: Arc::default(), told: Seq(0) }
+        Self { lanes, sources, order, types, spares: Arc::default(), told: Seq(0) }
     }
 
     fn take(&mut self, pop: impl Fn(&Mailbox) -> Option<Event>) -> Option<Work> {
@@ -212,7 +219,7 @@ impl Intake for Gather {
     }
 
     fn close(&self) {
-        self.lanes.iter().for_each(|lane| lane.mailbox.close());
+        self.lanes.iter().map(|lane| &lane.mailbox).chain(&self.sources).for_each(|mailbox| mailbox.close());
     }
 }
 
@@ -234,4 +241,86 @@ fn joined(parts: Vec<Envelope>) -> Option<Envelope> {
         part.recycle();
     }
     Some(first)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::partition::mailbox::{BarrierKind, Passes};
+    use crate::partition::testing::{envelope, mailbox, silent};
+    use proptest::prelude::*;
+    use std::collections::BTreeSet;
+
+    /// What comes out: numbers of rows, 0 for the barrier, and the end.
+    fn drain(gather: &mut Gather, found: &mut Vec<String>) {
+        while let Some(work) = gather.try_next() {
+            match work {
+                Work::Batch(envelope) => {
+                    found.extend(envelope.batch.changes.seqs.iter().map(|seq| seq.0.to_string()));
+                    assert!(envelope.batch.changes.seqs.iter().all(|&seq| seq <= envelope.through));
+                }
+                Work::Barrier(_) => found.push("barrier".to_owned()),
+                Work::End(..) => found.push("end".to_owned()),
+                Work::Through(_) => {}
+                Work::Step(_) | Work::Failed(_) => panic!("nothing of the kind was sent"),
+            }
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(10_000))]
+        /// Each number is one of three lanes'; all hear of every batch, in any order of arrival.
+        #[test]
+        fn arrival_changes_nothing(
+            owners in prop::collection::vec(0..3_usize, 1..30),
+            size in 1..6_usize,
+            order in prop::collection::vec(0..3_usize, 60),
+            finals in prop::collection::vec(any::<bool>(), 3),
+        ) {
+            let lanes: Vec<Arc<Mailbox>> = (0..3).map(|_| mailbox()).collect();
+            let mut gather = Gather::new(&lanes, Vec::new(), Order::ByRecord, Vec::new());
+            let (_, pass) = Passes::new(silent());
+            let last = owners.len() as u64;
+            let batches: Vec<Vec<u64>> =
+                (1..=last).collect::<Vec<_>>().chunks(size).map(<[u64]>::to_vec).collect();
+            let half = batches.len() / 2;
+            let events = |lane: usize| {
+                let mut events = Vec::new();
+                for (at, batch) in batches.iter().enumerate() {
+                    if at == half {
+                        let (at, members) = (Seq(batch[0] - 1), Arc::new(BTreeSet::new()));
+                        let kind = BarrierKind::Flush(pass.clone());
+                        events.push(Event::Barrier(Barrier { at, members, kind }));
+                    }
+                    let own: Vec<u64> =
+                        batch.iter().copied().filter(|&seq| owners[seq as usize - 1] == lane).collect();
+                    let through = batch[batch.len() - 1];
+                    events.push(if own.is_empty() { Event::Through(Seq(through)) } else { envelope(0, &own, through) });
+                }
+                if finals[lane] {
+                    events.push(envelope(0, &[last], last));
+                }
+                events.push(Event::End(0, Seq(last)));
+                events.into_iter()
+            };
+            let mut waiting: Vec<_> = (0..3).map(events).collect();
+            let mut found = Vec::new();
+            for &lane in order.iter().chain([0, 1, 2].iter().cycle().take(300)) {
+                if let Some(event) = waiting[lane].next() {
+                    drop(lanes[lane].push(event));
+                    drain(&mut gather, &mut found);
+                }
+            }
+            let mut expected = Vec::new();
+            for (at, batch) in batches.iter().enumerate() {
+                if at == half {
+                    expected.push("barrier".to_owned());
+                }
+                expected.extend(batch.iter().map(u64::to_string));
+            }
+            expected.extend(finals.iter().filter(|&&has| has).map(|_| last.to_string()));
+            expected.push("end".to_owned());
+            prop_assert_eq!(found, expected);
+        }
+    }
 }

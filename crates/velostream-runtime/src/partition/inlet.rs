@@ -335,37 +335,10 @@ fn take_before(events: &mut VecDeque<Event>, bound: Seq) -> Option<Envelope> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::partition::mailbox::{BarrierKind, Capacity, Passes};
-    use crate::wake::Wake;
+    use crate::partition::mailbox::{BarrierKind, Passes};
+    use crate::partition::testing::{envelope, mailbox, silent};
     use proptest::prelude::*;
     use std::collections::BTreeSet;
-    use std::time::Instant;
-    use velostream_engine::batch::{Batch, ChangeBatch, Op};
-    use velostream_engine::time::TimeRuns;
-
-    fn silent() -> Wake {
-        Wake::new(Arc::new(|| {}))
-    }
-
-    fn mailbox() -> Arc<Mailbox> {
-        Arc::new(Mailbox::new(Capacity { batches: 1000, bytes: usize::MAX }, silent()))
-    }
-
-    fn envelope(input: usize, seqs: &[u64], through: u64) -> Event {
-        let mut changes = ChangeBatch::default();
-        seqs.iter().for_each(|&seq| changes.push_mark(Op::Insert, Seq(seq), 0));
-        Event::Batch(Box::new(Envelope {
-            input,
-            batch: Batch { changes, time: TimeRuns::default() },
-            offset: 0,
-            first_seq: None,
-            at_ms: 0,
-            accepted: Instant::now(),
-            through: Seq(through),
-            last: None,
-            home: None,
-        }))
-    }
 
     fn barrier(at: u64, kind: &BarrierKind) -> Event {
         Event::Barrier(Barrier { at: Seq(at), members: Arc::new(BTreeSet::new()), kind: kind.clone() })

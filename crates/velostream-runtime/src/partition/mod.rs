@@ -16,3 +16,5 @@ pub mod outlet;
 pub mod poison;
 pub mod receiver;
 pub mod share;
+#[cfg(test)]
+mod testing;

@@ -57,7 +57,7 @@ mod tests {
 
     #[test]
     fn a_query_that_panics_ends_alone() {
-        for partitions in [0, 1] {
+        for partitions in [0, 1, 3] {
             let (sender, wakes) = channel();
             let waker: crate::api::Waker = Arc::new(move || {
                 let _ = sender.send(());

@@ -249,13 +249,14 @@ impl PartitionReceiver {
         metrics.changes_out.fetch_add(self.out.len() as u64, Ordering::Relaxed);
         let stop = self.report(envelope);
         self.report_rows()?;
-        let time = self.moved();
+        let mut time = self.moved();
         metrics.watermark_micros.store(self.setup.kernel.watermark().0, Ordering::Relaxed);
         metrics.busy_nanos.fetch_add(begin.elapsed().as_nanos() as u64, Ordering::Relaxed);
         if records > 0 {
             metrics.latency.add(envelope.accepted.elapsed(), records);
         }
         if let Some((seq, error)) = stop {
+            time.advances.retain(|&(moved, _)| moved < seq);
             self.deliver(time, envelope.at_ms, Seq(seq.0 - 1));
             return Err(error);
         }
@@ -487,7 +488,9 @@ impl PartitionReceiver {
         let fresh = self.setup.kernel.empty();
         self.out = fresh;
         let mut inherited = error.clone();
-        inherited.message = format!("{} has failed: {}", self.setup.query, error.message);
+        if !self.setup.is_share {
+            inherited.message = format!("{} has failed: {}", self.setup.query, error.message);
+        }
         self.publish(&mut |_| Event::Failed(Box::new(inherited.clone())));
         if let Some(output) = &self.setup.output {
             output.fail(error.clone());

@@ -20,7 +20,7 @@ pub struct Harness {
 
 /// One engine per number of partitions.
 pub fn each(test: impl Fn(&mut Harness)) {
-    for partitions in [0, 1] {
+    for partitions in [0, 1, 3] {
         test(&mut Harness::new(EngineOptions { partitions, ..EngineOptions::default() }));
     }
 }
@@ -70,6 +70,22 @@ impl Harness {
         }
     }
 
+    /// Appends what a query has given out by now, whatever is still on its way; false once it is over.
+    pub fn pull(&mut self, query: QueryId, lines: &mut Vec<String>) -> bool {
+        loop {
+            let mut out = ChangeBatch::default();
+            match self.engine.pull(query, 1_000, &mut out) {
+                Ok(Pull::Rows) => lines.extend(show(&out)),
+                Ok(Pull::Empty) => return true,
+                Ok(Pull::Ended) => return false,
+                Err(error) => {
+                    lines.push(error.to_string());
+                    return false;
+                }
+            }
+        }
+    }
+
     pub fn end(&mut self) {
         self.engine.end(None).expect("the input ends");
     }
@@ -112,18 +128,10 @@ impl Harness {
     /// Everything until the query's end, waiting for it.
     pub fn drain(&mut self, query: QueryId) -> Vec<String> {
         let mut lines = Vec::new();
-        loop {
-            let mut out = ChangeBatch::default();
-            match self.engine.pull(query, 1_000, &mut out) {
-                Ok(Pull::Rows) => lines.extend(show(&out)),
-                Ok(Pull::Empty) => self.wait(),
-                Ok(Pull::Ended) => return lines,
-                Err(error) => {
-                    lines.push(error.to_string());
-                    return lines;
-                }
-            }
+        while self.pull(query, &mut lines) {
+            self.wait();
         }
+        lines
     }
 
     pub fn all(&mut self, sql: &str) -> Vec<String> {

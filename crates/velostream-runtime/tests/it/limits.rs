@@ -5,7 +5,7 @@ use velostream_runtime::{Admission, ChangeBatch, EngineOptions, ErrorCode, Pull}
 
 #[test]
 fn a_slow_reader_makes_insert_wait_and_loses_nothing() {
-    for partitions in [0, 1] {
+    for partitions in [0, 1, 3] {
         let options =
             EngineOptions { partitions, mailbox_batches: 2, output_rows: 3, ..EngineOptions::default() };
         let mut t = Harness::new(options);
@@ -35,7 +35,7 @@ fn a_slow_reader_makes_insert_wait_and_loses_nothing() {
 
 #[test]
 fn closing_in_the_middle_does_not_hang() {
-    for partitions in [0, 1] {
+    for partitions in [0, 1, 3] {
         let options =
             EngineOptions { partitions, mailbox_batches: 1, output_rows: 1, ..EngineOptions::default() };
         let mut t = Harness::new(options);
@@ -55,7 +55,7 @@ fn closing_in_the_middle_does_not_hang() {
 
 #[test]
 fn the_query_that_grows_past_the_memory_limit_ends() {
-    for partitions in [0, 1] {
+    for partitions in [0, 1, 3] {
         let options = EngineOptions { partitions, memory_limit: 1 << 20, ..EngineOptions::default() };
         let mut t = Harness::new(options);
         t.exec("CREATE STREAM s (x INT)");
@@ -74,7 +74,7 @@ fn the_query_that_grows_past_the_memory_limit_ends() {
 
 #[test]
 fn dead_letters_are_bounded_and_counted() {
-    for partitions in [0, 1] {
+    for partitions in [0, 1, 3] {
         let options = EngineOptions { partitions, dead_letter_capacity: 2, ..EngineOptions::default() };
         let mut t = Harness::new(options);
         t.exec("CREATE STREAM s (x INT)");
@@ -94,9 +94,13 @@ fn counters_count() {
         t.insert("s", &(0..100).map(|x| format!("{{\"x\":{x}}}")).collect::<String>());
         t.flush();
         let metrics = t.engine.metrics();
-        let partition = metrics.queries[0].partitions[0];
-        assert_eq!((partition.records_in, partition.changes_out, partition.groups), (100, 100, 10));
-        assert!(partition.latency_us.max >= partition.latency_us.p50 && partition.latency_us.p50 > 0.0);
+        let partitions = &metrics.queries[0].partitions;
+        let totals = partitions.iter().fold((0, 0, 0), |(records, changes, groups), each| {
+            (records + each.records_in, changes + each.changes_out, groups + each.groups)
+        });
+        assert_eq!(totals, (100, 100, 10));
+        let latency = partitions[0].latency_us;
+        assert!(latency.max >= latency.p50 && latency.p50 > 0.0);
         assert!(metrics.state_bytes > 0);
         assert_eq!(metrics.queries[0].output_rows, 100);
         t.engine.close_query(query);

@@ -1,4 +1,4 @@
-//! Tests of the runtime through its public calls, each under 0 and 1 partitions.
+//! Tests of the runtime through its public calls, each under 0, 1 and 3 partitions.
 
 mod blocks;
 mod bytes;
@@ -7,6 +7,7 @@ mod files;
 mod harness;
 mod ingest;
 mod limits;
+mod partitions;
 mod processor;
 mod random;
 mod settings;

@@ -1,0 +1,158 @@
+//! The answer is the same, row for row, whatever the number of partitions, the batches and the threads' timing.
+
+use crate::harness::Harness;
+use velostream_runtime::{Admission, EngineOptions, QueryOptions, RelationId};
+
+const SOURCES: &str = "CREATE STREAM s (k STRING, j INT, v INT, t TIMESTAMP,
+       WATERMARK FOR t AS t - INTERVAL '3' SECOND) WITH (timestamp_format = '%s');
+     CREATE TABLE names (k STRING PRIMARY KEY, name STRING)";
+
+/// Queries that are shared, in every way, and some that one receiver answers.
+const QUERIES: &[&str] = &[
+    "SELECT k, v * 2 AS w FROM s WHERE v > 3",
+    "SELECT k, COUNT(*) AS n, SUM(v) AS sum FROM s GROUP BY k EMIT CHANGES",
+    "SELECT k, j, MIN(v) AS low FROM s WHERE v > 1 GROUP BY k, j EMIT CHANGES",
+    "SELECT v % 3 AS m, COUNT(*) AS n FROM s GROUP BY v % 3 HAVING COUNT(*) > 2 EMIT CHANGES",
+    "SELECT k, COUNT(*) AS n FROM s GROUP BY k EMIT FINAL",
+    "SELECT n, k FROM (SELECT k, COUNT(*) AS n FROM s GROUP BY k) AS c WHERE n > 1 EMIT FINAL",
+    "SELECT k, window_start, COUNT(*) AS n FROM s WINDOW TUMBLING (SIZE 10 SECONDS) GROUP BY k EMIT FINAL",
+    "SELECT COUNT(*) AS n FROM s WINDOW HOPPING (SIZE 10 SECONDS, ADVANCE BY 4 SECONDS) GROUP BY k EMIT FINAL",
+    "SELECT k, window_end, SUM(v) AS n FROM s WINDOW HOPPING (SIZE 10 SECONDS, ADVANCE BY 4 SECONDS) GROUP BY k EMIT CHANGES",
+    "SELECT k, window_start, window_end, COUNT(*) AS n FROM s WINDOW SESSION (2 SECONDS) GROUP BY k EMIT CHANGES",
+    "SELECT k, window_start, window_end, COUNT(*) AS n FROM s WINDOW SESSION (2 SECONDS) GROUP BY k EMIT FINAL",
+    "SELECT DISTINCT k, j FROM s",
+    "SELECT k, SUM(v) OVER (PARTITION BY k ORDER BY t ROWS BETWEEN 2 PRECEDING AND CURRENT ROW) AS sum FROM s EMIT CHANGES",
+    "SELECT s.k, s.v, names.name FROM s LEFT JOIN names ON s.k = names.k",
+    "SELECT COUNT(*) AS n FROM s EMIT CHANGES",
+    "SELECT k, v FROM s LIMIT 9",
+    "SELECT k, 12 / v AS share FROM s",
+    "SELECT k, SUM(12 / v) AS shares FROM s GROUP BY k EMIT CHANGES",
+    "SELECT 12 / v AS share, COUNT(*) AS n FROM s GROUP BY 12 / v EMIT CHANGES",
+];
+
+/// Numbers that look random, the same in each run: xorshift, Marsaglia 2003.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, bound: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 >> 16) % bound
+    }
+}
+
+/// What a history of records is given in.
+#[derive(Clone, Copy, Debug)]
+struct Way {
+    partitions: usize,
+    batch: usize,
+    output_rows: usize,
+}
+
+enum Step {
+    Record(String),
+    Name(String),
+    Advance(i64),
+}
+
+fn history(random: &mut Random, length: usize) -> Vec<Step> {
+    let mut seconds = 100;
+    (0..length)
+        .map(|_| match random.below(20) {
+            0 => Step::Name(format!(r#"{{"k":"k{}","name":"n{}"}}"#, random.below(6), random.below(100))),
+            1 => {
+                seconds += random.below(8) as i64;
+                Step::Advance(seconds * 1_000_000)
+            }
+            _ => {
+                seconds += random.below(3) as i64;
+                let time = seconds - random.below(6) as i64;
+                let (k, j, v) = (random.below(6), random.below(3), random.below(10));
+                Step::Record(format!(r#"{{"k":"k{k}","j":{j},"v":{v},"t":"{time}"}}"#))
+            }
+        })
+        .collect()
+}
+
+/// The changes of a query over a history, and how many records became letters or were late.
+fn run(sql: &str, on_error: &str, history: &[Step], way: Way) -> (Vec<String>, (usize, usize)) {
+    let Way { partitions, batch, output_rows } = way;
+    let options = EngineOptions { partitions, output_rows, mailbox_batches: 2, ..EngineOptions::default() };
+    let mut t = Harness::new(options);
+    t.exec(SOURCES);
+    t.insert("names", r#"{"k":"k1","name":"first"}"#);
+    let options = QueryOptions { on_error: Some(on_error.to_owned()), ..QueryOptions::default() };
+    let query = t.query_with(sql, &options);
+    let [s, names] = ["s", "names"].map(|name| t.engine.relation(name).expect("it exists").id);
+    let mut lines = Vec::new();
+    let mut runs = true;
+    // Gives something in, taking changes out while there is no room.
+    let mut give = |t: &mut Harness, accept: &dyn Fn(&mut Harness) -> Admission| loop {
+        let admission = accept(t);
+        let before = lines.len();
+        runs = runs && t.pull(query, &mut lines);
+        match admission {
+            Admission::Accepted => return,
+            Admission::Full if lines.len() == before => t.wait(),
+            Admission::Full => {}
+        }
+    };
+    let json = |id: RelationId, text: String| {
+        move |t: &mut Harness| t.engine.insert_json(id, text.as_bytes(), true, 0).expect("accepted")
+    };
+    let mut records = String::new();
+    let mut count = 0;
+    for step in history {
+        if let Step::Record(record) = step {
+            records += record;
+            count += 1;
+            if count < batch {
+                continue;
+            }
+        }
+        if count > 0 {
+            give(&mut t, &json(s, std::mem::take(&mut records)));
+            count = 0;
+        }
+        match step {
+            Step::Record(_) => {}
+            Step::Name(name) => give(&mut t, &json(names, name.clone())),
+            Step::Advance(micros) => {
+                give(&mut t, &|t| t.engine.advance_time(Some(s), *micros, 0).expect("accepted"));
+            }
+        }
+    }
+    if count > 0 {
+        give(&mut t, &json(s, records));
+    }
+    t.end();
+    if runs {
+        lines.extend(t.drain(query));
+    }
+    let letters = t.engine.take_new_dead_letters().len();
+    (lines, (letters, t.engine.take_late().len()))
+}
+
+#[test]
+fn the_answer_does_not_depend_on_partitions_batches_or_timing() {
+    let mut random = Random(0x9E37_79B9_7F4A_7C15);
+    let history = history(&mut random, 300);
+    for sql in QUERIES {
+        for on_error in ["dead_letter", "stop"] {
+            let (expected, counts) =
+                run(sql, on_error, &history, Way { partitions: 1, batch: 1, output_rows: 1000 });
+            assert!(expected.len() > 1, "{sql}");
+            for partitions in [1, 2, 3, 4, 8] {
+                for (batch, output_rows) in [(1, 3), (7, 1000), (64, 5), (4096, 1000)] {
+                    let way = Way { partitions, batch, output_rows };
+                    let (found, found_counts) = run(sql, on_error, &history, way);
+                    assert_eq!(found, expected, "{sql}\n{on_error} {way:?}");
+                    if on_error == "dead_letter" {
+                        assert_eq!(found_counts, counts, "{sql}\n{way:?}");
+                    }
+                }
+            }
+        }
+    }
+}
