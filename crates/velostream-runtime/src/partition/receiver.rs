@@ -485,8 +485,7 @@ impl PartitionReceiver {
         if matches!(self.phase, Phase::Failed(_)) {
             return;
         }
-        let fresh = self.setup.kernel.empty();
-        self.out = fresh;
+        self.release();
         let mut inherited = error.clone();
         if !self.setup.is_share {
             inherited.message = format!("{} has failed: {}", self.setup.query, error.message);
@@ -497,6 +496,16 @@ impl PartitionReceiver {
         }
         self.phase = Phase::Failed(error);
         self.finish();
+    }
+
+    /// Lets go of all state: nothing will be asked of it.
+    fn release(&mut self) {
+        self.setup.kernel = Kernel::passing(Arc::clone(self.setup.kernel.schema()));
+        self.setup.table = None;
+        self.out = self.setup.kernel.empty();
+        let bytes = std::mem::take(&mut self.state_bytes);
+        self.setup.shared.state_bytes.fetch_sub(bytes, Ordering::Relaxed);
+        self.setup.metrics.state_bytes.store(0, Ordering::Relaxed);
     }
 
     fn finish(&self) {

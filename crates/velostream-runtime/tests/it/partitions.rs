@@ -5,10 +5,12 @@ use velostream_runtime::{Admission, EngineOptions, QueryOptions, RelationId};
 
 const SOURCES: &str = "CREATE STREAM s (k STRING, j INT, v INT, t TIMESTAMP,
        WATERMARK FOR t AS t - INTERVAL '3' SECOND) WITH (timestamp_format = '%s');
+     CREATE STREAM r (k STRING, j INT, v INT, t TIMESTAMP,
+       WATERMARK FOR t AS t - INTERVAL '3' SECOND) WITH (timestamp_format = '%s');
      CREATE TABLE names (k STRING PRIMARY KEY, name STRING)";
 
-/// Queries that are shared, in every way, and some that one receiver answers.
-const QUERIES: &[&str] = &[
+/// Queries that as many receivers answer as there are partitions.
+const SHARED: &[&str] = &[
     "SELECT k, v * 2 AS w FROM s WHERE v > 3",
     "SELECT k, COUNT(*) AS n, SUM(v) AS sum FROM s GROUP BY k EMIT CHANGES",
     "SELECT k, j, MIN(v) AS low FROM s WHERE v > 1 GROUP BY k, j EMIT CHANGES",
@@ -19,15 +21,25 @@ const QUERIES: &[&str] = &[
     "SELECT COUNT(*) AS n FROM s WINDOW HOPPING (SIZE 10 SECONDS, ADVANCE BY 4 SECONDS) GROUP BY k EMIT FINAL",
     "SELECT k, window_end, SUM(v) AS n FROM s WINDOW HOPPING (SIZE 10 SECONDS, ADVANCE BY 4 SECONDS) GROUP BY k EMIT CHANGES",
     "SELECT k, window_start, window_end, COUNT(*) AS n FROM s WINDOW SESSION (2 SECONDS) GROUP BY k EMIT CHANGES",
-    "SELECT k, window_start, window_end, COUNT(*) AS n FROM s WINDOW SESSION (2 SECONDS) GROUP BY k EMIT FINAL",
     "SELECT DISTINCT k, j FROM s",
     "SELECT k, SUM(v) OVER (PARTITION BY k ORDER BY t ROWS BETWEEN 2 PRECEDING AND CURRENT ROW) AS sum FROM s EMIT CHANGES",
     "SELECT s.k, s.v, names.name FROM s LEFT JOIN names ON s.k = names.k",
-    "SELECT COUNT(*) AS n FROM s EMIT CHANGES",
-    "SELECT k, v FROM s LIMIT 9",
+    "SELECT s.k, s.v, r.v AS w FROM s JOIN r WITHIN 2 SECONDS ON s.k = r.k",
+    "SELECT s.k, COUNT(*) AS n FROM s JOIN r WITHIN 2 SECONDS ON s.k = r.k AND s.j = r.j WINDOW TUMBLING (SIZE 5 SECONDS) GROUP BY s.k EMIT FINAL",
+    "SELECT s.k, r.j, SUM(s.v - r.v) AS sum FROM s JOIN r WITHIN 2 SECONDS ON s.k = r.k GROUP BY s.k, r.j EMIT FINAL",
+    "SELECT a.k, COUNT(*) AS n FROM s a JOIN s b WITHIN 1 SECOND ON a.k = b.k AND a.v < b.v GROUP BY a.k EMIT CHANGES",
+    "SELECT names.k, s.j, COUNT(*) AS n FROM s JOIN names ON s.k = names.k GROUP BY names.k, s.j EMIT FINAL",
     "SELECT k, 12 / v AS share FROM s",
     "SELECT k, SUM(12 / v) AS shares FROM s GROUP BY k EMIT CHANGES",
     "SELECT 12 / v AS share, COUNT(*) AS n FROM s GROUP BY 12 / v EMIT CHANGES",
+];
+
+/// Queries that one receiver answers whatever the number of partitions.
+const SINGLE: &[&str] = &[
+    "SELECT k, window_start, window_end, COUNT(*) AS n FROM s WINDOW SESSION (2 SECONDS) GROUP BY k EMIT FINAL",
+    "SELECT s.k, s.v, r.v AS w FROM s LEFT JOIN r WITHIN 2 SECONDS ON s.k = r.k AND s.j = r.j EMIT FINAL",
+    "SELECT COUNT(*) AS n FROM s EMIT CHANGES",
+    "SELECT k, v FROM s LIMIT 9",
 ];
 
 /// Numbers that look random, the same in each run: xorshift, Marsaglia 2003.
@@ -52,6 +64,8 @@ struct Way {
 
 enum Step {
     Record(String),
+    /// Of the other stream.
+    Other(String),
     Name(String),
     Advance(i64),
 }
@@ -69,14 +83,23 @@ fn history(random: &mut Random, length: usize) -> Vec<Step> {
                 seconds += random.below(3) as i64;
                 let time = seconds - random.below(6) as i64;
                 let (k, j, v) = (random.below(6), random.below(3), random.below(10));
-                Step::Record(format!(r#"{{"k":"k{k}","j":{j},"v":{v},"t":"{time}"}}"#))
+                let record = format!(r#"{{"k":"k{k}","j":{j},"v":{v},"t":"{time}"}}"#);
+                if random.below(4) == 0 { Step::Other(record) } else { Step::Record(record) }
             }
         })
         .collect()
 }
 
-/// The changes of a query over a history, and how many records became letters or were late.
-fn run(sql: &str, on_error: &str, history: &[Step], way: Way) -> (Vec<String>, (usize, usize)) {
+/// What a query gave for a history.
+#[derive(Debug)]
+struct Found {
+    lines: Vec<String>,
+    receivers: usize,
+    letters: usize,
+    late: usize,
+}
+
+fn run(sql: &str, on_error: &str, history: &[Step], way: Way) -> Found {
     let Way { partitions, batch, output_rows } = way;
     let options = EngineOptions { partitions, output_rows, mailbox_batches: 2, ..EngineOptions::default() };
     let mut t = Harness::new(options);
@@ -84,7 +107,8 @@ fn run(sql: &str, on_error: &str, history: &[Step], way: Way) -> (Vec<String>, (
     t.insert("names", r#"{"k":"k1","name":"first"}"#);
     let options = QueryOptions { on_error: Some(on_error.to_owned()), ..QueryOptions::default() };
     let query = t.query_with(sql, &options);
-    let [s, names] = ["s", "names"].map(|name| t.engine.relation(name).expect("it exists").id);
+    let receivers = t.engine.metrics().queries[0].partitions.len();
+    let [s, r, names] = ["s", "r", "names"].map(|name| t.engine.relation(name).expect("it exists").id);
     let mut lines = Vec::new();
     let mut runs = true;
     // Gives something in, taking changes out while there is no room.
@@ -117,6 +141,7 @@ fn run(sql: &str, on_error: &str, history: &[Step], way: Way) -> (Vec<String>, (
         }
         match step {
             Step::Record(_) => {}
+            Step::Other(record) => give(&mut t, &json(r, record.clone())),
             Step::Name(name) => give(&mut t, &json(names, name.clone())),
             Step::Advance(micros) => {
                 give(&mut t, &|t| t.engine.advance_time(Some(s), *micros, 0).expect("accepted"));
@@ -131,25 +156,27 @@ fn run(sql: &str, on_error: &str, history: &[Step], way: Way) -> (Vec<String>, (
         lines.extend(t.drain(query));
     }
     let letters = t.engine.take_new_dead_letters().len();
-    (lines, (letters, t.engine.take_late().len()))
+    Found { lines, receivers, letters, late: t.engine.take_late().len() }
 }
 
 #[test]
 fn the_answer_does_not_depend_on_partitions_batches_or_timing() {
     let mut random = Random(0x9E37_79B9_7F4A_7C15);
     let history = history(&mut random, 300);
-    for sql in QUERIES {
+    let all = SHARED.iter().map(|sql| (sql, true)).chain(SINGLE.iter().map(|sql| (sql, false)));
+    for (sql, is_shared) in all {
         for on_error in ["dead_letter", "stop"] {
-            let (expected, counts) =
-                run(sql, on_error, &history, Way { partitions: 1, batch: 1, output_rows: 1000 });
-            assert!(expected.len() > 1, "{sql}");
+            let expected = run(sql, on_error, &history, Way { partitions: 1, batch: 1, output_rows: 1000 });
+            assert!(expected.lines.len() > 1, "{sql}");
             for partitions in [1, 2, 3, 4, 8] {
                 for (batch, output_rows) in [(1, 3), (7, 1000), (64, 5), (4096, 1000)] {
                     let way = Way { partitions, batch, output_rows };
-                    let (found, found_counts) = run(sql, on_error, &history, way);
-                    assert_eq!(found, expected, "{sql}\n{on_error} {way:?}");
+                    let found = run(sql, on_error, &history, way);
+                    assert_eq!(found.lines, expected.lines, "{sql}\n{on_error} {way:?}");
+                    assert_eq!(found.receivers, if is_shared { partitions } else { 1 }, "{sql}");
                     if on_error == "dead_letter" {
-                        assert_eq!(found_counts, counts, "{sql}\n{way:?}");
+                        let counts = |found: &Found| (found.letters, found.late);
+                        assert_eq!(counts(&found), counts(&expected), "{sql}\n{way:?}");
                     }
                 }
             }
