@@ -1,4 +1,5 @@
 import { once } from 'node:events'
+import { existsSync, readdirSync } from 'node:fs'
 import { Worker } from 'node:worker_threads'
 import test from 'ava'
 import { open } from '../index.js'
@@ -219,4 +220,44 @@ test('explain tells the plan', async (t) => {
   const db = await opened(t)
   await db.exec('CREATE STREAM s (k INT)')
   t.regex(db.explain('SELECT k FROM s WHERE k > 1'), /s/)
+})
+
+test('ten thousand queries come and go, and leave no thread behind', async (t) => {
+  const tasks = '/proc/self/task'
+  const threads = () => (existsSync(tasks) ? readdirSync(tasks).length : 0)
+  const db = await opened(t, { partitions: 3 })
+  await db.exec('CREATE STREAM s (k STRING)')
+  const before = threads()
+  let changes = 0
+  for (let cycle = 0; cycle < 10_000; cycle++) {
+    const query = db.query('SELECT k, COUNT(*) AS n FROM s GROUP BY k EMIT CHANGES')
+    query.on('batch', (batch) => void (changes += batch.length))
+    await db.insert('s', [{ k: `k${cycle}` }])
+    if (cycle % 1000 === 0) await db.flush()
+    await query.close()
+  }
+  t.true(threads() <= before, `${before} threads before, ${threads()} after`)
+  t.true(changes >= 10)
+  t.is(db.metrics().queries.length, 0)
+  t.is(db.metrics().stateBytes, 0)
+})
+
+test('an engine with much on its way closes within a second', async (t) => {
+  const db = await open({ partitions: 3 })
+  await db.exec('CREATE STREAM s (k INT, v INT)')
+  db.query('SELECT k, COUNT(*) AS n FROM s GROUP BY k EMIT CHANGES')
+  warnings(t)
+  const rows = Array.from({ length: 1000 }, (_, at) => ({ k: at % 97, v: at }))
+  let taken = 0
+  const inserting = errorOf(async () => {
+    for (;;) {
+      await db.insert('s', rows)
+      taken += rows.length
+    }
+  })
+  while (taken < 100_000) await turn()
+  const begin = performance.now()
+  await db.close()
+  t.true(performance.now() - begin < 1000)
+  t.is((await inserting).code, 'ERR_VELO_CLOSED')
 })

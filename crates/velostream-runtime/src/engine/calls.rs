@@ -118,9 +118,13 @@ impl Engine {
         Ok(self.explained(&query.plan)?.join("\n"))
     }
 
-    /// The lines of a plan as it would run: keys, modes, what is kept, and what final rows wait for.
+    /// The lines of a plan as it would run: keys, modes, what is kept, what final rows wait for, and, where there are
+    /// several partitions, whose the rows are.
     pub(super) fn explained(&self, plan: &LogicalPlan) -> Result<Vec<String>> {
-        kernel::explain(&self.expanded(plan), &self.kernel_options(false))
+        let plan = self.expanded(plan);
+        let mut lines = kernel::explain(&plan, &self.kernel_options(false))?;
+        lines.extend(self.explain_sharing(&plan));
+        Ok(lines)
     }
 
     /// A synchronous processor over this catalogue's definitions, with state of its own that starts empty.

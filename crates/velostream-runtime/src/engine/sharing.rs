@@ -4,7 +4,8 @@ use super::Engine;
 use crate::partition::share::Taker;
 use crate::pipeline::Purpose;
 use std::sync::Arc;
-use velostream_sql::catalog::Relation;
+use velostream_sql::catalog::{Relation, RelationId};
+use velostream_sql::explain::expression;
 use velostream_sql::plan::LogicalPlan;
 use velostream_sql::shares::{Order, Route, Shares, shares};
 use velostream_sql::types::DataType;
@@ -30,6 +31,31 @@ impl Engine {
         let of_files = shares.routes.iter().filter(|(id, _)| self.catalog.file_of(*id).is_some()).count();
         let is_mixed = of_files > 0 && of_files < shares.routes.len();
         (!is_mixed || !shares.order.has_number()).then_some(Sharing { shares, count })
+    }
+}
+
+impl Engine {
+    /// A line that says how many receivers a query would have, and whose each source's rows are; none where the engine
+    /// has no several.
+    pub(super) fn explain_sharing(&self, plan: &LogicalPlan) -> Option<String> {
+        if self.options.partitions < 2 {
+            return None;
+        }
+        let Some(sharing) = self.sharing(plan, Purpose::Query) else {
+            return Some("Partitions: 1, because no key tells which rows meet".to_owned());
+        };
+        let source = |(id, route): &(RelationId, Route)| {
+            let relation = &self.catalog.get(*id)?.relation;
+            Some(match route {
+                Route::Deal => format!("{} dealt round", relation.name),
+                Route::Keys(keys) => {
+                    let keys = keys.iter().map(|key| expression(key, &relation.schema));
+                    format!("{} by {}", relation.name, keys.collect::<Vec<_>>().join(", "))
+                }
+            })
+        };
+        let sources: Vec<String> = sharing.shares.routes.iter().filter_map(source).collect();
+        Some(format!("Partitions: {}, {}", sharing.count, sources.join("; ")))
     }
 }
 

@@ -183,3 +183,23 @@ fn the_answer_does_not_depend_on_partitions_batches_or_timing() {
         }
     }
 }
+
+#[test]
+fn explain_says_whose_rows_are_whose() {
+    let last = |partitions: usize, sql: &str| {
+        let mut t = Harness::new(EngineOptions { partitions, ..EngineOptions::default() });
+        t.exec(SOURCES);
+        let lines = t.engine.explain(sql).expect("the query is right");
+        lines.lines().last().unwrap_or_default().to_owned()
+    };
+    let cases = [
+        ("SELECT k FROM s", "Partitions: 4, s dealt round"),
+        ("SELECT v % 3, COUNT(*) FROM s GROUP BY v % 3, j", "Partitions: 4, s by (v % 3), j"),
+        ("SELECT s.v FROM s JOIN r WITHIN 1 SECOND ON s.k = r.k", "Partitions: 4, s by k; r by k"),
+        ("SELECT COUNT(*) FROM s", "Partitions: 1, because no key tells which rows meet"),
+    ];
+    for (sql, expected) in cases {
+        assert_eq!(last(4, sql), expected, "{sql}");
+        assert!(!last(1, sql).starts_with("Partitions"), "{sql}");
+    }
+}
