@@ -140,7 +140,7 @@ impl Kernel {
         Ok(())
     }
 
-    /// Takes notice that the records up to `seq`, of which others may have the last, were applied.
+    /// Takes notice that `seq` is given out, so that what becomes final at the end comes behind it.
     pub fn pass(&mut self, seq: Seq) {
         if let Some(processor) = self.plan() {
             processor.pass(seq);

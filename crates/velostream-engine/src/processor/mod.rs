@@ -272,8 +272,7 @@ impl QueryProcessor {
         self.settle(out, from)
     }
 
-    /// Takes notice that the records up to number `seq` have come, of which the last may belong to another share of
-    /// the query's work. What becomes final by hand or at the end goes out under the last number.
+    /// Takes notice that `seq` is given out, so that what becomes final at the end comes behind it.
     pub fn pass(&mut self, seq: Seq) {
         if seq.0 > *self.standing.last.get() {
             self.standing.last.set(seq.0);

@@ -249,12 +249,13 @@ impl Engine {
         let Some(source) = self.catalog.source_mut(id) else { return };
         source.ended = true;
         let readers = std::mem::take(&mut source.readers);
-        let last = self.last_number();
+        // What the end makes final has a number of its own, so that it comes behind every record.
+        let at = self.take_numbers(1);
         for (reader, input) in readers {
             if let Some(outlet) =
                 self.pipelines.get(&reader).and_then(|pipeline| pipeline.from_engine.as_ref())
             {
-                outlet.tell(|| Event::End(input, last));
+                outlet.tell(|| Event::End(input, at));
             }
         }
         self.pace(id);

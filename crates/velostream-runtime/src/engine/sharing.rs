@@ -26,11 +26,7 @@ impl Engine {
         if count < 2 || !is_standing {
             return None;
         }
-        let shares = shares(plan)?;
-        // What time closes has the number of the last record, of which receivers that have two ways do not hear alike.
-        let of_files = shares.routes.iter().filter(|(id, _)| self.catalog.file_of(*id).is_some()).count();
-        let is_mixed = of_files > 0 && of_files < shares.routes.len();
-        (!is_mixed || !shares.order.has_number()).then_some(Sharing { shares, count })
+        Some(Sharing { shares: shares(plan)?, count })
     }
 }
 

@@ -187,7 +187,8 @@ impl Engine {
         }
         outlet.tell(|| Event::Through(last));
         for input in ended {
-            outlet.tell(|| Event::End(input, last));
+            let at = self.take_numbers(1);
+            outlet.tell(|| Event::End(input, at));
         }
     }
 

@@ -18,8 +18,6 @@ use velostream_sql::types::DataType;
 struct Lane {
     mailbox: Arc<Mailbox>,
     waiting: VecDeque<Event>,
-    /// What became final at the end of the input. It has the number of the last record, as in all lanes.
-    finals: Vec<Envelope>,
     /// Up to this number everything has come.
     through: Seq,
 }
@@ -38,13 +36,6 @@ pub struct Gather {
 
 impl Lane {
     fn arrive(&mut self, event: Event) {
-        let event = match event {
-            Event::Batch(envelope) if envelope.head().is_some_and(|head| head <= self.through) => {
-                self.finals.push(*envelope);
-                return;
-            }
-            event => event,
-        };
         self.through = match &event {
             Event::Batch(envelope) => self.through.max(envelope.through),
             Event::Through(seq) => self.through.max(*seq),
@@ -93,7 +84,6 @@ impl Gather {
         let lane = |mailbox: &Arc<Mailbox>| Lane {
             mailbox: Arc::clone(mailbox),
             waiting: VecDeque::new(),
-            finals: Vec::new(),
             through: Seq(0),
         };
         let lanes = mailboxes.iter().map(lane).collect();
@@ -122,9 +112,7 @@ impl Gather {
             return Some(work);
         }
         if self.lanes.iter().all(|lane| matches!(lane.waiting.front(), Some(Event::End(..)))) {
-            let finals = self.lanes.iter_mut().map(|lane| std::mem::take(&mut lane.finals)).collect();
-            let finals = self.merged(finals, self.told);
-            return Some(finals.map_or_else(|| self.end(), |envelope| Work::Batch(Box::new(envelope))));
+            return Some(self.end());
         }
         if bound > self.told && bound != Seq(u64::MAX) {
             self.told = bound;
@@ -160,7 +148,6 @@ impl Gather {
             at_ms,
             accepted,
             through,
-            last: None,
             home: Some(Arc::clone(&self.spares)),
         })
     }
@@ -298,9 +285,9 @@ mod tests {
                     events.push(if own.is_empty() { Event::Through(Seq(through)) } else { envelope(0, &own, through) });
                 }
                 if finals[lane] {
-                    events.push(envelope(0, &[last], last));
+                    events.push(envelope(0, &[last + 1], last + 1));
                 }
-                events.push(Event::End(0, Seq(last)));
+                events.push(Event::End(0, Seq(last + 1)));
                 events.into_iter()
             };
             let mut waiting: Vec<_> = (0..3).map(events).collect();
@@ -318,7 +305,7 @@ mod tests {
                 }
                 expected.extend(batch.iter().map(u64::to_string));
             }
-            expected.extend(finals.iter().filter(|&&has| has).map(|_| last.to_string()));
+            expected.extend(finals.iter().filter(|&&has| has).map(|_| (last + 1).to_string()));
             expected.push("end".to_owned());
             prop_assert_eq!(found, expected);
         }

@@ -29,8 +29,6 @@ pub struct Envelope {
     pub accepted: Instant,
     /// Up to this number the sender has sent everything.
     pub through: Seq,
-    /// Of a receiver's rows of a batch that others share: the number of the whole batch's last row.
-    pub last: Option<Seq>,
     /// Where the rows' buffers go afterwards, to be used again.
     pub home: Option<Arc<Spares>>,
 }
@@ -89,7 +87,7 @@ impl Envelope {
         }
         let (input, at_ms, accepted) = (self.input, self.at_ms, self.accepted);
         let through = Seq(bound.0 - 1);
-        Self { input, batch: head, offset, first_seq, at_ms, accepted, through, last: None, home: None }
+        Self { input, batch: head, offset, first_seq, at_ms, accepted, through, home: None }
     }
 }
 

@@ -203,6 +203,7 @@ impl PartitionReceiver {
 
     fn end_input(&mut self, input: usize, seq: Seq) -> Result<()> {
         self.last = self.last.max(seq);
+        self.setup.kernel.pass(seq);
         self.setup.kernel.end(input, &mut self.out)?;
         self.open_inputs = self.open_inputs.saturating_sub(1);
         if self.open_inputs == 0 {
@@ -241,8 +242,7 @@ impl PartitionReceiver {
             kernel.process_step(&step, &mut self.out, &mut self.rejects)?;
         }
         self.batches += 1;
-        self.last = envelope.tail().into_iter().chain(envelope.last).fold(self.last, Seq::max);
-        envelope.last.into_iter().for_each(|last| self.setup.kernel.pass(last));
+        self.last = envelope.tail().into_iter().fold(self.last, Seq::max);
         let metrics = Arc::clone(&self.setup.metrics);
         metrics.records_in.fetch_add(records, Ordering::Relaxed);
         metrics.batches_in.fetch_add(1, Ordering::Relaxed);
@@ -376,7 +376,6 @@ impl PartitionReceiver {
                 at_ms,
                 accepted: Instant::now(),
                 through,
-                last: None,
                 home: Some(Arc::clone(&self.spares)),
             });
         }
@@ -455,7 +454,6 @@ impl PartitionReceiver {
             at_ms: 0,
             accepted: Instant::now(),
             through,
-            last: None,
             home: None,
         };
         drop(mailbox.push(Event::Batch(Box::new(envelope))));

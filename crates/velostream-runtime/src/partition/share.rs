@@ -87,7 +87,6 @@ impl Taker {
             at_ms: whole.at_ms,
             accepted: whole.accepted,
             through: whole.through,
-            last: whole.batch.changes.seqs.last().copied(),
             home: Some(Arc::clone(spares)),
         }
     }

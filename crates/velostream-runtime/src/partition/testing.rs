@@ -29,7 +29,6 @@ pub fn envelope(input: usize, seqs: &[u64], through: u64) -> Event {
         at_ms: 0,
         accepted: Instant::now(),
         through: Seq(through),
-        last: None,
         home: None,
     }))
 }

@@ -221,7 +221,6 @@ fn envelope(batch: Batch, offset: u64, at_ms: i64, through: Seq) -> Envelope {
         at_ms,
         accepted: Instant::now(),
         through,
-        last: None,
         home: None,
     }
 }

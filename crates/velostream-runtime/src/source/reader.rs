@@ -143,8 +143,10 @@ impl Feed {
         setup.outlet.send_when_room(envelope).is_ok()
     }
 
-    fn end(&self, setup: &ReaderSetup) {
-        setup.outlet.tell(|| Event::End(self.file.input, Seq(setup.next.0 - 1)));
+    fn end(&self, setup: &mut ReaderSetup) {
+        let at = setup.next;
+        setup.next = Seq(at.0 + 1);
+        setup.outlet.tell(|| Event::End(self.file.input, at));
     }
 }
 

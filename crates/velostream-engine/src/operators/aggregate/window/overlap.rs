@@ -137,7 +137,10 @@ impl Aggregate {
             let bounds = Some(grid.bounds(end));
             let work = run::Run { spec: &self.spec, given, bounds, rows: &overlap.rows[range.clone()] };
             let pane = self.state.panes.find_or_open(Span::of(end));
-            work.apply(self.state.panes.at(pane), &overlap.hashes[range], run_scratch, wide, target);
+            let pane = self.state.panes.at(pane);
+            pane.keys.continue_from(*self.state.next_birth.get());
+            work.apply(pane, &overlap.hashes[range], run_scratch, wide, target);
+            self.state.next_birth.set(pane.keys.next_birth());
         }
         overlap.changes = changes;
         overlap.take_changes(out);
