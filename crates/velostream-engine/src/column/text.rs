@@ -15,10 +15,26 @@ pub struct TextView {
 }
 
 impl TextView {
+    /// Reads the value in pieces of fixed size that overlap: a copy of unknown length would be a call.
+    #[inline]
     fn inline(value: &[u8]) -> Self {
+        let length = value.len();
+        let (mut low, mut high) = (0, 0);
+        if let (Some(first), Some(last)) = (value.first_chunk(), value.last_chunk()) {
+            low = u64::from_le_bytes(*first);
+            high = (u64::from(u32::from_le_bytes(*last)) >> (8 * (INLINE_MAX - length))) as u32;
+        } else if let (Some(first), Some(last)) = (value.first_chunk(), value.last_chunk()) {
+            low = u64::from(u32::from_le_bytes(*first))
+                | u64::from(u32::from_le_bytes(*last)) << (8 * (length - 4));
+        } else {
+            for (at, &byte) in value.iter().enumerate() {
+                low |= u64::from(byte) << (8 * at);
+            }
+        }
         let mut bytes = [0; 12];
-        bytes[..value.len()].copy_from_slice(value);
-        Self { length: value.len() as u32, bytes }
+        bytes[..8].copy_from_slice(&low.to_le_bytes());
+        bytes[8..].copy_from_slice(&high.to_le_bytes());
+        Self { length: length as u32, bytes }
     }
 
     fn outlined(prefix: [u8; 4], length: u32, offset: u64) -> Self {

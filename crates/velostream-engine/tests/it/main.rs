@@ -6,3 +6,4 @@ mod functions;
 mod processor;
 mod source;
 mod state;
+mod text_column;

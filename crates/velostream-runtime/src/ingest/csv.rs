@@ -170,7 +170,7 @@ impl CsvDecoder {
                 return;
             }
             match decode(&record, format, targets, out) {
-                Ok(()) => out.finish_row(),
+                Ok(()) => out.finish_row(0),
                 Err(message) => {
                     out.undo_row();
                     out.push_bad(record.raw, record.position, message);

@@ -5,6 +5,7 @@
 //! told from it: behind a line end, or, in an array, behind `},` where an object begins.
 
 use super::convert::{self, SourceFormat};
+use super::json_leads::Leads;
 use super::json_scan::{Cursor, Fault, Kind, NumberToken, StringToken, unescape};
 use super::{Decoded, RECORD_BYTES_MAX};
 use velostream_engine::column::{Column, Values};
@@ -16,12 +17,21 @@ pub struct JsonDecoder {
     format: SourceFormat,
     /// Per field, its name with the closing quote: what stands behind a member's opening quote.
     quoted_names: Vec<Vec<u8>>,
+    leads: Leads,
     /// Bytes of records that are not complete yet.
     pending: Vec<u8>,
     /// Bytes of the input before `pending`.
     position: u64,
     in_array: bool,
     scratch: Vec<u8>,
+}
+
+/// What stands behind the opening brace or a value.
+enum Next {
+    /// A member, up to its value; the column that it names.
+    Member(Option<usize>),
+    /// The closing brace.
+    End,
 }
 
 /// Why a record is not taken.
@@ -43,7 +53,15 @@ impl JsonDecoder {
     pub fn new(format: SourceFormat) -> Self {
         let quoted = |field: &Field| [field.name.as_bytes(), b"\""].concat();
         let quoted_names = format.fields.iter().map(quoted).collect();
-        Self { format, quoted_names, pending: Vec::new(), position: 0, in_array: false, scratch: Vec::new() }
+        Self {
+            format,
+            quoted_names,
+            leads: Leads::default(),
+            pending: Vec::new(),
+            position: 0,
+            in_array: false,
+            scratch: Vec::new(),
+        }
     }
 
     /// Decodes what `chunk` completes and appends it to `out`; `end` says that nothing follows.
@@ -95,7 +113,7 @@ impl JsonDecoder {
                 Some(b']') if self.in_array => self.in_array = false,
                 _ => {
                     match self.record(&mut cursor, valid_to, out) {
-                        Ok(()) => out.finish_row(),
+                        Ok(named) => out.finish_row(named),
                         Err(Refusal::Fault(Fault::Incomplete))
                             if !end && bytes.len() - start <= RECORD_BYTES_MAX =>
                         {
@@ -148,66 +166,93 @@ impl JsonDecoder {
         Some(next)
     }
 
-    /// Reads the record at the cursor into the columns, which may be left uneven if it fails.
-    fn record(&mut self, cursor: &mut Cursor<'_>, valid_to: usize, out: &mut Decoded) -> Result<(), Refusal> {
+    /// Reads the record at the cursor into the columns, which may be left uneven if it fails; gives how many
+    /// columns it names at least.
+    fn record(
+        &mut self,
+        cursor: &mut Cursor<'_>,
+        valid_to: usize,
+        out: &mut Decoded,
+    ) -> Result<u32, Refusal> {
         let start = cursor.at;
         if cursor.bytes[start] != b'{' {
             return Err(Fault::Malformed(start, "an object").into());
         }
         cursor.at += 1;
         let mut unfit = None;
-        if cursor.peek()? == b'}' {
-            cursor.at += 1;
-        } else {
-            self.members(cursor, out, &mut unfit)?;
-        }
+        let named = self.members(cursor, out, &mut unfit)?;
         let record = &cursor.bytes[start..cursor.at];
         if cursor.at > valid_to && simdutf8::basic::from_utf8(record).is_err() {
             return Err(Refusal::Unfit(cursor.at, "invalid UTF-8".to_owned()));
         }
         match unfit {
-            None => Ok(()),
+            None => Ok(named),
             Some(message) => Err(Refusal::Unfit(cursor.at, message)),
         }
     }
 
+    /// Reads what follows the opening brace, the closing one included.
     fn members(
         &mut self,
         cursor: &mut Cursor<'_>,
         out: &mut Decoded,
         unfit: &mut Option<String>,
-    ) -> Result<(), Fault> {
+    ) -> Result<u32, Fault> {
         let row = out.rows;
-        let mut next = 0;
-        loop {
-            if cursor.peek()? != b'"' {
-                return Err(Fault::Malformed(cursor.at, "a member name in quotes"));
+        // One bit for every 64th column: where none is set, the record has not named the column before.
+        let mut seen = 0u64;
+        let mut expected = 0;
+        for place in 0.. {
+            let found = match self.leads.find(place, &cursor.bytes[cursor.at..]) {
+                Some((length, column)) => {
+                    cursor.at += length;
+                    column
+                }
+                None => match self.lead(cursor, place, expected)? {
+                    Next::Member(column) => column,
+                    Next::End => break,
+                },
+            };
+            let Some(index) = found else {
+                cursor.skip_value()?;
+                continue;
+            };
+            expected = index + 1;
+            let column = &mut out.columns[index];
+            let bit = 1 << (index % 64);
+            if seen & bit != 0 {
+                column.truncate(row);
             }
-            let found = self.member(cursor, next)?;
-            cursor.expect(b':', "a colon")?;
-            match found {
-                None => {
-                    cursor.skip_value()?;
-                }
-                Some(index) => {
-                    next = index + 1;
-                    let column = &mut out.columns[index];
-                    column.truncate(row);
-                    if let Some(message) = self.value(cursor, column)? {
-                        let name = &self.format.fields[index].name;
-                        unfit.get_or_insert_with(|| format!("{name}: {message}"));
-                    }
-                }
-            }
-            match cursor.peek()? {
-                b',' => cursor.at += 1,
-                b'}' => {
-                    cursor.at += 1;
-                    return Ok(());
-                }
-                _ => return Err(Fault::Malformed(cursor.at, "a comma or }")),
+            seen |= bit;
+            if let Some(message) = self.value(cursor, column)? {
+                let name = &self.format.fields[index].name;
+                unfit.get_or_insert_with(|| format!("{name}: {message}"));
             }
         }
+        Ok(seen.count_ones())
+    }
+
+    /// Reads up to the value of the member at `place`, whose column is first taken to be `expected`, and keeps
+    /// what it read for the records that follow.
+    fn lead(&mut self, cursor: &mut Cursor<'_>, place: usize, expected: usize) -> Result<Next, Fault> {
+        let start = cursor.at;
+        match cursor.peek()? {
+            b'}' => {
+                cursor.at += 1;
+                return Ok(Next::End);
+            }
+            b',' if place > 0 => cursor.at += 1,
+            _ if place > 0 => return Err(Fault::Malformed(cursor.at, "a comma or }")),
+            _ => {}
+        }
+        if cursor.peek()? != b'"' {
+            return Err(Fault::Malformed(cursor.at, "a member name in quotes"));
+        }
+        let column = self.member(cursor, expected)?;
+        cursor.expect(b':', "a colon")?;
+        cursor.skip_space();
+        self.leads.keep(place, &cursor.bytes[start..cursor.at], column);
+        Ok(Next::Member(column))
     }
 
     /// Reads a member's name and gives its column; `expected` is the one to try first.
@@ -227,10 +272,8 @@ impl JsonDecoder {
     /// Appends the value at the cursor to `column`, or gives the reason why it does not fit.
     #[inline]
     fn value(&mut self, cursor: &mut Cursor<'_>, column: &mut Column) -> Result<Option<String>, Fault> {
-        let start = {
-            cursor.skip_space();
-            cursor.at
-        };
+        cursor.skip_space();
+        let start = cursor.at;
         let kind = cursor.kind()?;
         match kind {
             Kind::Null => {
@@ -346,7 +389,11 @@ fn double(number: &NumberToken<'_>) -> Option<f64> {
     let size = match power {
         Some(power) if number.exact && number.mantissa <= EXACT_MAX => {
             let mantissa = number.mantissa as f64;
-            if number.exponent < 0 { mantissa / power } else { mantissa * power }
+            match number.exponent {
+                0 => mantissa,
+                1.. => mantissa * power,
+                _ => mantissa / power,
+            }
         }
         _ => {
             let value: f64 = std::str::from_utf8(number.text).ok()?.parse().ok()?;
@@ -359,6 +406,15 @@ fn double(number: &NumberToken<'_>) -> Option<f64> {
 /// The exact integer, also of `1.0` or `1e3`.
 #[inline]
 fn integer(number: &NumberToken<'_>) -> Option<i64> {
+    if number.exponent == 0 && number.exact && number.mantissa <= i64::MAX as u64 {
+        let size = number.mantissa as i64;
+        return Some(if number.negative { -size } else { size });
+    }
+    scaled_integer(number)
+}
+
+/// An integer with an exponent or of the largest size.
+fn scaled_integer(number: &NumberToken<'_>) -> Option<i64> {
     let mut mantissa = i128::from(number.mantissa);
     if number.exponent != 0 {
         let factor = 10i128.checked_pow(number.exponent.unsigned_abs())?;

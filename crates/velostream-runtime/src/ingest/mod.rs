@@ -7,6 +7,7 @@ pub mod convert;
 pub mod csv;
 pub mod infer;
 pub mod json;
+mod json_leads;
 mod json_scan;
 pub mod rows;
 
@@ -68,9 +69,13 @@ impl Decoded {
         self.bad.clear();
     }
 
-    /// Ends the record in hand: columns it did not name get NULL.
-    fn finish_row(&mut self) {
+    /// Ends the record in hand, which named at least `named` columns: those it did not name get NULL.
+    fn finish_row(&mut self, named: u32) {
         self.rows += 1;
+        if named as usize == self.columns.len() {
+            debug_assert!(self.columns.iter().all(|column| column.len() == self.rows));
+            return;
+        }
         for column in &mut self.columns {
             if column.len() < self.rows {
                 column.push_null();

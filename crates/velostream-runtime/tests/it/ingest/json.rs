@@ -1,7 +1,8 @@
-use super::{check, format};
+use super::{check, format, shown};
+use proptest::prelude::*;
 use velostream_runtime::DataType;
-use velostream_runtime::ingest::SourceFormat;
 use velostream_runtime::ingest::json::JsonDecoder;
+use velostream_runtime::ingest::{Decoded, SourceFormat};
 
 fn json(format: SourceFormat, text: impl AsRef<[u8]>, expected: &[&str]) {
     let decoder = || {
@@ -207,4 +208,68 @@ fn inferred_text_columns_take_any_value_as_its_json() {
         "{\"v\":[1, 2]}\n{\"v\":5}\n{\"v\":true}\n{\"v\":\"t\"}",
         &["String(\"[1, 2]\")", "String(\"5\")", "String(\"true\")", "String(\"t\")"],
     );
+}
+
+/// A member, well formed or not, of one of a few ways to write it.
+fn member() -> impl Strategy<Value = String> {
+    let name = prop_oneof![
+        6 => Just("a"),
+        6 => Just("s"),
+        1 => Just("\\u0061"),
+        2 => Just("other"),
+        1 => Just("longer than what is kept of a name from record to record"),
+    ];
+    let value = prop_oneof![
+        8 => any::<i16>().prop_map(|number| number.to_string()),
+        8 => "[a-zé]{0,20}".prop_map(|text| format!("\"{text}\"")),
+        1 => prop::sample::select(vec!["null", "1.5", "true", "[{\"a\":1}]", "tru", "01", "", "\"\\q\""])
+            .prop_map(str::to_owned),
+    ];
+    let space = prop_oneof![8 => Just(""), 1 => Just(" ")];
+    (space.clone(), name, space.clone(), space.clone(), value, space).prop_map(
+        |(before, name, after, inner, value, behind)| {
+            format!("{before}\"{name}\"{after}:{inner}{value}{behind}")
+        },
+    )
+}
+
+proptest! {
+    /// A decoder that has just been made knows no record before: what it gives is what one that knows must give.
+    #[test]
+    fn records_are_read_alike_whatever_came_before(
+        records in prop::collection::vec(prop::collection::vec(member(), 0..5), 1..12),
+    ) {
+        let lines: Vec<_> = records.iter().map(|members| format!("{{{}}}\n", members.join(","))).collect();
+        let mut expected = Decoded::new(&two().fields);
+        let mut position = 0;
+        for line in &lines {
+            let known = expected.bad.len();
+            JsonDecoder::new(two()).push(line.as_bytes(), true, &mut expected);
+            expected.bad[known..].iter_mut().for_each(|bad| bad.position += position);
+            position += line.len() as u64;
+        }
+        let mut found = Decoded::new(&two().fields);
+        JsonDecoder::new(two()).push(lines.concat().as_bytes(), true, &mut found);
+        prop_assert_eq!(shown(&found), shown(&expected));
+    }
+
+    /// Digits are read eight at a time where so many bytes follow, as they do with white space behind.
+    #[test]
+    fn numbers_are_those_of_the_standard_library(
+        text in r"-?(0|[1-9][0-9]{0,21})(\.[0-9]{1,20})?([eE][+-]?[0-9]{1,2})?",
+        behind in 0..20usize,
+    ) {
+        let record = format!("{{\"v\":{text}}}{:behind$}", "");
+        let mut doubles = Decoded::new(&one(DataType::Double).fields);
+        JsonDecoder::new(one(DataType::Double)).push(record.as_bytes(), true, &mut doubles);
+        let double: f64 = text.parse().expect("a number");
+        prop_assert_eq!(shown(&doubles), format!("Double({double:?})"));
+        let mut integers = Decoded::new(&one(DataType::BigInt).fields);
+        JsonDecoder::new(one(DataType::BigInt)).push(record.as_bytes(), true, &mut integers);
+        if let Ok(integer) = text.parse::<i64>() {
+            prop_assert_eq!(shown(&integers), format!("BigInt({integer})"));
+        } else if text.parse::<i128>().is_ok() {
+            prop_assert_eq!(integers.rows, 0);
+        }
+    }
 }
