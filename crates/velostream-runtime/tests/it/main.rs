@@ -9,5 +9,7 @@ mod ingest;
 mod limits;
 mod processor;
 mod random;
+mod records;
+mod scenarios;
 mod settings;
 mod snapshots;
