@@ -66,3 +66,28 @@ for (const [name, pattern] of Object.entries(forbidden)) {
     t.deepEqual(found, [])
   })
 }
+
+test('of the runtime, one file knows tokio, awaits or is asynchronous', (t) => {
+  const source = join('crates', 'velostream-runtime', 'src')
+  const all = readdirSync(source, { recursive: true, encoding: 'utf8' }).filter((file) =>
+    file.endsWith('.rs'),
+  )
+  const files = all.filter((file) =>
+    /\btokio::|\.await\b|\basync fn\b/.test(
+      readFileSync(join(source, file), 'utf8').replaceAll(/\/\/.*/g, ''),
+    ),
+  )
+  t.deepEqual(files, [join('record', 'output.rs')])
+})
+
+test('the synchronous path of a record takes no lock', (t) => {
+  const source = join('crates', 'velostream-runtime', 'src')
+  for (const file of [
+    'processor.rs',
+    'kernel.rs',
+    join('processor', 'records.rs'),
+    join('record', 'engine.rs'),
+  ]) {
+    t.notRegex(readFileSync(join(source, file), 'utf8'), /\bMutex\b|\bRwLock\b|\.lock\(\)/, file)
+  }
+})

@@ -244,9 +244,13 @@ export class Velostream implements AsyncDisposable {
     return this.#engine.metrics()
   }
 
-  /** The counters as OpenMetrics text: not yet. */
+  /**
+   * The same counters as OpenMetrics text, for a scraper: serve it as
+   * `application/openmetrics-text; version=1.0.0; charset=utf-8`.
+   */
   metricsText(): string {
-    throw unsupported('metricsText')
+    this.#engine.checkOpen()
+    return guarded(() => this.#engine.native.metricsText())
   }
 
   /** Dead letters, oldest first; also emitted as 'deadLetter'. Bounded: `deadLetterCapacity`. */

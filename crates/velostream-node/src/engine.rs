@@ -248,6 +248,12 @@ impl NativeEngine {
         Ok(self.engine_ref()?.metrics().into())
     }
 
+    /// The counters as OpenMetrics text.
+    #[napi(catch_unwind)]
+    pub fn metrics_text(&self) -> napi::Result<String> {
+        Ok(self.engine_ref()?.metrics_text())
+    }
+
     /// Dead letters kept, oldest first.
     #[napi(catch_unwind)]
     pub fn dead_letters(&self) -> napi::Result<Vec<NativeDeadLetter>> {

@@ -1,5 +1,7 @@
 //! [`Processor`]: one query, synchronously, with state of its own.
 
+mod records;
+
 use crate::api::RelationInfo;
 use crate::engine::info;
 use crate::error::{Error, Result};
@@ -141,12 +143,16 @@ impl Processor {
         now_ms: i64,
         out: &mut ChangeBatch,
     ) -> Result<()> {
-        let keyed = self.infos.get(source).is_some_and(|s| s.is_table && !s.schema.primary_key.is_empty());
-        if !keyed {
-            let message = "only rows of a table with a primary key can be deleted";
-            return Err(Error::new(ErrorCode::Unsupported, message));
-        }
+        self.require_keyed(source)?;
         self.block(source, block, Op::Delete, now_ms, out)
+    }
+
+    fn require_keyed(&self, source: usize) -> Result<()> {
+        if self.infos.get(source).is_some_and(|s| s.is_table && !s.schema.primary_key.is_empty()) {
+            return Ok(());
+        }
+        let message = "only rows of a table with a primary key can be deleted";
+        Err(Error::new(ErrorCode::Unsupported, message))
     }
 
     fn block(
@@ -166,20 +172,21 @@ impl Processor {
         let keys = (op == Op::Delete).then_some(schema.primary_key.as_slice());
         rows::decode(block, &schema.fields, timestamp_format.as_ref(), keys, &mut raw.columns)
             .map_err(|error| Error { relation: Some(door.relation.name.to_string()), ..error })?;
-        self.apply(source, op, now_ms, out)
+        door.stamp(raw, op, now_ms);
+        self.apply(source, out)
     }
 
     fn open(&self) -> Result<()> {
         if self.ended { Err(Error::new(ErrorCode::State, "the processor's input has ended")) } else { Ok(()) }
     }
 
-    /// Applies the decoded rows of a source, or nothing of them.
-    fn apply(&mut self, source: usize, op: Op, now_ms: i64, out: &mut ChangeBatch) -> Result<()> {
+    /// Applies the decoded rows of a source, with their marks and times, or nothing of them.
+    fn apply(&mut self, source: usize, out: &mut ChangeBatch) -> Result<()> {
         let Source { door, raw, .. } = &self.sources[source];
         let (before, next, offset) = (out.len(), self.next, door.offset);
-        if !self.single_leaves_trace && raw.columns.first().is_some_and(|column| column.len() == 1) {
+        if !self.single_leaves_trace && raw.len() == 1 {
             // The operators undo what the one record did to them; what it did to time shows nowhere.
-            let applied = self.try_apply(source, op, now_ms, out);
+            let applied = self.try_apply(source, out);
             if applied.is_err() {
                 self.next = next;
                 self.sources[source].door.offset = offset;
@@ -188,7 +195,7 @@ impl Processor {
         }
         self.kernel.savepoint();
         let mark = self.sources[source].door.savepoint();
-        let applied = self.try_apply(source, op, now_ms, out);
+        let applied = self.try_apply(source, out);
         let door = &mut self.sources[source].door;
         if applied.is_ok() {
             self.kernel.commit();
@@ -202,7 +209,7 @@ impl Processor {
         applied
     }
 
-    fn try_apply(&mut self, source: usize, op: Op, now_ms: i64, out: &mut ChangeBatch) -> Result<()> {
+    fn try_apply(&mut self, source: usize, out: &mut ChangeBatch) -> Result<()> {
         let Source { door, raw, batch, .. } = &mut self.sources[source];
         let at = |reject: &Reject, index: u32, door: &Door| {
             Err(Error::from(reject.error.clone()).at_record(&door.relation.name, index))
@@ -210,7 +217,7 @@ impl Processor {
         self.rejects.clear();
         let first = self.next;
         let refused = &mut self.rejects.failed;
-        door.admit_into(raw, op, &mut self.next, now_ms, batch, refused);
+        door.admit_into(raw, &mut self.next, batch, refused);
         if let Some(reject) = refused.first() {
             return at(reject, reject.row, door);
         }
@@ -224,10 +231,25 @@ impl Processor {
         }
     }
 
+    /// Opens a savepoint inside whatever is open; `keep` or `take_back` ends it.
     fn savepoint(&mut self) -> Mark {
         self.kernel.savepoint();
         let doors = self.sources.iter_mut().map(|source| source.door.savepoint());
         Mark { doors: doors.collect(), next: self.next, ended: self.ended }
+    }
+
+    fn keep(&mut self) {
+        self.kernel.commit();
+        self.sources.iter_mut().for_each(|source| source.door.commit());
+    }
+
+    fn take_back(&mut self, Mark { doors, next, ended }: Mark) {
+        self.kernel.rollback();
+        for (source, mark) in self.sources.iter_mut().zip(doors) {
+            source.door.rollback(mark);
+        }
+        self.next = next;
+        self.ended = ended;
     }
 
     /// From here on `rollback` takes back every record since the last `commit`. Begun already, it does nothing.
@@ -246,20 +268,14 @@ impl Processor {
     /// Keeps everything so far; `rollback` goes back to here.
     pub fn commit(&mut self) -> Result<()> {
         self.take_begun("commit")?;
-        self.kernel.commit();
-        self.sources.iter_mut().for_each(|source| source.door.commit());
+        self.keep();
         self.begin()
     }
 
     /// Goes back to the last `commit`, or to `begin`, in every operator, time and end of input included.
     pub fn rollback(&mut self) -> Result<()> {
-        let Mark { doors, next, ended } = self.take_begun("rollback")?;
-        self.kernel.rollback();
-        for (source, mark) in self.sources.iter_mut().zip(doors) {
-            source.door.rollback(mark);
-        }
-        self.next = next;
-        self.ended = ended;
+        let mark = self.take_begun("rollback")?;
+        self.take_back(mark);
         self.begin()
     }
 

@@ -119,11 +119,9 @@ impl Net {
         step.partners.resize(step.removals.len(), OPEN);
         step.sources.clear();
         step.sources.resize(step.additions.len(), OPEN);
-        let all: Vec<&Column> = out.columns.iter().collect();
-        step.pair(&all, true);
+        step.pair(out.columns.len(), |index| &out.columns[index], true);
         if let Some(key) = &self.key {
-            let columns: Vec<&Column> = key.iter().map(|&position| &out.columns[position]).collect();
-            step.pair(&columns, false);
+            step.pair(key.len(), |index| &out.columns[key[index]], false);
         }
         for index in 0..self.step.removals.len() {
             if self.step.partners[index] == OPEN {
@@ -154,11 +152,11 @@ impl Net {
 }
 
 impl StepScratch {
-    /// Pairs open removals with open additions that are equal in `columns`: they cancel or become an update.
-    fn pair(&mut self, columns: &[&Column], cancels: bool) {
+    /// Pairs open removals with open additions that are equal in `count` columns: they cancel or become an update.
+    fn pair<'a>(&mut self, count: usize, column: impl Fn(usize) -> &'a Column, cancels: bool) {
         let Self { removals, partners, additions, sources, hashes, other_hashes, table } = self;
-        hash_rows(columns.len(), |index| columns[index], removals, hashes);
-        hash_rows(columns.len(), |index| columns[index], additions, other_hashes);
+        hash_rows(count, &column, removals, hashes);
+        hash_rows(count, &column, additions, other_hashes);
         table.clear();
         for (place, &hash) in hashes.iter().enumerate() {
             if partners[place] == OPEN {
@@ -172,7 +170,7 @@ impl StepScratch {
             let row = additions[place] as usize;
             let found = table.find_entry(hash, |&removal| {
                 let other = removals[removal as usize] as usize;
-                columns.iter().all(|column| values_equal(column, other, column, row))
+                (0..count).all(|index| values_equal(column(index), other, column(index), row))
             });
             if let Ok(entry) = found {
                 let (removal, _) = entry.remove();

@@ -6,6 +6,7 @@ use crate::api::*;
 use crate::catalog::What;
 use crate::error::{Error, Result};
 use crate::kernel;
+use crate::metrics::text::{self, Latencies};
 use crate::pipeline::{Pipeline, Purpose};
 use crate::processor::Processor;
 use std::sync::Arc;
@@ -162,6 +163,36 @@ impl Engine {
             dead_letters_total,
             dead_letters_dropped,
         }
+    }
+
+    /// The same counters in the OpenMetrics text format, version 1.0.0, with the latencies as a histogram. It is
+    /// served as `application/openmetrics-text; version=1.0.0; charset=utf-8`.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use velostream_runtime::{Engine, EngineOptions, Params};
+    ///
+    /// let mut engine = Engine::new(EngineOptions::default(), Arc::new(|| ()))?;
+    /// engine.exec("CREATE STREAM orders (id BIGINT)", &Params::default(), 0)?;
+    /// let orders = engine.relation("orders")?.id;
+    /// engine.insert_json(orders, br#"{"id": 1} {"id": 2}"#, true, 0)?;
+    /// let text = engine.metrics_text();
+    /// assert!(text.contains("\nvelostream_relation_records_total{relation=\"orders\"} 2\n"));
+    /// assert!(text.ends_with("\n# EOF\n"));
+    /// # Ok::<(), velostream_runtime::Error>(())
+    /// ```
+    #[must_use]
+    pub fn metrics_text(&self) -> String {
+        let shown = self.pipelines.values().filter(|pipeline| pipeline.purpose != Purpose::Ask);
+        let latencies = shown.flat_map(|pipeline| {
+            let each = pipeline.metrics.iter().enumerate();
+            each.map(|(partition, metrics)| Latencies {
+                query: pipeline.name.clone(),
+                partition,
+                distribution: metrics.latency.distribution(),
+            })
+        });
+        text::write(&self.metrics(), &latencies.collect::<Vec<_>>())
     }
 
     fn relation_metrics(&self, entry: &crate::catalog::Entry) -> Option<RelationMetrics> {

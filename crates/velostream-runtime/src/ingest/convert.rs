@@ -59,6 +59,14 @@ pub fn parse_decimal(text: &str, data_type: DataType) -> Option<i128> {
     value::parse_decimal(text.trim(), precision, scale).ok()
 }
 
+/// The digits of a whole number at the scale of `data_type`.
+#[must_use]
+pub fn whole_decimal(value: i64, data_type: DataType) -> Option<i128> {
+    let DataType::Decimal { precision, scale } = data_type else { return None };
+    let digits = i128::from(value).checked_mul(10_i128.pow(scale.into()))?;
+    (digits.unsigned_abs() < 10_u128.pow(precision.into())).then_some(digits)
+}
+
 /// `expected INT, found "abc"`, the value cut to a readable length.
 #[must_use]
 pub fn unfit(data_type: DataType, found: &[u8]) -> String {

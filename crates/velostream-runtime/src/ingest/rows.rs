@@ -286,7 +286,7 @@ fn push(
             values.push(convert::parse_decimal(text, data_type)?);
         }
         (Values::I128(values), INTEGER) => {
-            values.push(convert::parse_decimal(&slots.integer(row).to_string(), data_type)?);
+            values.push(convert::whole_decimal(slots.integer(row), data_type)?);
         }
         (Values::I128(_) | Values::I32(_) | Values::I64(_), TEXT) => {
             convert::push_text(column, slots.bytes(row)?, format).ok()?;

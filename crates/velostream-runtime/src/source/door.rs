@@ -29,6 +29,8 @@ pub struct Door {
     spec: SourceSpec,
     gate: SourceGate,
     spares: Arc<Spares>,
+    /// What a table made of the batch before; reused.
+    changes: ChangeBatch,
 }
 
 impl Door {
@@ -41,7 +43,9 @@ impl Door {
             event_time: relation.event_time,
             bound_micros: create.bound_micros,
         };
+        let types = relation.schema.fields.iter().map(|field| field.data_type).collect::<Vec<_>>();
         Ok(Self {
+            changes: ChangeBatch::new(&types),
             gate: SourceGate::new(spec.clone())?,
             spec,
             table: is_table(&relation).then(|| TableStore::new(&relation.schema)),
@@ -103,7 +107,8 @@ impl Door {
         let mut batch = Batch { changes: self.empty(), ..Batch::default() };
         let mut rejects = Vec::new();
         let (first, offset) = (*next, self.offset);
-        self.admit_into(&mut raw, op, next, now_ms, &mut batch, &mut rejects);
+        self.stamp(&mut raw, op, now_ms);
+        self.admit_into(&mut raw, next, &mut batch, &mut rejects);
         let refused = rejects.into_iter().map(|reject| Refused {
             offset: offset + u64::from(reject.row),
             record: single(&raw.columns, reject.row as usize),
@@ -119,31 +124,33 @@ impl Door {
         (Some(envelope), refused)
     }
 
-    /// The same over buffers that the caller reuses: of `raw` the columns are given, and it keeps its rows only
-    /// if some are refused; `batch` has the relation's columns.
-    pub fn admit_into(
-        &mut self,
-        raw: &mut ChangeBatch,
-        op: Op,
-        next: &mut Seq,
-        now_ms: i64,
-        batch: &mut Batch,
-        rejects: &mut Vec<Reject>,
-    ) {
+    /// Gives all rows of the columns of `raw` one mark and one time.
+    pub fn stamp(&self, raw: &mut ChangeBatch, op: Op, now_ms: i64) {
         let count = raw.columns.first().map_or(0, Column::len);
         raw.ops.clear();
         raw.ops.resize(count, op);
-        raw.seqs.clear();
-        raw.seqs.resize(count, Seq(0));
         raw.event_times.clear();
         raw.event_times.resize(count, now_ms.saturating_mul(1000));
+        raw.seqs.clear();
+        raw.seqs.resize(count, Seq(0));
+    }
+
+    /// Lets rows in over buffers that the caller reuses: of `raw`, columns, marks and times are given, and it keeps
+    /// its rows only if some are refused; `batch` has the relation's columns.
+    pub fn admit_into(
+        &mut self,
+        raw: &mut ChangeBatch,
+        next: &mut Seq,
+        batch: &mut Batch,
+        rejects: &mut Vec<Reject>,
+    ) {
         let first = *next;
         self.gate.admit(raw, next, batch, rejects);
         self.offset += next.0 - first.0;
         if let Some(table) = &mut self.table {
-            let mut changes = table.empty();
-            table.apply(&batch.changes, &mut changes);
-            batch.changes = changes;
+            self.changes.clear();
+            table.apply(&batch.changes, &mut self.changes);
+            std::mem::swap(&mut self.changes, &mut batch.changes);
         }
     }
 

@@ -10,5 +10,7 @@ mod limits;
 mod partitions;
 mod processor;
 mod random;
+mod records;
+mod scenarios;
 mod settings;
 mod snapshots;

@@ -34,6 +34,17 @@ pub enum Literal {
     Interval(Interval),
 }
 
+macro_rules! literal_from {
+    ($($from:ty => $variant:ident),*) => {
+        $(impl From<$from> for Literal {
+            fn from(value: $from) -> Self {
+                Self::$variant(value.into())
+            }
+        })*
+    };
+}
+literal_from!(bool => Boolean, i32 => Int, i64 => BigInt, f64 => Double, &str => String, String => String);
+
 /// A length of time in calendar and clock units, kept apart as PostgreSQL does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct Interval {

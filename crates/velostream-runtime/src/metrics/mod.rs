@@ -1,4 +1,7 @@
 //! Counters of a receiver: written by its thread once per batch, read by the caller's at any time.
+//! `text.rs` writes them as OpenMetrics.
+
+pub mod text;
 
 use crate::api::{LatencyMetrics, PartitionMetricsSnapshot};
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
@@ -8,28 +11,49 @@ use std::time::Duration;
 const BUCKETS_PER_DOUBLING: u32 = 4;
 const BUCKETS: usize = 64 * BUCKETS_PER_DOUBLING as usize;
 
+/// Bounds of a distribution, as powers of two of nanoseconds: from a microsecond to 17 seconds.
+const BOUND_EXPONENTS: std::ops::RangeInclusive<u32> = 10..=34;
+
 /// Latencies counted in buckets that grow by quarters of a doubling.
 pub struct Histogram {
     counts: [AtomicU64; BUCKETS],
+    sum_nanos: AtomicU64,
     max_nanos: AtomicU64,
+}
+
+/// How many latencies were at most how long.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Distribution {
+    /// Bounds in nanoseconds, ascending, with the number of latencies up to and including each.
+    pub up_to: Vec<(u64, u64)>,
+    /// All of them.
+    pub count: u64,
+    /// Their sum, seconds.
+    pub sum_seconds: f64,
 }
 
 impl Default for Histogram {
     fn default() -> Self {
-        Self { counts: std::array::from_fn(|_| AtomicU64::new(0)), max_nanos: AtomicU64::new(0) }
+        Self {
+            counts: std::array::from_fn(|_| AtomicU64::new(0)),
+            sum_nanos: AtomicU64::new(0),
+            max_nanos: AtomicU64::new(0),
+        }
     }
 }
 
+/// A bucket's own upper end counts in it, so that a power of two ends a bucket.
 fn bucket(nanos: u64) -> usize {
-    if nanos < 4 {
-        return nanos as usize;
+    let below = nanos.saturating_sub(1);
+    if below < 4 {
+        return below as usize;
     }
-    let exponent = nanos.ilog2();
-    let quarter = (nanos >> (exponent - 2)) & 3;
+    let exponent = below.ilog2();
+    let quarter = (below >> (exponent - 2)) & 3;
     (exponent * BUCKETS_PER_DOUBLING) as usize + quarter as usize
 }
 
-/// The least latency that the next bucket counts.
+/// The greatest latency that a bucket counts.
 fn bucket_end_nanos(bucket: usize) -> f64 {
     if bucket < 4 {
         return bucket as f64 + 1.0;
@@ -44,12 +68,32 @@ impl Histogram {
     pub fn add(&self, latency: Duration, records: u64) {
         let nanos = u64::try_from(latency.as_nanos()).unwrap_or(u64::MAX);
         self.counts[bucket(nanos)].fetch_add(records, Relaxed);
+        self.sum_nanos.fetch_add(nanos.wrapping_mul(records), Relaxed);
         self.max_nanos.fetch_max(nanos, Relaxed);
+    }
+
+    fn counts(&self) -> Vec<u64> {
+        self.counts.iter().map(|count| count.load(Relaxed)).collect()
+    }
+
+    /// The counts by bounds that double.
+    pub fn distribution(&self) -> Distribution {
+        let counts = self.counts();
+        let (mut below, mut from) = (0, 0);
+        let mut up_to = Vec::with_capacity(BOUND_EXPONENTS.count());
+        for exponent in BOUND_EXPONENTS {
+            let to = (exponent * BUCKETS_PER_DOUBLING) as usize;
+            below += counts[from..to].iter().sum::<u64>();
+            from = to;
+            up_to.push((1 << exponent, below));
+        }
+        let count = below + counts[from..].iter().sum::<u64>();
+        Distribution { up_to, count, sum_seconds: self.sum_nanos.load(Relaxed) as f64 / 1e9 }
     }
 
     /// The percentiles, microseconds.
     pub fn snapshot(&self) -> LatencyMetrics {
-        let counts: Vec<u64> = self.counts.iter().map(|count| count.load(Relaxed)).collect();
+        let counts = self.counts();
         let total: u64 = counts.iter().sum();
         let max = self.max_nanos.load(Relaxed) as f64 / 1e3;
         let percentile = |share: f64| {
@@ -121,5 +165,30 @@ impl PartitionMetrics {
     /// The watermark, unless nothing is known or everything has passed.
     pub fn watermark(&self) -> Option<i64> {
         Some(self.watermark_micros.load(Relaxed)).filter(|&micros| micros != i64::MIN && micros != i64::MAX)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_latency_counts_up_to_its_bound() {
+        let histogram = Histogram::default();
+        histogram.add(Duration::from_nanos(1024), 2);
+        histogram.add(Duration::from_nanos(1025), 1);
+        histogram.add(Duration::from_secs(60), 1);
+        let Distribution { up_to, count, sum_seconds } = histogram.distribution();
+        assert_eq!(up_to[..2], [(1024, 2), (2048, 3)]);
+        assert_eq!(up_to.last(), Some(&(1 << 34, 3)));
+        assert_eq!((count, sum_seconds), (4, 60.000_003_073));
+    }
+
+    #[test]
+    fn a_percentile_is_not_below_its_latency() {
+        for nanos in [0, 1, 2, 3, 4, 5, 6, 7, 1_000, 1_024, 1_025, 1_279, 1_280, 1_281, 123_456_789] {
+            let end = bucket_end_nanos(bucket(nanos));
+            assert!(end >= nanos as f64 && end <= nanos.max(4) as f64 * 1.25, "{nanos} counts up to {end}");
+        }
     }
 }

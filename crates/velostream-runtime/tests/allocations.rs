@@ -1,0 +1,87 @@
+//! The synchronous path of the record-at-a-time engine allocates what it returns and nothing else, counted.
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+use std::hint::black_box;
+use velostream_runtime::{Literal, StreamExecutionEngine, StreamRecord};
+
+#[path = "it/scenarios.rs"]
+#[allow(dead_code)] // Counts of changes are for the other tests.
+mod scenarios;
+use scenarios::{ALL, Scenario};
+
+thread_local! {
+    static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
+}
+
+/// The system's allocator, counting the calls of each thread.
+struct Counting;
+
+// SAFETY: every call goes unchanged to the system's allocator, which keeps the contract; counting touches a
+// thread-local cell without destructor, which allocates nothing.
+#[allow(unsafe_code)]
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        ALLOCATIONS.with(|count| count.set(count.get() + 1));
+        // SAFETY: the caller's contract is the same.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        // SAFETY: the caller's contract is the same.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+
+    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        ALLOCATIONS.with(|count| count.set(count.get() + 1));
+        // SAFETY: the caller's contract is the same.
+        unsafe { System.realloc(pointer, layout, size) }
+    }
+}
+
+#[global_allocator]
+static COUNTING: Counting = Counting;
+
+/// What results cost: one list, and for each its list of values and its texts.
+fn returned(results: &[StreamRecord]) -> u64 {
+    let is_text = |value: &Literal| matches!(value, Literal::String(_) | Literal::Bytes(_));
+    let texts = |result: &StreamRecord| result.fields.iter().filter(|(_, value)| is_text(value)).count();
+    let each = results.iter().map(|result| 1 + texts(result) as u64);
+    each.sum::<u64>() + u64::from(!results.is_empty())
+}
+
+/// Records until state and buffers have their size, and records that are counted.
+const WARM_UP: usize = 40_000;
+const COUNTED: usize = 5_000;
+
+/// Allocations beyond those of the results, over `COUNTED` records.
+fn beyond_results(scenario: &Scenario) -> u64 {
+    let mut engine = StreamExecutionEngine::new().expect("an engine starts");
+    engine.define(scenario.definitions).expect("the definitions are in the language");
+    let query = engine.query(scenario.sql).expect("the query is in the language");
+    let mut beyond = 0;
+    for i in 0..WARM_UP + COUNTED {
+        let record = (scenario.record)(i);
+        let before = ALLOCATIONS.get();
+        let results = black_box(engine.execute_with_record(&query, &record)).expect("the record fits");
+        let own = ALLOCATIONS.get() - before;
+        if i >= WARM_UP {
+            beyond += own - returned(&results);
+        }
+    }
+    beyond
+}
+
+/// What a scenario may allocate for its state in `COUNTED` records: the sessions' ends stand in a B-tree, whose nodes
+/// come and go as ends move. Everything else has its size.
+fn state_max(scenario: &Scenario) -> u64 {
+    if scenario.id == "q11" { COUNTED as u64 / 10 } else { 0 }
+}
+
+#[test]
+fn a_record_allocates_what_it_returns() {
+    for scenario in &ALL {
+        let beyond = beyond_results(scenario);
+        assert!(beyond <= state_max(scenario), "{}: {beyond} beyond the results", scenario.id);
+    }
+}
