@@ -1,7 +1,7 @@
 //! The Rust doors of the benchmarks: `QueryProcessor` fed with batches of 1 and of 1,024 records, already
 //! decoded or from row structs. Prints one JSON object per scenario and door; a wrong answer ends the run.
 //!
-//! usage: bench-core RECORDS RUNS [SCENARIO] (`npm run bench` does it)
+//! usage: bench-core RECORDS RUNS [SCENARIO [DOOR]] (`npm run bench` does it)
 
 mod joined;
 mod scenarios;
@@ -36,26 +36,28 @@ fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let number = |at: usize| arguments.get(at).and_then(|argument| argument.parse::<usize>().ok());
     let (Some(records), Some(runs)) = (number(0), number(1)) else {
-        eprintln!("usage: bench-core RECORDS RUNS [SCENARIO]");
+        eprintln!("usage: bench-core RECORDS RUNS [SCENARIO [DOOR]]");
         std::process::exit(2);
     };
     let wanted = |scenario: &Scenario| arguments.get(2).is_none_or(|id| id == scenario.id);
+    let doors: Vec<Door> =
+        DOORS.into_iter().filter(|door| arguments.get(3).is_none_or(|name| name == door.name)).collect();
     for scenario in scenarios::all().into_iter().filter(wanted) {
-        if let Err(message) = report(&scenario, records, runs) {
+        if let Err(message) = report(&scenario, &doors, records, runs) {
             eprintln!("{}: {message}", scenario.id);
             std::process::exit(1);
         }
     }
 }
 
-fn report(scenario: &Scenario, records: usize, runs: usize) -> Result<(), String> {
-    let mut rates: Vec<Vec<f64>> = vec![Vec::new(); DOORS.len()];
+fn report(scenario: &Scenario, doors: &[Door], records: usize, runs: usize) -> Result<(), String> {
+    let mut rates: Vec<Vec<f64>> = vec![Vec::new(); doors.len()];
     for _ in 0..runs {
-        for (door, rates) in DOORS.iter().zip(&mut rates) {
+        for (door, rates) in doors.iter().zip(&mut rates) {
             rates.push(rate(scenario, *door, records)?);
         }
     }
-    for (door, rates) in DOORS.iter().zip(&mut rates) {
+    for (door, rates) in doors.iter().zip(&mut rates) {
         rates.sort_by(f64::total_cmp);
         let latency = if door.name == "core/1" { latency(scenario, records)? } else { String::new() };
         let per_second = rates[rates.len() / 2];

@@ -53,7 +53,8 @@ pub struct Kernel {
     /// What feeds it, in the order of the positions that the calls take.
     inputs: Vec<Arc<Relation>>,
     schema: Arc<Schema>,
-    journaled: bool,
+    /// Per input, whether its batches run under a savepoint.
+    journaled: Vec<bool>,
 }
 
 impl Kernel {
@@ -65,14 +66,14 @@ impl Kernel {
             core: Core::Plan(Box::new(QueryProcessor::new(&physical, &Limits::default())?)),
             inputs: physical.sources().iter().map(|source| Arc::clone(&source.relation)).collect(),
             schema: Arc::new(schema),
-            journaled: physical.is_journaled(),
+            journaled: (0..physical.sources().len()).map(|at| physical.is_journaled(SourceId(at))).collect(),
         })
     }
 
     /// What passes the changes on that others have computed.
     pub fn passing(schema: Arc<Schema>) -> Self {
         let standing = TimeRuns { before: Watermark::NONE, advances: Vec::new() };
-        Self { core: Core::Passing(standing), inputs: Vec::new(), schema, journaled: false }
+        Self { core: Core::Passing(standing), inputs: Vec::new(), schema, journaled: Vec::new() }
     }
 
     fn plan(&mut self) -> Option<&mut QueryProcessor> {
@@ -99,9 +100,9 @@ impl Kernel {
         &self.inputs
     }
 
-    /// Whether an operator behind state can fail for a record.
-    pub fn is_journaled(&self) -> bool {
-        self.journaled
+    /// Whether a record of an input may fail when operators have changed for it.
+    pub fn is_journaled(&self, input: usize) -> bool {
+        self.journaled[input]
     }
 
     /// Applies a batch of an input. Rejected records are in `rejects`.

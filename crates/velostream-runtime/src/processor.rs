@@ -38,16 +38,20 @@ struct Source {
     /// Rows as decoded, and as admitted; reused.
     raw: ChangeBatch,
     batch: Batch,
+    /// Whether a failing call of one record leaves a trace that a savepoint must take back.
+    single_leaves_trace: bool,
 }
 
 impl Source {
-    fn new(create: &CreateSource) -> Result<Self> {
+    /// `single_leaves_trace` is whether operators may have changed for a record that fails.
+    fn new(create: &CreateSource, single_leaves_trace: bool) -> Result<Self> {
         let format = create.options.get("timestamp_format");
         let door = Door::new(create)?;
         Ok(Self {
             timestamp_format: format.map(compile_format).transpose()?,
             raw: door.empty(),
             batch: Batch { changes: door.empty(), ..Batch::default() },
+            single_leaves_trace: single_leaves_trace || door.table.is_some(),
             door,
         })
     }
@@ -58,8 +62,6 @@ pub struct Processor {
     infos: Vec<RelationInfo>,
     sources: Vec<Source>,
     kernel: Kernel,
-    /// Whether a failing call of one record leaves a trace that a savepoint must take back.
-    single_leaves_trace: bool,
     reads_clock: bool,
     next: Seq,
     /// From `begin` on, what a rollback goes back to.
@@ -76,17 +78,16 @@ impl Processor {
         options: &KernelOptions,
     ) -> Result<Self> {
         let kernel = Kernel::new(plan, options)?;
+        let time = TimeUse::of(plan);
         let mut sources = Vec::with_capacity(kernel.inputs().len());
-        for input in kernel.inputs() {
+        for (at, input) in kernel.inputs().iter().enumerate() {
             let message = format!("{} is not a source of records", input.name);
             let create = declared(input).ok_or_else(|| Error::new(ErrorCode::Internal, message))?;
-            sources.push(Source::new(&create)?);
+            sources.push(Source::new(&create, kernel.is_journaled(at) || time.moves_state)?);
         }
-        let time = TimeUse::of(plan);
         let feeds_table = sources.iter().any(|source| source.door.table.is_some());
         let own_times = sources.iter().all(|source| source.door.relation.event_time.is_some());
         Ok(Self {
-            single_leaves_trace: feeds_table || kernel.is_journaled() || time.moves_state,
             reads_clock: time.is_read && (feeds_table || !own_times),
             infos: sources.iter().map(|source| info(&source.door.relation)).collect(),
             sources,
@@ -182,9 +183,9 @@ impl Processor {
 
     /// Applies the decoded rows of a source, with their marks and times, or nothing of them.
     fn apply(&mut self, source: usize, out: &mut ChangeBatch) -> Result<()> {
-        let Source { door, raw, .. } = &self.sources[source];
+        let Source { door, raw, single_leaves_trace, .. } = &self.sources[source];
         let (before, next, offset) = (out.len(), self.next, door.offset);
-        if !self.single_leaves_trace && raw.len() == 1 {
+        if !single_leaves_trace && raw.len() == 1 {
             // The operators undo what the one record did to them; what it did to time shows nowhere.
             let applied = self.try_apply(source, out);
             if applied.is_err() {

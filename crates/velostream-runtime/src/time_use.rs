@@ -1,7 +1,7 @@
 //! What a plan does with event time, where that decides what a call must do for it.
 
 use velostream_sql::expr::children;
-use velostream_sql::plan::{Expr, ExprKind, LogicalPlan};
+use velostream_sql::plan::{Expr, ExprKind, JoinMethod, LogicalPlan};
 
 /// The uses of event time in a plan.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -28,7 +28,8 @@ impl TimeUse {
 fn node_moves_state(node: &LogicalPlan) -> bool {
     match node {
         LogicalPlan::Aggregate { window, .. } => window.is_some(),
-        LogicalPlan::Join { .. } | LogicalPlan::Over { .. } => true,
+        LogicalPlan::Join { method, .. } => matches!(method, JoinMethod::Interval { .. }),
+        LogicalPlan::Over { .. } => true,
         LogicalPlan::Source { .. }
         | LogicalPlan::Values { .. }
         | LogicalPlan::Filter { .. }
@@ -50,6 +51,9 @@ fn exprs(node: &LogicalPlan) -> Vec<&Expr> {
         LogicalPlan::Aggregate { keys, calls, .. } => {
             let of_calls = calls.iter().flat_map(|call| call.argument.iter().chain(&call.filter));
             keys.iter().chain(of_calls).collect()
+        }
+        LogicalPlan::Join { keys, residual, .. } => {
+            keys.iter().flat_map(|(left, right)| [left, right]).chain(residual).collect()
         }
         _ => Vec::new(),
     }

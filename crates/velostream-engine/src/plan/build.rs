@@ -7,7 +7,8 @@ mod over;
 
 use super::clock::ClockPlans;
 use super::{
-    Built, Input, NodePlan, OperatorPlan, Origin, PhysicalPlan, PlanOptions, SourcePlan, ValuesPlan, explain,
+    Built, Input, Journal, NodePlan, OperatorPlan, Origin, PhysicalPlan, PlanOptions, SourcePlan, ValuesPlan,
+    explain,
 };
 use crate::error::{EngineError, Result};
 use crate::expr::Program;
@@ -17,9 +18,7 @@ use crate::operators::table::Show;
 use std::sync::Arc;
 use velostream_sql::catalog::Relation;
 use velostream_sql::expr::for_each_column;
-use velostream_sql::plan::{
-    AggregateCall, Expr, ExprKind, JoinKind, JoinMethod, LogicalPlan, OverPartition, Window,
-};
+use velostream_sql::plan::{Expr, ExprKind, JoinKind, JoinMethod, LogicalPlan, OverPartition, Window};
 use velostream_sql::types::{DataType, Schema};
 
 pub(super) struct Builder {
@@ -31,11 +30,6 @@ pub(super) struct Builder {
     sources: Vec<SourcePlan>,
     values: Vec<ValuesPlan>,
     pub(super) clocks: ClockPlans,
-    journaled: bool,
-    /// Whether an operator can fail for a record.
-    pub(super) fallible: bool,
-    /// Whether a node has two inputs, so that a record that fails in one of them may be applied in the other.
-    pub(super) has_joint: bool,
     /// Whether there is an updating relation that another keeps.
     unguarded: bool,
 }
@@ -44,13 +38,13 @@ pub(super) struct Builder {
 pub(super) fn build(plan: &LogicalPlan, options: PlanOptions) -> Result<PhysicalPlan> {
     let mut builder = Builder::new(options, false);
     let mut built = builder.root(plan)?;
-    if builder.fallible && builder.unguarded {
+    if builder.unguarded && builder.is_fallible()? {
         builder = Builder::new(options, true);
         built = builder.root(plan)?;
     }
-    let journaled = builder.journaled || builder.fallible && builder.has_joint;
     let Builder { nodes, sources, values, clocks, .. } = builder;
     let mut physical = PhysicalPlan {
+        journal: Journal::new(&nodes, sources.len(), values.len())?,
         nodes,
         sources,
         values,
@@ -59,7 +53,6 @@ pub(super) fn build(plan: &LogicalPlan, options: PlanOptions) -> Result<Physical
         schema: Arc::clone(plan.schema()),
         options,
         updating: built.updating,
-        journaled,
         fingerprint: 0,
     };
     physical.fingerprint = explain::fingerprint(&physical, plan);
@@ -85,11 +78,14 @@ impl Builder {
             sources: Vec::new(),
             values: Vec::new(),
             clocks: ClockPlans::default(),
-            journaled: false,
-            fallible: false,
-            has_joint: false,
             unguarded: false,
         }
+    }
+
+    /// Whether an operator can fail for a record.
+    fn is_fallible(&self) -> Result<bool> {
+        let mut nodes = self.nodes.iter();
+        nodes.try_fold(false, |fails, node| Ok(fails || node.operator.is_fallible()?))
     }
 
     fn root(&mut self, plan: &LogicalPlan) -> Result<Built> {
@@ -141,13 +137,7 @@ impl Builder {
     fn entry(&mut self, origin: Origin, updating: bool) -> Built {
         let clock = self.clocks.origin(origin);
         let output = Input::Origin(origin);
-        Built { output, updating, has_state: false, on_record: true, time: clock, own: clock }
-    }
-
-    /// Notes that the node to come can fail for a row of `input`.
-    fn note_fallible(&mut self, input: &Built) {
-        self.fallible = true;
-        self.journaled |= input.has_state && input.on_record;
+        Built { output, updating, on_record: true, time: clock, own: clock }
     }
 
     /// Builds a subtree; `before` says whether its updates must show the old row.
@@ -176,8 +166,7 @@ impl Builder {
                     let text = "LIMIT without ORDER BY over an updating result is for snapshots only";
                     return Err(EngineError::Unsupported(text.into()));
                 };
-                let built = self.push(OperatorPlan::Limit(*count), schema, built, format!("Limit {count}"));
-                Ok(Built { has_state: true, ..built })
+                Ok(self.push(OperatorPlan::Limit(*count), schema, built, format!("Limit {count}")))
             }
             LogicalPlan::Final { input, .. } => self.make_final(input),
         }
@@ -214,7 +203,7 @@ impl Builder {
         let built = self.node(plan, key.is_none())?;
         let line = "EmitFinal: keeps rows until the end of input".to_owned();
         let built = self.push(OperatorPlan::Table { key, show: Show::AtEnd }, schema, built, line);
-        Ok(Built { updating: false, has_state: true, on_record: false, ..built })
+        Ok(Built { updating: false, on_record: false, ..built })
     }
 
     fn input_of(&mut self, plan: &LogicalPlan, before: bool, is_final: bool) -> Result<Built> {
@@ -245,8 +234,7 @@ impl Builder {
             Some(key) => format!("Table keyed by {}", explain::names(schema, key)),
             None => "Table without key".to_owned(),
         };
-        let built = self.push(OperatorPlan::Table { key, show: Show::Changes }, schema, built, line);
-        Built { has_state: true, ..built }
+        self.push(OperatorPlan::Table { key, show: Show::Changes }, schema, built, line)
     }
 
     /// `Project` and the `Filter` below it become one node.
@@ -264,11 +252,6 @@ impl Builder {
         if predicate.is_none() && items.is_some_and(|items| is_identity(items, below.schema())) {
             return Ok(built);
         }
-        for exprs in [predicate.map(std::slice::from_ref), items.map(Vec::as_slice)].into_iter().flatten() {
-            if !Program::compile(exprs)?.is_infallible() {
-                self.note_fallible(&built);
-            }
-        }
         let line = explain::map_line(predicate, items, below.schema(), plan.schema());
         let operator = OperatorPlan::Map {
             input: types(below.schema()),
@@ -283,7 +266,6 @@ impl Builder {
             unreachable!("called for a Check");
         };
         let built = self.input_of(input, before, is_final)?;
-        self.note_fallible(&built);
         let texts: Vec<&str> = checks.iter().map(|(_, text)| &**text).collect();
         let line = format!("Check {}", texts.join(", "));
         Ok(self.push(OperatorPlan::Check(checks.clone()), schema, built, line))
@@ -306,10 +288,6 @@ impl Builder {
             row_of_nothing: self.options.snapshot,
         };
         aggregate::create(spec.clone())?;
-        let time = spec.window.as_ref().and_then(|window| window.time.as_ref());
-        if spec.is_fallible() || time.is_some() || !is_infallible(keys, calls)? {
-            self.note_fallible(&built);
-        }
         let grace = spec.window.as_ref().map_or(0, |window| window.grace);
         let line = explain::aggregate_line(&spec, input.schema(), schema);
         let built = self.push(OperatorPlan::Aggregate(Box::new(spec)), schema, built, line);
@@ -317,7 +295,6 @@ impl Builder {
         let time = self.clocks.behind(built.time, grace);
         Ok(Built {
             updating: self.is_updating(plan) && !is_final,
-            has_state: true,
             on_record: built.on_record && !is_final,
             time,
             own: time,
@@ -334,13 +311,6 @@ impl Builder {
 /// The columns that tell rows apart.
 fn identity(schema: &Schema) -> Vec<usize> {
     if schema.has_key() { schema.primary_key.clone() } else { (0..schema.fields.len()).collect() }
-}
-
-/// Whether an aggregate's keys, arguments and filters can be computed for every row.
-fn is_infallible(keys: &[Expr], calls: &[AggregateCall]) -> Result<bool> {
-    let of_calls = calls.iter().flat_map(|call| call.argument.iter().chain(&call.filter));
-    let exprs: Vec<Expr> = keys.iter().chain(of_calls).cloned().collect();
-    Ok(Program::compile(&exprs)?.is_infallible())
 }
 
 /// Whether rows become final below the plan's stateless nodes: in an operator that has a FINAL of its own, or, where

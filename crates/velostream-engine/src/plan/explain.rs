@@ -105,7 +105,7 @@ pub(super) fn join_line(
 /// The lines of a plan.
 pub(super) fn explain(plan: &PhysicalPlan) -> Vec<String> {
     let mode = if plan.updating { "updating" } else { "append-only" };
-    let journal = if plan.journaled { "; batches run under a savepoint" } else { "" };
+    let journal = if plan.journal.is_any() { "; batches run under a savepoint" } else { "" };
     let key = &plan.schema.primary_key;
     let key = if key.is_empty() { String::new() } else { format!("; key {}", names(&plan.schema, key)) };
     let mut lines = vec![format!("Output {mode}{key}{journal}")];

@@ -32,9 +32,6 @@ impl Builder {
             JoinMethod::Lookup { stream } => JoinPlan::Lookup { stream },
             JoinMethod::Kept => JoinPlan::Kept,
         };
-        if spec.is_fallible()? {
-            self.fallible = true;
-        }
         let updating = self.is_updating(plan) && !is_final;
         let least = self.clocks.least(&inputs.0, &inputs.1);
         let (time, out_time, out_own) = match method {
@@ -52,7 +49,7 @@ impl Builder {
         let operator = OperatorPlan::Join { spec: Box::new(spec), method, key: table_key(schema) };
         let built = self.push_joint(operator, schema, inputs, time, line);
         let on_record = built.on_record && !is_final;
-        Ok(Built { updating, has_state: true, on_record, time: out_time, own: out_own, ..built })
+        Ok(Built { updating, on_record, time: out_time, own: out_own, ..built })
     }
 
     /// The rows of two subtrees.
@@ -60,9 +57,8 @@ impl Builder {
         let time = self.clocks.least(&inputs.0, &inputs.1);
         let own = self.clocks.of_arrival(&inputs.0, &inputs.1);
         let updating = inputs.0.updating || inputs.1.updating;
-        let has_state = inputs.0.has_state || inputs.1.has_state;
         let built = self.push_joint(OperatorPlan::Union, schema, inputs, time, "Union".to_owned());
-        Built { updating, has_state, time, own, ..built }
+        Built { updating, time, own, ..built }
     }
 
     fn push_joint(
@@ -73,7 +69,6 @@ impl Builder {
         time: super::ClockId,
         line: String,
     ) -> Built {
-        self.has_joint = true;
         let on_record = left.on_record && right.on_record;
         let inputs = vec![(left.output, left.own), (right.output, right.own)];
         self.nodes.push(NodePlan { operator, inputs, types: types(schema), time, on_record, line });

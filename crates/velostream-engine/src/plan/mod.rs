@@ -4,8 +4,10 @@ mod build;
 mod clock;
 mod explain;
 mod joint;
+mod journal;
 
 pub(crate) use clock::{ClockId, ClockPlan, Origin};
+pub(crate) use journal::Journal;
 
 use crate::error::Result;
 use crate::operators::aggregate::AggregateSpec;
@@ -70,8 +72,6 @@ struct Built {
     output: Input,
     /// Whether it can take rows back.
     updating: bool,
-    /// Whether an operator in it has state.
-    has_state: bool,
     /// Whether its rows come in the step of the record that caused them.
     on_record: bool,
     /// The clocks of its output.
@@ -137,8 +137,8 @@ pub struct PhysicalPlan {
     pub(crate) options: PlanOptions,
     /// Whether the output can take rows back.
     pub(crate) updating: bool,
-    /// Whether an operator behind state can fail for a record, so that batches run under a savepoint.
-    pub(crate) journaled: bool,
+    /// Which batches run under a savepoint.
+    pub(crate) journal: Journal,
     pub(crate) fingerprint: u64,
 }
 
@@ -178,10 +178,11 @@ impl PhysicalPlan {
         self.updating
     }
 
-    /// Whether an operator behind state can fail for a record.
+    /// Whether a record of a source may fail when operators have changed for it, so that its batches run under a
+    /// savepoint.
     #[must_use]
-    pub fn is_journaled(&self) -> bool {
-        self.journaled
+    pub fn is_journaled(&self, source: SourceId) -> bool {
+        self.journal.sources[source.0]
     }
 
     /// Whether the plan uses event time: it has windows, joins by time or OVER.

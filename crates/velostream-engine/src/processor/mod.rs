@@ -1,8 +1,8 @@
 //! `QueryProcessor`: one query over one partition's state.
 //!
-//! Runs the plan's operators in topological order over reused buffers. Where no operator behind state can
-//! fail, a batch is evaluated and applied in one go and failing rows simply stay out. Otherwise the batch runs
-//! under a savepoint; if a record fails, all is rolled back and done again record by record, so that exactly
+//! Runs the plan's operators in topological order over reused buffers. Where a record fails before anything has
+//! changed for it, a batch is evaluated and applied in one go and failing rows simply stay out. Otherwise the batch
+//! runs under a savepoint; if a record fails, all is rolled back and done again record by record, so that exactly
 //! the failing records leave no trace but the time they moved.
 
 mod clocks;
@@ -14,7 +14,7 @@ use crate::batch::{Batch, ChangeBatch, Op, Seq};
 use crate::error::{EngineError, RecordError, Reject, Rejects, Result};
 use crate::limits::Limits;
 use crate::operators::net::Net;
-use crate::plan::{Origin, PhysicalPlan, SourceId};
+use crate::plan::{Journal, Origin, PhysicalPlan, SourceId};
 use crate::state::{State, StateCell, composite_state};
 use crate::time::{TimeRuns, Timestamp, Watermark};
 use clocks::Arrival;
@@ -71,7 +71,7 @@ pub struct QueryProcessor {
     net: Option<Net>,
     standing: Standing,
     limits: Limits,
-    journaled: bool,
+    journal: Journal,
     /// Whether `begin` was called: a savepoint is open.
     in_transaction: bool,
     /// Savepoints open.
@@ -106,7 +106,7 @@ impl QueryProcessor {
                 started: StateCell::new(false),
             },
             limits: *limits,
-            journaled: plan.journaled,
+            journal: plan.journal.clone(),
             in_transaction: false,
             depth: 0,
             took_back: false,
@@ -196,10 +196,14 @@ impl QueryProcessor {
         self.settle(out, from)
     }
 
-    /// Runs arrivals, under a savepoint where the plan needs one. Several are one step.
+    /// Runs arrivals, under a savepoint where they need one. Several are one step.
     fn run(&mut self, arrivals: &[Arrival<'_>], out: &mut ChangeBatch) -> Result<()> {
-        let Self { nodes, standing, report, redo, .. } = self;
-        if !self.journaled {
+        let Self { nodes, standing, report, redo, journal, .. } = self;
+        let is_journaled = match arrivals {
+            &[Arrival { origin: Origin::Source(source), .. }] => journal.sources[source],
+            _ => journal.others,
+        };
+        if !is_journaled {
             return nodes.run(arrivals, standing, out, report);
         }
         let (from, before) = (out.len(), report.mark());

@@ -75,17 +75,14 @@ impl Builder {
             grace: (!held_back).then_some(grace),
         };
         Over::new(spec.clone())?;
-        if spec.is_fallible() {
-            self.note_fallible(&below);
-        }
         let updating = spec.revises;
         let built = self.push(OperatorPlan::Over(Box::new(spec)), schema, below, line);
         if !updating {
-            return Ok(Built { has_state: true, ..built });
+            return Ok(built);
         }
         // Rows that are revised are as old as those that may still come.
         let (time, own) = (self.clocks.behind(built.time, grace), self.clocks.behind(built.own, grace));
-        Ok(Built { updating, has_state: true, time, own, ..built })
+        Ok(Built { updating, time, own, ..built })
     }
 
     /// Holds rows back until none can come before them; only the columns `kept` go on.
@@ -97,6 +94,6 @@ impl Builder {
         let operator = OperatorPlan::Order { columns: kept.to_vec(), grace_micros: grace };
         let built = self.push(operator, &passed, input, line);
         let time = self.clocks.behind(built.time, grace);
-        Built { has_state: true, on_record: false, time, own: time, ..built }
+        Built { on_record: false, time, own: time, ..built }
     }
 }

@@ -1,7 +1,7 @@
 //! The smallest input that shows each rule.
 
 use super::harness::*;
-use velostream_engine::plan::PlanOptions;
+use velostream_engine::plan::{PlanOptions, SourceId};
 use velostream_sql::plan::Literal;
 
 const TRADES: &str = "CREATE STREAM trades (symbol STRING, price DOUBLE, quantity INT, volume BIGINT)";
@@ -308,6 +308,31 @@ fn the_plan_says_what_it_does() {
         "Aggregate by symbol, window tumbling 10 seconds, grace 5 seconds: COUNT(*) AS count; \
          final when the watermark passes the window's end and grace; rows only come"
     );
-    assert!(!query.plan.is_journaled() && !query.plan.is_updating() && query.plan.uses_time());
+    assert!(!query.plan.is_journaled(SourceId(0)) && !query.plan.is_updating() && query.plan.uses_time());
     assert_eq!(query.plan.sources()[0].needed, [true, false, true]);
+}
+
+/// Whether a record of each source may fail when operators have changed for it.
+fn journaled(definitions: &str, text: &str) -> Vec<bool> {
+    let plan = query(definitions, text).plan;
+    (0..plan.sources().len()).map(|source| plan.is_journaled(SourceId(source))).collect()
+}
+
+#[test]
+fn batches_run_under_a_savepoint_only_where_a_record_may_fail_too_late() {
+    let both = format!("{TRADES}; {ACCOUNTS}");
+    let found = |condition: &str| {
+        let text = format!("SELECT 1 / a.balance AS s FROM trades t JOIN accounts a ON {condition}");
+        journaled(&both, &text)
+    };
+    assert_eq!(found("t.quantity = a.id"), [false, false]);
+    assert_eq!(found("t.symbol = a.owner"), [true, false]);
+    assert_eq!(found("t.quantity = a.id AND t.quantity / a.balance > 0"), [true, true]);
+    let of_two = "SELECT 1 / n AS s FROM ticks UNION ALL SELECT quantity AS s FROM trades";
+    assert_eq!(journaled(&format!("{TRADES}; {TICKS}"), of_two), [false, false]);
+    assert_eq!(
+        journaled(TRADES, "SELECT 1 / volume AS s FROM trades UNION ALL SELECT volume AS s FROM trades"),
+        [true]
+    );
+    assert_eq!(journaled(TRADES, "SELECT 1 / SUM(quantity) AS s FROM trades"), [true]);
 }
