@@ -10,6 +10,7 @@ mod limits;
 mod processor;
 mod random;
 mod records;
+mod rollback;
 mod scenarios;
 mod settings;
 mod snapshots;
