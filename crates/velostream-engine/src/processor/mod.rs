@@ -76,8 +76,9 @@ pub struct QueryProcessor {
     in_transaction: bool,
     /// Savepoints open.
     depth: usize,
-    /// Whether rows have gone since memory was last given back.
-    took_back: bool,
+    /// Whether rows have gone since memory was last given back. Goes back with a rollback, so that it leaves what
+    /// operators hold as it was.
+    took_back: StateCell<bool>,
     fingerprint: u64,
     output_types: Vec<DataType>,
     values: Vec<(Vec<Vec<Expr>>, Vec<DataType>)>,
@@ -109,7 +110,7 @@ impl QueryProcessor {
             journal: plan.journal.clone(),
             in_transaction: false,
             depth: 0,
-            took_back: false,
+            took_back: StateCell::new(false),
             fingerprint: plan.fingerprint,
             output_types,
             values: plan.values.iter().map(|values| (values.rows.clone(), values.types.clone())).collect(),
@@ -155,7 +156,7 @@ impl QueryProcessor {
         self.time = own_time;
         result?;
         self.report.settle(&batch.changes.seqs, rejects, &mut self.row_errors);
-        self.took_back |= batch.changes.ops.contains(&Op::Delete);
+        self.note_deletes(&batch.changes);
         self.settle(out, from)
     }
 
@@ -191,7 +192,7 @@ impl QueryProcessor {
         }
         result?;
         let step = inputs.iter().find_map(|(_, batch)| batch.changes.seqs.first());
-        self.took_back |= inputs.iter().any(|(_, batch)| batch.changes.ops.contains(&Op::Delete));
+        inputs.iter().for_each(|(_, batch)| self.note_deletes(&batch.changes));
         self.report.settle(step.map_or(&[], std::slice::from_ref), rejects, &mut self.row_errors);
         self.settle(out, from)
     }
@@ -236,11 +237,17 @@ impl QueryProcessor {
         Ok(())
     }
 
+    fn note_deletes(&mut self, changes: &ChangeBatch) {
+        if changes.ops.contains(&Op::Delete) {
+            self.took_back.set(true);
+        }
+    }
+
     /// Gives the memory of what is empty back, once rows have gone and nothing can be rolled back.
     fn give_back(&mut self) {
-        if self.depth == 0 && self.took_back {
-            self.took_back = false;
-            self.nodes.release_empty();
+        if self.depth == 0 && *self.took_back.get() {
+            self.took_back.set(false);
+            self.nodes.release_empty(self.limits.spare_bytes);
         }
     }
 
@@ -356,12 +363,14 @@ impl QueryProcessor {
         self.depth += 1;
         self.nodes.savepoint();
         self.standing.savepoint();
+        self.took_back.savepoint();
     }
 
     /// Keeps what was done since the innermost savepoint.
     pub fn commit_savepoint(&mut self) {
         self.nodes.commit();
         self.standing.commit();
+        self.took_back.commit();
         self.depth -= 1;
         self.give_back();
     }
@@ -370,6 +379,7 @@ impl QueryProcessor {
     pub fn rollback_savepoint(&mut self) {
         self.nodes.rollback();
         self.standing.rollback();
+        self.took_back.rollback();
         self.depth -= 1;
     }
 

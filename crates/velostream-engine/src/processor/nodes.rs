@@ -23,9 +23,6 @@ use crate::time::TimeRuns;
 use velostream_sql::plan::{Expr, ExprKind};
 use velostream_sql::types::DataType;
 
-/// Bytes below which an empty state is not worth giving back: it will be needed again.
-const RELEASE_MIN_BYTES: usize = 16 * 1024;
-
 /// What went wrong in a run.
 #[derive(Debug, Default)]
 pub(super) struct Report {
@@ -214,10 +211,10 @@ impl Nodes {
         self.nodes.iter().map(|node| node.stateful().groups()).sum()
     }
 
-    /// Gives the memory of operators back that have no groups and rows any more.
-    pub fn release_empty(&mut self) {
+    /// Gives the memory of operators back that have no groups and rows any more but more than `spare_bytes`.
+    pub fn release_empty(&mut self, spare_bytes: usize) {
         for node in self.nodes.iter_mut().filter(|node| node.stateful().groups() == 0) {
-            if let Some(state) = node.state_mut().filter(|state| state.bytes() > RELEASE_MIN_BYTES) {
+            if let Some(state) = node.state_mut().filter(|state| state.bytes() > spare_bytes) {
                 state.release();
             }
         }

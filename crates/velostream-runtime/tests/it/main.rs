@@ -11,6 +11,7 @@ mod partitions;
 mod processor;
 mod random;
 mod records;
+mod rollback;
 mod scenarios;
 mod settings;
 mod snapshots;

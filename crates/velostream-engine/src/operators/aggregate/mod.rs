@@ -84,8 +84,8 @@ struct Groups {
     panes: Panes<Span, AggregatePane>,
     /// What the next group in any pane has as its birth.
     next_birth: StateCell<u64>,
-    /// Per call, a magnitude that no cell of any pane is above; where windows are merged from several panes.
-    bounds: Vec<StateCell<f64>>,
+    /// Says that `Scratch::bounds` is of these panes.
+    bounds: Derived<()>,
     /// The window that closed last, as far as it was merged.
     stack: Derived<Stack>,
 }
@@ -116,6 +116,8 @@ struct Scratch {
     overlap: OverlapScratch,
     /// Where windows are merged from several panes.
     merge: Option<MergeScratch>,
+    /// Per call, a magnitude that no cell of any pane is above; where windows are merged, and `Groups` says so.
+    bounds: Vec<f64>,
     run: run::RunScratch,
     steps: steps::StepScratch,
     /// Rows to compare: old ones and new ones.
@@ -150,7 +152,6 @@ impl Aggregate {
         let make = move || AggregatePane::new(&for_panes).expect("a pane of this plan was made before");
         let grid = spec.window.as_ref().and_then(|window| Grid::new(window.kind, window.grace));
         let merge = MergeScratch::new(&spec, grid.as_ref())?;
-        let bounds = merge.as_ref().map_or(0, |_| spec.calls.len());
         let scratch = Scratch {
             merge,
             wide: ChangeBatch::new(&spec.types),
@@ -160,7 +161,7 @@ impl Aggregate {
         let state = Groups {
             panes: Panes::new(Box::new(make)),
             next_birth: StateCell::new(0),
-            bounds: (0..bounds).map(|_| StateCell::new(0.0)).collect(),
+            bounds: Derived::default(),
             stack: Derived::default(),
         };
         Ok(Self { spec, grid, evaluation, state, scratch })

@@ -94,7 +94,8 @@ fn a_retraction_can_overflow() {
 fn state_past_its_limit_ends_the_processor() {
     let query = query(TABLE, "SELECT name, COUNT(*) AS n FROM t GROUP BY name");
     let mut run = Run::new(&query);
-    run.processor = QueryProcessor::new(&query.plan, &Limits { state_bytes: 20_000 }).unwrap();
+    run.processor =
+        QueryProcessor::new(&query.plan, &Limits { state_bytes: 20_000, ..Limits::default() }).unwrap();
     let records: Vec<Record> = (0..1_000).map(|id| row(id, 0.0, 0, 0)).collect();
     let batch = run.batch(&records);
     assert!(matches!(run.try_feed(&batch), Err(EngineError::Limit { limit: 20_000, .. })));
@@ -125,4 +126,46 @@ fn a_table_without_key_is_a_multiset() {
     let take = |k: &str, n: i32| tombstone(vec![text(k), int(n)]);
     let records = [add("a", 1), add("a", 1), take("a", 1), take("a", 2), take("a", 1), take("a", 1)];
     assert_eq!(run(&query, &records), ["1 + a 1", "2 ~ a 2", "3 ~ a 1", "5 - a 1"]);
+}
+
+#[test]
+fn memory_is_not_given_back_for_rows_that_were_rolled_back() {
+    let query = query(TABLE, "SELECT name, COUNT(DISTINCT id) AS n FROM t GROUP BY name");
+    let gone = |id: i32| tombstone(row(id, 0.0, 0, 0).row);
+    let mut run = Run::new(&query);
+    run.feed(&[row(1, 0.0, 0, 0), gone(1)]);
+    let before = run.snapshot();
+    run.processor.begin();
+    run.feed(&(0..2_000).map(|id| row(id, 0.0, 0, 0)).collect::<Vec<_>>());
+    run.feed(&(0..2_000).map(gone).collect::<Vec<_>>());
+    run.processor.rollback();
+    run.processor.finish_transaction();
+    assert_eq!(run.snapshot(), before);
+}
+
+#[test]
+fn how_large_sums_were_before_a_rollback_is_no_state() {
+    let create = "CREATE STREAM s (b BIGINT, ts TIMESTAMP, WATERMARK FOR ts AS ts)";
+    let sql =
+        "SELECT SUM(b) AS total FROM s WINDOW HOPPING (SIZE 10 SECONDS, ADVANCE BY 5 SECONDS) EMIT FINAL";
+    let query = query(create, sql);
+    let at = |value: i64, seconds: i64| record(vec![big(value), time(seconds)]);
+    let (mut wanderer, mut homebody) = (Run::new(&query), Run::new(&query));
+    for run in [&mut wanderer, &mut homebody] {
+        run.feed(&[at(1, 6)]);
+    }
+    let (next, watermark) = (wanderer.next, wanderer.gate.watermark());
+    wanderer.processor.begin();
+    wanderer.feed(&[at(1_000, 6)]);
+    wanderer.processor.rollback();
+    wanderer.processor.finish_transaction();
+    wanderer.next = next;
+    wanderer.gate.set_watermark(watermark);
+    wanderer.log.clear();
+    homebody.log.clear();
+    for run in [&mut wanderer, &mut homebody] {
+        run.feed(&[at(1, 11)]);
+    }
+    assert_eq!(wanderer.log, homebody.log);
+    assert_eq!(wanderer.snapshot(), homebody.snapshot());
 }

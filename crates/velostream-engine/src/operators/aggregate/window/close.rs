@@ -91,6 +91,6 @@ impl Aggregate {
         if self.state.panes.is_empty() {
             self.state.stack.take();
         }
-        self.refresh_bounds();
+        self.state.bounds.take();
     }
 }

@@ -116,7 +116,8 @@ impl Aggregate {
             for at in from..to {
                 self.state.close_if_empty(self.scratch.spans[at]);
             }
-            return self.refresh_bounds();
+            self.state.bounds.take();
+            return;
         }
         let mut at = from;
         while at < to {
@@ -128,6 +129,9 @@ impl Aggregate {
 
     /// Whether adding these rows certainly overflows nothing in any window. What is safe counts as added.
     fn has_room(&mut self, input: &ChangeBatch, (from, to): (usize, usize)) -> bool {
+        if self.state.bounds.take().is_none() {
+            self.measure_bounds();
+        }
         let given = Given { evaluation: &self.evaluation, input };
         let (mut at, mut safe) = (from, true);
         while at < to {
@@ -135,23 +139,28 @@ impl Aggregate {
             let index = self.state.panes.find_or_open(self.scratch.spans[at]);
             let pane = self.state.panes.at(index);
             safe &= run::is_safe(pane, &given, &self.scratch.rows[at..next]);
-            for (bound, call) in self.state.bounds.iter_mut().zip(&pane.calls) {
-                bound.set(bound.get().max(call.bounds().0));
+            for (bound, call) in self.scratch.bounds.iter_mut().zip(&pane.calls) {
+                *bound = bound.max(call.bounds().0);
             }
             at = next;
         }
+        self.state.bounds.keep((), 0);
         let panes = self.state.panes.len() as f64;
         let index = self.state.panes.find(self.scratch.spans[from]).expect("the pane was opened");
         let calls = &self.state.panes.at(index).calls;
-        let mut pairs = self.state.bounds.iter().zip(calls);
-        safe && pairs.all(|(bound, call)| bound.get() * panes <= call.bounds().1)
+        let mut pairs = self.scratch.bounds.iter().zip(calls);
+        safe && pairs.all(|(bound, call)| bound * panes <= call.bounds().1)
     }
 
-    /// Brings the largest cells down to what they are, after panes went or rows were added without asking.
-    pub(super) fn refresh_bounds(&mut self) {
-        for (index, bound) in self.state.bounds.iter_mut().enumerate() {
-            let cells = self.state.panes.iter().map(|(_, pane)| pane.calls[index].bounds().0);
-            bound.set(cells.fold(0.0, f64::max));
+    /// Looks for the largest cells of all panes. What it finds holds until panes go or rows are added without asking.
+    fn measure_bounds(&mut self) {
+        let bounds = &mut self.scratch.bounds;
+        bounds.clear();
+        bounds.resize(self.spec.calls.len(), 0.0);
+        for (_, pane) in self.state.panes.iter() {
+            for (bound, call) in bounds.iter_mut().zip(&pane.calls) {
+                *bound = bound.max(call.bounds().0);
+            }
         }
     }
 }
