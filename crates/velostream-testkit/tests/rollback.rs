@@ -221,7 +221,7 @@ impl Case<'_> {
     /// The homebody's answer to a batch without the rows that failed, whose time passes all the same. Where a
     /// failure is found behind state, the records ran one by one, each under a savepoint: so do these.
     fn without(&mut self, id: SourceId, batch: &Batch, failed: &[u64]) -> Answer {
-        let parts = if self.plan.is_journaled() { one_by_one(batch) } else { vec![batch.clone()] };
+        let parts = if self.plan.is_journaled(id) { one_by_one(batch) } else { vec![batch.clone()] };
         let mut all = Answer::default();
         for part in parts {
             let (answer, again) = self.homebody.batch(id, &filtered(&part, failed));
