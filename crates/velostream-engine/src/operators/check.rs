@@ -81,8 +81,13 @@ impl Operator for Check {
             out.event_times.extend_from_slice(&input.event_times);
             return Ok(());
         }
-        for row in (0..input.len()).filter(|&row| !failing.contains(&(row as u32))) {
-            out.push_row(input, row, input.ops[row]);
+        // Of a record that fails no row stays.
+        let seq = |row: u32| input.seqs[row as usize];
+        let fails = |row: u32, failing: u32| failing == row || (ctx.on_record && seq(failing) == seq(row));
+        for row in 0..input.len() as u32 {
+            if !failing.iter().any(|&failing| fails(row, failing)) {
+                out.push_row(input, row as usize, input.ops[row as usize]);
+            }
         }
         Ok(())
     }

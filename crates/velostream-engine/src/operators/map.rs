@@ -105,7 +105,8 @@ fn push_true_rows(truth: &Column, rows: usize, kept: &mut Vec<u32>) {
     }
 }
 
-/// Moves the failing rows' errors to the context and takes those rows out of `rows`.
+/// Moves the failing rows' errors to the context and takes those rows out of `rows`, and with a row of a record all
+/// that the record has.
 fn take_failing_rows(
     errors: &mut RowErrors,
     input: &ChangeBatch,
@@ -115,7 +116,9 @@ fn take_failing_rows(
     if errors.is_empty() {
         return;
     }
-    rows.retain(|&row| errors.iter().all(|&(failing, _)| failing != row));
+    let seq = |row: u32| input.seqs[row as usize];
+    let fails = |row: u32, failing: u32| failing == row || (ctx.on_record && seq(failing) == seq(row));
+    rows.retain(|&row| errors.iter().all(|&(failing, _)| !fails(row, failing)));
     ctx.failures.extend(errors.drain(..).map(|(row, error)| (input.seqs[row as usize], error)));
 }
 
