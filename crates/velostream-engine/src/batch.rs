@@ -2,7 +2,7 @@
 
 use crate::column::Column;
 use crate::time::{EventTime, TimeRuns};
-use velostream_sql::types::DataType;
+use velostream_sql::types::{DataType, Schema};
 
 /// The number of a record: the only clock that orders anything.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
@@ -52,6 +52,20 @@ impl ChangeBatch {
     #[must_use]
     pub fn new(types: &[DataType]) -> Self {
         Self { columns: types.iter().map(|&data_type| Column::new(data_type)).collect(), ..Self::default() }
+    }
+
+    /// An empty batch with the columns of a relation.
+    #[must_use]
+    pub fn of(schema: &Schema) -> Self {
+        let columns = schema.fields.iter().map(|field| Column::new(field.data_type));
+        Self { columns: columns.collect(), ..Self::default() }
+    }
+
+    /// An empty batch with the columns of another.
+    #[must_use]
+    pub fn like(other: &Self) -> Self {
+        let columns = other.columns.iter().map(|column| Column::new(column.data_type));
+        Self { columns: columns.collect(), ..Self::default() }
     }
 
     /// Rows.

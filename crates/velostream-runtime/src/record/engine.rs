@@ -94,9 +94,13 @@ impl StreamExecutionEngine {
     ) -> Result<StreamingQuery> {
         let processor = self.catalogue.processor(sql, params, options)?;
         let schema = Arc::clone(processor.schema());
-        let types: Vec<_> = schema.fields.iter().map(|field| field.data_type).collect();
-        let number = self.running.len();
-        self.running.push(Some(Running { processor, out: ChangeBatch::new(&types) }));
+        let running = Some(Running { processor, out: ChangeBatch::of(&schema) });
+        // A closed query's place is taken again; its handle knows its own schema and stays closed.
+        let number = self.running.iter().position(Option::is_none).unwrap_or(self.running.len());
+        match self.running.get_mut(number) {
+            Some(place) => *place = running,
+            None => self.running.push(running),
+        }
         Ok(StreamingQuery { number, schema })
     }
 

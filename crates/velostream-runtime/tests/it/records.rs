@@ -250,6 +250,9 @@ fn a_record_that_does_not_fit_is_named() {
     assert_eq!(error.code, ErrorCode::Closed);
     engine.close(&query);
     assert_eq!(engine.end(&query).expect_err("it is closed").code, ErrorCode::Closed);
+    let next = engine.query("SELECT 1 AS one").expect("its place is free");
+    assert_eq!(engine.end(&query).expect_err("the place is another's").code, ErrorCode::Closed);
+    assert!(engine.end(&next).is_ok());
 }
 
 #[test]
