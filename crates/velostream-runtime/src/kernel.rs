@@ -39,17 +39,9 @@ pub fn explain(plan: &LogicalPlan, options: &KernelOptions) -> Result<Vec<String
     Ok(PhysicalPlan::build(plan, options.of_plan())?.explain())
 }
 
-/// What computes an answer.
-enum Core {
-    /// A plan with its state.
-    Plan(Box<QueryProcessor>),
-    /// Nothing: what comes is the answer. How time moved last.
-    Passing(TimeRuns),
-}
-
-/// A running plan with its state, or the place where the answers of several come together.
+/// A running plan with its state.
 pub struct Kernel {
-    core: Core,
+    processor: QueryProcessor,
     /// What feeds it, in the order of the positions that the calls take.
     inputs: Vec<Arc<Relation>>,
     schema: Arc<Schema>,
@@ -63,31 +55,11 @@ impl Kernel {
         let physical = PhysicalPlan::build(plan, options.of_plan())?;
         let schema = Schema { updating: physical.is_updating(), ..Schema::clone(physical.schema()) };
         Ok(Self {
-            core: Core::Plan(Box::new(QueryProcessor::new(&physical, &Limits::default())?)),
+            processor: QueryProcessor::new(&physical, &Limits::default())?,
             inputs: physical.sources().iter().map(|source| Arc::clone(&source.relation)).collect(),
             schema: Arc::new(schema),
             journaled: (0..physical.sources().len()).map(|at| physical.is_journaled(SourceId(at))).collect(),
         })
-    }
-
-    /// What passes the changes on that others have computed.
-    pub fn passing(schema: Arc<Schema>) -> Self {
-        let standing = TimeRuns { before: Watermark::NONE, advances: Vec::new() };
-        Self { core: Core::Passing(standing), inputs: Vec::new(), schema, journaled: Vec::new() }
-    }
-
-    fn plan(&mut self) -> Option<&mut QueryProcessor> {
-        match &mut self.core {
-            Core::Plan(processor) => Some(processor),
-            Core::Passing(_) => None,
-        }
-    }
-
-    fn standing(&self) -> Option<&QueryProcessor> {
-        match &self.core {
-            Core::Plan(processor) => Some(processor),
-            Core::Passing(_) => None,
-        }
     }
 
     /// Columns and key of the answer.
@@ -113,14 +85,7 @@ impl Kernel {
         out: &mut ChangeBatch,
         rejects: &mut Rejects,
     ) -> Result<()> {
-        match &mut self.core {
-            Core::Plan(processor) => processor.process(SourceId(input), batch, out, rejects)?,
-            Core::Passing(time) => {
-                out.extend_range(&batch.changes, 0, batch.changes.len());
-                time.clone_from(&batch.time);
-            }
-        }
-        Ok(())
+        Ok(self.processor.process(SourceId(input), batch, out, rejects)?)
     }
 
     /// Applies what came to several inputs in one step, all of one number. If it is rejected, it is row 0.
@@ -131,28 +96,23 @@ impl Kernel {
         rejects: &mut Rejects,
     ) -> Result<()> {
         let inputs: Vec<_> = inputs.iter().map(|&(input, batch)| (SourceId(input), batch)).collect();
-        let Some(processor) = self.plan() else { unreachable!("an answer comes by one input") };
-        Ok(processor.process_step(&inputs, out, rejects)?)
+        Ok(self.processor.process_step(&inputs, out, rejects)?)
     }
 
     /// Emits the plan's constant rows, once.
     pub fn start(&mut self, out: &mut ChangeBatch) -> Result<()> {
-        self.plan().map_or(Ok(()), |processor| processor.start(out))?;
-        Ok(())
+        Ok(self.processor.start(out)?)
     }
 
     /// Takes notice that `seq` is given out, so that what becomes final at the end comes behind it.
     pub fn pass(&mut self, seq: Seq) {
-        if let Some(processor) = self.plan() {
-            processor.pass(seq);
-        }
+        self.processor.pass(seq);
     }
 
     /// An input ends.
     pub fn end(&mut self, input: usize, out: &mut ChangeBatch) -> Result<()> {
-        let Some(processor) = self.plan() else { return Ok(()) };
-        processor.start(out)?;
-        Ok(processor.end(SourceId(input), out)?)
+        self.processor.start(out)?;
+        Ok(self.processor.end(SourceId(input), out)?)
     }
 
     /// Every input ends, one after another in the order of the relations' making.
@@ -170,60 +130,54 @@ impl Kernel {
 
     /// Whether no further record can change the answer, as after LIMIT.
     pub fn is_complete(&self) -> bool {
-        self.standing().is_some_and(QueryProcessor::is_finished)
+        self.processor.is_finished()
     }
 
-    /// Rows of the answer that could not be computed when time made them final, since the last call.
-    pub fn take_row_errors(&mut self) -> Vec<RecordError> {
-        self.plan().map_or_else(Vec::new, QueryProcessor::take_row_errors)
+    /// Rows of the answer that could not be computed when time made them final, since the last call, each with the
+    /// number under which it failed.
+    pub fn take_row_errors(&mut self) -> Vec<(Seq, RecordError)> {
+        self.processor.take_row_errors()
     }
 
     /// From here on `rollback` takes back; savepoints nest.
     pub fn savepoint(&mut self) {
-        self.plan().into_iter().for_each(QueryProcessor::savepoint);
+        self.processor.savepoint();
     }
 
     /// Keeps what was done since the innermost savepoint.
     pub fn commit(&mut self) {
-        self.plan().into_iter().for_each(QueryProcessor::commit_savepoint);
+        self.processor.commit_savepoint();
     }
 
     /// Takes back what was done since the innermost savepoint.
     pub fn rollback(&mut self) {
-        self.plan().into_iter().for_each(QueryProcessor::rollback_savepoint);
+        self.processor.rollback_savepoint();
     }
 
     /// Bytes of state.
     pub fn state_bytes(&self) -> usize {
-        self.standing().map_or(0, |processor| processor.state_bytes() as usize)
+        self.processor.state_bytes() as usize
     }
 
     /// Groups kept.
     pub fn groups(&self) -> usize {
-        self.standing().map_or(0, QueryProcessor::groups)
+        self.processor.groups()
     }
 
     /// An empty batch of the answer's columns.
     pub fn empty(&self) -> ChangeBatch {
-        ChangeBatch::new(&self.schema.fields.iter().map(|field| field.data_type).collect::<Vec<_>>())
+        ChangeBatch::of(&self.schema)
     }
 
     /// The smallest watermark of the inputs of which something is known.
     pub fn watermark(&self) -> Watermark {
-        let processor = match &self.core {
-            Core::Plan(processor) => processor,
-            Core::Passing(time) => return time.after(),
-        };
-        let each = (0..self.inputs.len()).map(|input| processor.watermark(SourceId(input)));
+        let each = (0..self.inputs.len()).map(|input| self.processor.watermark(SourceId(input)));
         each.filter(|&watermark| watermark != Watermark::NONE).min().unwrap_or(Watermark::NONE)
     }
 
     /// How the watermark of the answer moved in the last call: the inputs', held back by what operators wait for.
     pub fn output_time(&self) -> &TimeRuns {
-        match &self.core {
-            Core::Plan(processor) => processor.output_time(),
-            Core::Passing(time) => time,
-        }
+        self.processor.output_time()
     }
 }
 

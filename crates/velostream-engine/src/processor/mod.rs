@@ -83,7 +83,7 @@ pub struct QueryProcessor {
     output_types: Vec<DataType>,
     values: Vec<(Vec<Vec<Expr>>, Vec<DataType>)>,
     report: Report,
-    row_errors: Vec<RecordError>,
+    row_errors: Vec<(Seq, RecordError)>,
     redo: redo::RedoScratch,
     /// The batch's time, where the processor's own is ahead of it; and that of calls without a batch.
     time: TimeRuns,
@@ -383,9 +383,9 @@ impl QueryProcessor {
         self.depth -= 1;
     }
 
-    /// Rows of the answer that could not be computed when time made them final, in order. They belong to no
-    /// record. Taking them clears them.
-    pub fn take_row_errors(&mut self) -> Vec<RecordError> {
+    /// Rows of the answer that could not be computed when time made them final, in order, each with
+    /// the number under which it failed. They belong to no record. Taking them clears them.
+    pub fn take_row_errors(&mut self) -> Vec<(Seq, RecordError)> {
         std::mem::take(&mut self.row_errors)
     }
 
@@ -452,9 +452,10 @@ fn row_of(seqs: &[Seq], seq: Seq) -> Option<u32> {
 
 impl Report {
     /// Passes on what happened: each failing or late record once, in order of its row.
-    fn settle(&mut self, seqs: &[Seq], rejects: &mut Rejects, row_errors: &mut Vec<RecordError>) {
+    fn settle(&mut self, seqs: &[Seq], rejects: &mut Rejects, row_errors: &mut Vec<(Seq, RecordError)>) {
         if !self.final_failures.is_empty() {
-            row_errors.extend(self.final_failures.drain(..).map(|(_, error)| error));
+            self.final_failures.sort_by_key(|&(seq, _)| seq);
+            row_errors.append(&mut self.final_failures);
         }
         if !self.failures.is_empty() {
             self.failures.sort_by_key(|&(seq, _)| seq);
@@ -462,7 +463,7 @@ impl Report {
             for (seq, error) in self.failures.drain(..) {
                 match row_of(seqs, seq) {
                     Some(row) => rejects.failed.push(Reject { row, error }),
-                    None => row_errors.push(error),
+                    None => row_errors.push((seq, error)),
                 }
             }
         }

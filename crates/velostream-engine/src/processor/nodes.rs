@@ -321,7 +321,7 @@ fn make_node(plan: &NodePlan) -> Result<Node> {
 pub(super) fn constant_rows(
     rows: &[Vec<Expr>],
     types: &[DataType],
-    failures: &mut Vec<RecordError>,
+    failures: &mut Vec<(Seq, RecordError)>,
 ) -> Result<ChangeBatch> {
     let mut nothing = ChangeBatch::default();
     nothing.push_mark(Op::Insert, Seq(0), 0);
@@ -331,7 +331,7 @@ pub(super) fn constant_rows(
         let mut errors = RowErrors::new();
         program.evaluate(&nothing, &mut errors);
         if let Some((_, error)) = errors.pop() {
-            failures.push(error);
+            failures.push((Seq(0), error));
             continue;
         }
         for (index, column) in out.columns.iter_mut().enumerate() {

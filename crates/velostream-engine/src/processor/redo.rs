@@ -30,14 +30,7 @@ impl RedoScratch {
     pub fn run(&mut self, mut again: Again<'_>, arrivals: &[Arrival<'_>]) -> Result<()> {
         let &[arrival] = arrivals else { return self.run_step(&mut again, arrivals) };
         let Arrival { changes, time, .. } = arrival;
-        self.step = ChangeBatch {
-            columns: changes
-                .columns
-                .iter()
-                .map(|column| crate::column::Column::new(column.data_type))
-                .collect(),
-            ..ChangeBatch::default()
-        };
+        self.step = ChangeBatch::like(changes);
         let (mut row, mut moved, mut standing) = (0, 0, time.before);
         while row < changes.len() || moved < time.advances.len() {
             let next_row = changes.seqs.get(row).copied();

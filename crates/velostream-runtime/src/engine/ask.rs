@@ -130,7 +130,7 @@ impl Engine {
             return Err(reject.error.into());
         }
         kernel.end_all(&mut out)?;
-        if let Some(error) = kernel.take_row_errors().into_iter().next() {
+        if let Some((_, error)) = kernel.take_row_errors().into_iter().next() {
             return Err(error.into());
         }
         debug_assert!(out.ops.iter().all(|&op| op == Op::Insert), "an answer given once is not revised");

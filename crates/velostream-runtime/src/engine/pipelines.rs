@@ -1,16 +1,14 @@
 //! Starting, pumping and ending queries.
 
 use super::Engine;
+use super::sharing::{Common, Receivers};
 use super::ways::Ways;
 use crate::api::{OnError, QueryOptions};
 use crate::catalog::{PipelineId, What};
 use crate::error::{Error, Result};
 use crate::kernel::{self, Kernel, KernelOptions};
-use crate::partition::gather::Gather;
-use crate::partition::inlet::Intake;
-use crate::partition::mailbox::Reader;
 use crate::partition::merge::merge;
-use crate::partition::receiver::{PartitionReceiver, ReceiverSetup};
+use crate::partition::receiver::PartitionReceiver;
 use crate::pipeline::{Pipeline, Purpose};
 use crate::sink::memory::OutputQueue;
 use crate::source::table::TableStore;
@@ -82,66 +80,16 @@ impl Engine {
         let id = self.next_pipeline;
         let inputs = kernel.inputs().iter().map(|relation| relation.id).collect();
         let finite = self.is_finite(&plan);
-        let setup = |kernel, inlet: Box<dyn Intake>| ReceiverSetup {
-            partition: 0,
-            id,
-            query: name.clone(),
-            inlet,
-            readers: Vec::new(),
-            is_share: false,
-            kernel,
-            finite,
-            output: None,
-            table: None,
-            serves,
-            on_error,
-            shared: Arc::clone(&self.shared),
-            metrics: Arc::default(),
-            finished: Arc::default(),
-        };
-        let mut mailboxes = Vec::new();
-        let mut receivers = Vec::new();
-        let (mut answer, metrics) = match &sharing {
-            None => {
-                mailboxes.push(ways.mailboxes(0));
-                let answer = setup(kernel, Box::new(self.inlet(&ways, 0, &|| None)));
-                let metrics = vec![Arc::clone(&answer.metrics)];
-                (answer, metrics)
-            }
-            Some(sharing) => {
-                let mut lanes = Vec::with_capacity(sharing.count);
-                for place in 0..sharing.count {
-                    let share = Kernel::new(&sharing.shares.plan, &self.kernel_options(before))?;
-                    let taker = || Some(sharing.taker(place, share.inputs()));
-                    let inlet = Box::new(self.inlet(&ways, place, &taker));
-                    let lane = self.mailbox();
-                    let readers = vec![Reader { pipeline: id, mailbox: Arc::clone(&lane), input: 0 }];
-                    let share = setup(share, inlet);
-                    // It passes questions on until the answer is complete, which is later than its own end.
-                    let serves = true;
-                    receivers.push(ReceiverSetup {
-                        partition: place,
-                        readers,
-                        is_share: true,
-                        serves,
-                        ..share
-                    });
-                    mailboxes.push(ways.mailboxes(place));
-                    lanes.push(lane);
-                }
-                let types = schema.fields.iter().map(|field| field.data_type).collect();
-                let sources = mailboxes.iter().flatten().map(Arc::clone).collect();
-                let gather = Gather::new(&lanes, sources, sharing.shares.order, types);
-                mailboxes.push(lanes);
-                let metrics = receivers.iter().map(|share| Arc::clone(&share.metrics)).collect();
-                (setup(Kernel::passing(Arc::clone(&schema)), Box::new(gather)), metrics)
-            }
-        };
+        let common = Common { id, query: name.clone(), finite, serves, on_error, before };
+        let Receivers { mut setups, mailboxes } = self.receivers(kernel, sharing.as_ref(), &ways, &common)?;
+        let of_plan = setups.iter().filter(|setup| setup.plan.is_some());
+        let metrics = of_plan.map(|setup| Arc::clone(&setup.metrics)).collect();
+        let answer = setups.last_mut().expect("there is a receiver");
         answer.output = output.clone();
         answer.table = start.keeps_rows.then(|| TableStore::new(&schema));
         let pipeline = Pipeline {
             id,
-            name: name.clone(),
+            name,
             sql: Arc::clone(&start.sql),
             purpose: start.purpose,
             inputs,
@@ -160,8 +108,7 @@ impl Engine {
             threads: Vec::new(),
             reader: None,
         };
-        receivers.push(answer);
-        let receivers = receivers.into_iter().map(PartitionReceiver::new).collect();
+        let receivers = setups.into_iter().map(PartitionReceiver::new).collect();
         self.launch(pipeline, receivers, ways, start.now_ms)
     }
 
@@ -188,10 +135,9 @@ impl Engine {
         if inline {
             ways.of_threads().for_each(|mailbox| mailbox.wake_caller());
         }
-        self.connect(&mut pipeline, ways, now_ms)?;
-        for mut receiver in receivers {
+        // Before anything leads to the pipeline, so that one without its threads goes without a trace.
+        for receiver in receivers {
             if inline {
-                receiver.begin();
                 pipeline.inline = Some(Box::new(receiver));
                 continue;
             }
@@ -200,6 +146,10 @@ impl Engine {
             pipeline.threads.push(started.map_err(|error| {
                 Error::new(ErrorCode::Limit, format!("no thread can be started: {error}"))
             })?);
+        }
+        self.connect(&mut pipeline, ways, now_ms)?;
+        if let Some(receiver) = &mut pipeline.inline {
+            receiver.begin();
         }
         self.next_pipeline += 1;
         self.pipelines.insert(id, pipeline);
@@ -266,8 +216,7 @@ impl Engine {
         }
         let worked = !rows.is_empty();
         for (target, parts) in rows {
-            let types: Vec<_> = parts[0].columns.iter().map(|column| column.data_type).collect();
-            let mut merged = ChangeBatch::new(&types);
+            let mut merged = ChangeBatch::like(&parts[0]);
             merge(&parts.iter().collect::<Vec<_>>(), Order::ByRecord, &mut merged);
             self.accept(target, merged, Op::Insert, now_ms);
         }

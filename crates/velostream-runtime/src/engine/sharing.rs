@@ -1,14 +1,23 @@
 //! Queries whose work several receivers share.
 
 use super::Engine;
+use super::ways::Ways;
+use crate::api::OnError;
+use crate::catalog::PipelineId;
+use crate::error::Result;
+use crate::kernel::Kernel;
+use crate::partition::gather::Gather;
+use crate::partition::inlet::Intake;
+use crate::partition::mailbox::{Mailbox, Reader};
+use crate::partition::receiver::ReceiverSetup;
 use crate::partition::share::Taker;
 use crate::pipeline::Purpose;
 use std::sync::Arc;
 use velostream_sql::catalog::{Relation, RelationId};
 use velostream_sql::explain::expression;
 use velostream_sql::plan::LogicalPlan;
-use velostream_sql::shares::{Order, Route, Shares, shares};
-use velostream_sql::types::DataType;
+use velostream_sql::shares::{Route, Shares, shares};
+use velostream_sql::types::Schema;
 
 /// A plan in shares, and by how many receivers.
 pub(super) struct Sharing {
@@ -18,7 +27,102 @@ pub(super) struct Sharing {
     pub count: usize,
 }
 
+/// What all receivers of a query have in common.
+pub(super) struct Common {
+    pub id: PipelineId,
+    pub query: String,
+    pub finite: bool,
+    pub serves: bool,
+    pub on_error: OnError,
+    /// Whether updates come with the old row.
+    pub before: bool,
+}
+
+/// The receivers of a query to be started; the last one gives the answer.
+pub(super) struct Receivers {
+    pub setups: Vec<ReceiverSetup>,
+    /// Of each its mailboxes.
+    pub mailboxes: Vec<Vec<Arc<Mailbox>>>,
+}
+
 impl Engine {
+    /// One receiver that runs the plan, or several that share it and one that merges what they give.
+    pub(super) fn receivers(
+        &self,
+        plan: Kernel,
+        sharing: Option<&Sharing>,
+        ways: &Ways,
+        common: &Common,
+    ) -> Result<Receivers> {
+        let schema = Arc::clone(plan.schema());
+        let Some(sharing) = sharing else {
+            let inlet = self.inlet(ways, 0, &|| None);
+            let setup = self.setup(common, Some(plan), schema, Box::new(inlet));
+            return Ok(Receivers { setups: vec![setup], mailboxes: vec![ways.mailboxes(0)] });
+        };
+        let (mut setups, mut lanes) = (Vec::with_capacity(sharing.count + 1), Vec::new());
+        let mut mailboxes: Vec<Vec<Arc<Mailbox>>> = (0..sharing.count).map(|at| ways.mailboxes(at)).collect();
+        for place in 0..sharing.count {
+            let (share, lane) = self.share(sharing, place, ways, common)?;
+            setups.push(share);
+            lanes.push(lane);
+        }
+        let sources = mailboxes.iter().flatten().map(Arc::clone).collect();
+        let gather = Gather::new(&lanes, sources, sharing.shares.order, Arc::clone(&schema));
+        setups.push(self.setup(common, None, schema, Box::new(gather)));
+        mailboxes.push(lanes);
+        Ok(Receivers { setups, mailboxes })
+    }
+
+    /// A receiver that shares the plan, and the mailbox for what it gives.
+    fn share(
+        &self,
+        sharing: &Sharing,
+        place: usize,
+        ways: &Ways,
+        common: &Common,
+    ) -> Result<(ReceiverSetup, Arc<Mailbox>)> {
+        let plan = Kernel::new(&sharing.shares.plan, &self.kernel_options(common.before))?;
+        let numbered = sharing.shares.order.has_number();
+        let taker = || Some(Taker::new(place as u16, plan.inputs(), numbered));
+        let inlet = Box::new(self.inlet(ways, place, &taker));
+        let lane = self.mailbox();
+        let reader = Reader { pipeline: common.id, mailbox: Arc::clone(&lane), input: 0 };
+        let schema = Arc::clone(plan.schema());
+        let setup = self.setup(common, Some(plan), schema, inlet);
+        // It passes questions on until the answer is complete, which is later than its own end.
+        let serves = true;
+        Ok((ReceiverSetup { partition: place, readers: vec![reader], is_share: true, serves, ..setup }, lane))
+    }
+
+    fn setup(
+        &self,
+        common: &Common,
+        plan: Option<Kernel>,
+        schema: Arc<Schema>,
+        inlet: Box<dyn Intake>,
+    ) -> ReceiverSetup {
+        let Common { id, query, finite, serves, on_error, .. } = common;
+        ReceiverSetup {
+            partition: 0,
+            id: *id,
+            query: query.clone(),
+            plan,
+            schema,
+            inlet,
+            readers: Vec::new(),
+            is_share: false,
+            finite: *finite,
+            output: None,
+            table: None,
+            serves: *serves,
+            on_error: *on_error,
+            shared: Arc::clone(&self.shared),
+            metrics: Arc::default(),
+            finished: Arc::default(),
+        }
+    }
+
     /// How a query's work is shared; `None` where one receiver does it.
     pub(super) fn sharing(&self, plan: &LogicalPlan, purpose: Purpose) -> Option<Sharing> {
         let count = self.options.partitions;
@@ -28,9 +132,7 @@ impl Engine {
         }
         Some(Sharing { shares: shares(plan)?, count })
     }
-}
 
-impl Engine {
     /// A line that says how many receivers a query would have, and whose each source's rows are; none where the engine
     /// has no several.
     pub(super) fn explain_sharing(&self, plan: &LogicalPlan) -> Option<String> {
@@ -58,17 +160,10 @@ impl Engine {
 impl Sharing {
     /// The routes of these inputs.
     pub fn routes(&self, inputs: &[Arc<Relation>]) -> Vec<Route> {
-        let of = |relation: &Arc<Relation>| self.shares.routes.iter().find(|(id, _)| *id == relation.id);
-        inputs.iter().map(|relation| of(relation).map_or(Route::Deal, |(_, route)| route.clone())).collect()
-    }
-
-    /// How receiver `place` takes its rows of these inputs.
-    pub fn taker(&self, place: usize, inputs: &[Arc<Relation>]) -> Taker {
-        let numbered = self.shares.order != Order::ByRecord;
-        let types = |relation: &Arc<Relation>| {
-            let of_fields = relation.schema.fields.iter().map(|field| field.data_type);
-            of_fields.chain(numbered.then_some(DataType::BigInt)).collect()
+        let route = |relation: &Arc<Relation>| {
+            let found = self.shares.routes.iter().find(|(id, _)| *id == relation.id);
+            found.map(|(_, route)| route.clone()).expect("a plan in shares has a route for each source")
         };
-        Taker::new(place as u16, inputs.iter().map(types).collect(), numbered)
+        inputs.iter().map(route).collect()
     }
 }

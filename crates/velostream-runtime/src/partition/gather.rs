@@ -1,7 +1,7 @@
 //! What the receivers that share a plan give, as the one answer of the plan.
 //!
 //! Each of them has a lane and hears of every batch, rows or not. So it is known soon up to which number all have
-//! given everything; the rows up to there are merged. Time is the same for all, and taken from the first lane.
+//! given everything; the rows up to there are merged. Time is the same for all.
 
 use super::inlet::{Intake, Work};
 use super::mailbox::{Barrier, Envelope, Event, Mailbox};
@@ -10,9 +10,10 @@ use crate::spares::Spares;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use velostream_engine::batch::{Batch, ChangeBatch, Seq};
-use velostream_engine::time::TimeRuns;
+use velostream_engine::column::Column;
+use velostream_engine::time::{TimeRuns, Watermark};
 use velostream_sql::shares::Order;
-use velostream_sql::types::DataType;
+use velostream_sql::types::{DataType, Schema};
 
 /// One receiver's lane, with what was taken from its mailbox and waits.
 struct Lane {
@@ -28,7 +29,7 @@ pub struct Gather {
     /// The receivers' own mailboxes: they end with the answer.
     sources: Vec<Arc<Mailbox>>,
     order: Order,
-    types: Vec<DataType>,
+    schema: Arc<Schema>,
     spares: Arc<Spares>,
     /// The largest number up to which everything was given out.
     told: Seq,
@@ -73,13 +74,13 @@ impl Lane {
 }
 
 impl Gather {
-    /// Over a mailbox from each receiver, whose own mailboxes are `sources`. Rows have these types; with an order by
+    /// Over a mailbox from each receiver, whose own mailboxes are `sources`. Rows are of `schema`; with an order by
     /// numbers they come with one column more, which is left out.
     pub fn new(
         mailboxes: &[Arc<Mailbox>],
         sources: Vec<Arc<Mailbox>>,
         order: Order,
-        types: Vec<DataType>,
+        schema: Arc<Schema>,
     ) -> Self {
         let lane = |mailbox: &Arc<Mailbox>| Lane {
             mailbox: Arc::clone(mailbox),
@@ -87,7 +88,7 @@ impl Gather {
             through: Seq(0),
         };
         let lanes = mailboxes.iter().map(lane).collect();
-        Self { lanes, sources, order, types, spares: Arc::default(), told: Seq(0) }
+        Self { lanes, sources, order, schema, spares: Arc::default(), told: Seq(0) }
     }
 
     fn take(&mut self, pop: impl Fn(&Mailbox) -> Option<Event>) -> Option<Work> {
@@ -123,12 +124,12 @@ impl Gather {
 
     /// What was taken from the lanes, in order, with how time moved. It is all up to number `through`.
     fn merged(&mut self, taken: Vec<Vec<Envelope>>, through: Seq) -> Option<Envelope> {
-        let first = taken.iter().flatten().next()?;
-        let (at_ms, accepted) = (first.at_ms, first.accepted);
-        let time = time_of(&taken[0]);
-        let mut changes = self.spares.take().unwrap_or_else(|| ChangeBatch::new(&self.types));
+        // A receiver without rows is silent while time stands still: whoever speaks tells all of time.
+        let speaks = taken.iter().find(|parts| !parts.is_empty())?;
+        let (at_ms, accepted, time) = (speaks[0].at_ms, speaks[0].accepted, time_of(speaks));
+        let mut changes = self.spares.take().unwrap_or_else(|| ChangeBatch::of(&self.schema));
         if self.order.has_number() {
-            changes.columns.push(velostream_engine::column::Column::new(DataType::BigInt));
+            changes.columns.push(Column::new(DataType::BigInt));
         }
         let parts: Vec<Envelope> = taken.into_iter().filter_map(joined).collect();
         let rows: Vec<&ChangeBatch> = parts.iter().map(|part| &part.batch.changes).collect();
@@ -212,11 +213,9 @@ impl Intake for Gather {
 
 /// How time moved over a receiver's batches.
 fn time_of(parts: &[Envelope]) -> TimeRuns {
-    let mut times = parts.iter().map(|part| &part.batch.time);
-    let Some(first) = times.next() else { return TimeRuns::default() };
-    let mut time = first.clone();
-    times.for_each(|more| time.advances.extend_from_slice(&more.advances));
-    time
+    let before = parts.first().map_or(Watermark::NONE, |part| part.batch.time.before);
+    let advances = parts.iter().flat_map(|part| &part.batch.time.advances).copied();
+    TimeRuns { before, advances: advances.collect() }
 }
 
 /// A receiver's batches as one.
@@ -265,7 +264,7 @@ mod tests {
             finals in prop::collection::vec(any::<bool>(), 3),
         ) {
             let lanes: Vec<Arc<Mailbox>> = (0..3).map(|_| mailbox()).collect();
-            let mut gather = Gather::new(&lanes, Vec::new(), Order::ByRecord, Vec::new());
+            let mut gather = Gather::new(&lanes, Vec::new(), Order::ByRecord, Arc::new(Schema::append_only(Vec::new())));
             let (_, pass) = Passes::new(silent());
             let last = owners.len() as u64;
             let batches: Vec<Vec<u64>> =

@@ -72,8 +72,7 @@ impl Envelope {
         let (changes, time) = (&mut self.batch.changes, &mut self.batch.time);
         let rows = changes.seqs.partition_point(|&seq| seq < bound);
         let moves = time.advances.partition_point(|&(seq, _)| seq < bound);
-        let types: Vec<_> = changes.columns.iter().map(|column| column.data_type).collect();
-        let (mut head, mut rest) = (ChangeBatch::new(&types), ChangeBatch::new(&types));
+        let (mut head, mut rest) = (ChangeBatch::like(changes), ChangeBatch::like(changes));
         head.extend_range(changes, 0, rows);
         rest.extend_range(changes, rows, changes.len());
         *changes = rest;

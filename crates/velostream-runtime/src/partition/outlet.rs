@@ -4,7 +4,6 @@ use super::mailbox::{Envelope, Event, Mailbox};
 use super::share::{Places, Share};
 use crate::error::Result;
 use std::sync::Arc;
-use velostream_engine::batch::{Batch, ChangeBatch};
 use velostream_engine::router::Router;
 use velostream_sql::shares::Route;
 
@@ -50,31 +49,35 @@ impl Outlet {
 
     /// Sends a batch without regard to room.
     pub fn send(&mut self, envelope: Envelope) {
-        for (mailbox, event) in self.addressed(envelope) {
+        // Nothing is missed where a receiver is gone.
+        let _ = self.address(envelope, |mailbox, event| {
             drop(mailbox.push(event));
-        }
+            Ok(())
+        });
     }
 
     /// Sends a batch as soon as there is room for it.
     pub fn send_when_room(&mut self, envelope: Envelope) -> std::result::Result<(), Gone> {
-        for (mailbox, event) in self.addressed(envelope) {
-            mailbox.push_when_room(event, || ()).map_err(|_| Gone)?;
-        }
-        Ok(())
+        self.address(envelope, |mailbox, event| mailbox.push_when_room(event, || ()).map_err(|_| Gone))
     }
 
-    /// The event for each mailbox.
-    fn addressed(&mut self, envelope: Envelope) -> impl Iterator<Item = (&Mailbox, Event)> {
-        let (single, share) = if self.mailboxes.len() == 1 {
-            (Some(Event::Batch(Box::new(envelope))), None)
-        } else {
-            let places = self.places(&envelope);
-            (None, Some(Arc::new(Share { whole: envelope, places })))
-        };
-        let count = self.mailboxes.len();
-        let shares = share.map(|share| std::iter::repeat_n(share, count).map(Event::Share));
-        let events = single.into_iter().chain(shares.into_iter().flatten());
-        self.mailboxes.iter().map(|mailbox| &**mailbox).zip(events)
+    /// Makes the event of each mailbox and pushes it.
+    fn address(
+        &mut self,
+        envelope: Envelope,
+        push: impl Fn(&Mailbox, Event) -> std::result::Result<(), Gone>,
+    ) -> std::result::Result<(), Gone> {
+        if let [mailbox] = self.mailboxes.as_slice() {
+            return push(mailbox, Event::Batch(Box::new(envelope)));
+        }
+        let share = Arc::new(self.share(envelope));
+        // The last receiver to take its rows is the last to hold the batch: none is kept here.
+        let each = std::iter::repeat_n(share, self.mailboxes.len());
+        self.mailboxes.iter().zip(each).try_for_each(|(mailbox, share)| push(mailbox, Event::Share(share)))
+    }
+
+    fn share(&mut self, whole: Envelope) -> Share {
+        Share { places: self.places(&whole), whole }
     }
 
     fn places(&mut self, envelope: &Envelope) -> Places {
@@ -98,10 +101,9 @@ impl Outlet {
             drop(mailbox.push(Event::Beginning(envelopes)));
             return;
         }
-        let places: Vec<Places> = envelopes.iter().map(|envelope| self.places(envelope)).collect();
+        let shares: Vec<Share> = envelopes.into_iter().map(|envelope| self.share(envelope)).collect();
         for (place, mailbox) in self.mailboxes.iter().enumerate() {
-            let parts = envelopes.iter().zip(&places);
-            let own = parts.map(|(whole, places)| part(whole, places, place as u16)).collect();
+            let own = shares.iter().map(|share| share.part(place as u16)).collect();
             drop(mailbox.push(Event::Beginning(own)));
         }
     }
@@ -112,15 +114,4 @@ impl Outlet {
             drop(mailbox.push(event()));
         }
     }
-}
-
-/// A receiver's rows of a batch.
-fn part(whole: &Envelope, places: &Places, place: u16) -> Envelope {
-    let all = &whole.batch.changes;
-    let mut rows = Vec::new();
-    places.rows_of(place, all.len(), &mut rows);
-    let types: Vec<_> = all.columns.iter().map(|column| column.data_type).collect();
-    let mut changes = ChangeBatch::new(&types);
-    changes.extend_selected(all, &rows);
-    Envelope { batch: Batch { changes, time: whole.batch.time.clone() }, home: None, ..whole.clone() }
 }

@@ -5,6 +5,7 @@ use crate::spares::Spares;
 use std::sync::Arc;
 use velostream_engine::batch::{Batch, ChangeBatch, Seq};
 use velostream_engine::column::Values;
+use velostream_sql::catalog::Relation;
 use velostream_sql::types::DataType;
 
 /// The batch, and whose each row is. Time is everybody's.
@@ -25,9 +26,32 @@ pub enum Places {
     Each(Vec<u16>),
 }
 
+impl Share {
+    /// The rows of receiver `place`, appended to `changes`, which has the batch's columns or more.
+    fn own(&self, place: u16, rows: &mut Vec<u32>, changes: &mut ChangeBatch) {
+        let all = &self.whole.batch.changes;
+        self.places.rows_of(place, all.len(), rows);
+        changes.extend_selected(all, rows);
+    }
+
+    /// A batch of one receiver's rows, with the time of all.
+    fn envelope(&self, changes: ChangeBatch, home: Option<Arc<Spares>>) -> Envelope {
+        let Envelope { input, ref batch, offset, first_seq, at_ms, accepted, through, .. } = self.whole;
+        let batch = Batch { changes, time: batch.time.clone() };
+        Envelope { input, batch, offset, first_seq, at_ms, accepted, through, home }
+    }
+
+    /// The rows of receiver `place` in memory of their own.
+    pub fn part(&self, place: u16) -> Envelope {
+        let mut changes = ChangeBatch::like(&self.whole.batch.changes);
+        self.own(place, &mut Vec::new(), &mut changes);
+        self.envelope(changes, None)
+    }
+}
+
 impl Places {
     /// Which of a batch's rows belong to receiver `place`.
-    pub fn rows_of(&self, place: u16, count: usize, rows: &mut Vec<u32>) {
+    fn rows_of(&self, place: u16, count: usize, rows: &mut Vec<u32>) {
         rows.clear();
         match self {
             Self::One(one) if *one == place => rows.extend(0..count as u32),
@@ -43,52 +67,44 @@ impl Places {
 /// How a receiver takes its rows.
 #[derive(Debug)]
 pub struct Taker {
-    /// Which receiver it is.
-    pub place: u16,
-    /// Per input the types of its rows; with `numbered` one more, for the row's sequence number.
-    pub types: Vec<Vec<DataType>>,
-    /// Whether each row gets its sequence number as its last column.
-    pub numbered: bool,
-    /// Per input, buffers to be used again.
-    pub spares: Vec<Arc<Spares>>,
+    place: u16,
+    inputs: Vec<TakenInput>,
+    numbered: bool,
     rows: Vec<u32>,
 }
 
+#[derive(Debug)]
+struct TakenInput {
+    types: Vec<DataType>,
+    /// Buffers to be used again.
+    spares: Arc<Spares>,
+}
+
 impl Taker {
-    /// Of receiver `place`, whose inputs have rows of these types.
-    pub fn new(place: u16, types: Vec<Vec<DataType>>, numbered: bool) -> Self {
-        let spares = types.iter().map(|_| Arc::default()).collect();
-        Self { place, types, numbered, spares, rows: Vec::new() }
+    /// Of receiver `place` of a plan over these inputs; with `numbered` each row gets its sequence number as one
+    /// column more.
+    pub fn new(place: u16, inputs: &[Arc<Relation>], numbered: bool) -> Self {
+        let input = |relation: &Arc<Relation>| {
+            let of_fields = relation.schema.fields.iter().map(|field| field.data_type);
+            let types = of_fields.chain(numbered.then_some(DataType::BigInt)).collect();
+            TakenInput { types, spares: Arc::default() }
+        };
+        Self { place, inputs: inputs.iter().map(input).collect(), numbered, rows: Vec::new() }
     }
 
     /// Its rows of a batch. The whole batch's buffers go home with the last receiver.
     pub fn take(&mut self, share: Arc<Share>) -> Envelope {
-        let envelope = self.own(&share.whole, &share.places);
+        let TakenInput { types, spares } = &self.inputs[share.whole.input];
+        let mut changes = spares.take().unwrap_or_else(|| ChangeBatch::new(types));
+        share.own(self.place, &mut self.rows, &mut changes);
+        if self.numbered {
+            number(&mut changes);
+        }
+        let envelope = share.envelope(changes, Some(Arc::clone(spares)));
         if let Some(share) = Arc::into_inner(share) {
             share.whole.recycle();
         }
         envelope
-    }
-
-    fn own(&mut self, whole: &Envelope, places: &Places) -> Envelope {
-        let all = &whole.batch.changes;
-        places.rows_of(self.place, all.len(), &mut self.rows);
-        let spares = &self.spares[whole.input];
-        let mut changes = spares.take().unwrap_or_else(|| ChangeBatch::new(&self.types[whole.input]));
-        changes.extend_selected(all, &self.rows);
-        if self.numbered {
-            number(&mut changes);
-        }
-        Envelope {
-            input: whole.input,
-            batch: Batch { changes, time: whole.batch.time.clone() },
-            offset: whole.offset,
-            first_seq: whole.first_seq,
-            at_ms: whole.at_ms,
-            accepted: whole.accepted,
-            through: whole.through,
-            home: Some(Arc::clone(spares)),
-        }
     }
 }
 

@@ -201,8 +201,7 @@ impl OutputQueue {
 /// Appends rows `from..to` of `batch`.
 pub fn append_range(out: &mut ChangeBatch, batch: &ChangeBatch, from: usize, to: usize) {
     if out.columns.is_empty() {
-        let types: Vec<_> = batch.columns.iter().map(|column| column.data_type).collect();
-        *out = ChangeBatch::new(&types);
+        *out = ChangeBatch::like(batch);
     }
     for (column, given) in out.columns.iter_mut().zip(&batch.columns) {
         column.extend_range(given, from, to);

@@ -43,9 +43,8 @@ impl Door {
             event_time: relation.event_time,
             bound_micros: create.bound_micros,
         };
-        let types = relation.schema.fields.iter().map(|field| field.data_type).collect::<Vec<_>>();
         Ok(Self {
-            changes: ChangeBatch::new(&types),
+            changes: ChangeBatch::of(&relation.schema),
             gate: SourceGate::new(spec.clone())?,
             spec,
             table: is_table(&relation).then(|| TableStore::new(&relation.schema)),
@@ -85,8 +84,7 @@ impl Door {
 
     /// An empty batch of the relation's columns.
     pub fn empty(&self) -> ChangeBatch {
-        let fields = &self.relation.schema.fields;
-        ChangeBatch::new(&fields.iter().map(|field| field.data_type).collect::<Vec<_>>())
+        ChangeBatch::of(&self.relation.schema)
     }
 
     /// The same, with buffers of earlier batches where there are any.

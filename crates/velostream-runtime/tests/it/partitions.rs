@@ -21,6 +21,7 @@ const SHARED: &[&str] = &[
     "SELECT COUNT(*) AS n FROM s WINDOW HOPPING (SIZE 10 SECONDS, ADVANCE BY 4 SECONDS) GROUP BY k EMIT FINAL",
     "SELECT k, window_end, SUM(v) AS n FROM s WINDOW HOPPING (SIZE 10 SECONDS, ADVANCE BY 4 SECONDS) GROUP BY k EMIT CHANGES",
     "SELECT k, window_start, window_end, COUNT(*) AS n FROM s WINDOW SESSION (2 SECONDS) GROUP BY k EMIT CHANGES",
+    "SELECT k, 12 / (COUNT(*) - 2) AS x FROM s WINDOW TUMBLING (SIZE 5 SECONDS) GROUP BY k EMIT FINAL",
     "SELECT DISTINCT k, j FROM s",
     "SELECT k, SUM(v) OVER (PARTITION BY k ORDER BY t ROWS BETWEEN 2 PRECEDING AND CURRENT ROW) AS sum FROM s EMIT CHANGES",
     "SELECT s.k, s.v, names.name FROM s LEFT JOIN names ON s.k = names.k",
@@ -73,18 +74,18 @@ enum Step {
 fn history(random: &mut Random, length: usize) -> Vec<Step> {
     let mut seconds = 100;
     (0..length)
-        .map(|_| match random.below(20) {
+        .map(|_| match random.below(60) {
             0 => Step::Name(format!(r#"{{"k":"k{}","name":"n{}"}}"#, random.below(6), random.below(100))),
             1 => {
                 seconds += random.below(8) as i64;
                 Step::Advance(seconds * 1_000_000)
             }
-            _ => {
+            kind => {
                 seconds += random.below(3) as i64;
                 let time = seconds - random.below(6) as i64;
                 let (k, j, v) = (random.below(6), random.below(3), random.below(10));
                 let record = format!(r#"{{"k":"k{k}","j":{j},"v":{v},"t":"{time}"}}"#);
-                if random.below(4) == 0 { Step::Other(record) } else { Step::Record(record) }
+                if kind < 4 { Step::Other(record) } else { Step::Record(record) }
             }
         })
         .collect()
@@ -201,5 +202,44 @@ fn explain_says_whose_rows_are_whose() {
     for (sql, expected) in cases {
         assert_eq!(last(4, sql), expected, "{sql}");
         assert!(!last(1, sql).starts_with("Partitions"), "{sql}");
+    }
+}
+
+#[test]
+fn time_stands_still_where_the_first_receiver_gets_nothing() {
+    for partitions in [1, 2, 5] {
+        let mut t = Harness::new(EngineOptions { partitions, ..EngineOptions::default() });
+        t.exec(SOURCES);
+        t.exec("CREATE STREAM same AS SELECT k, t FROM s WHERE v >= 0");
+        for second in [100, 90, 91, 92, 93] {
+            t.insert("s", &format!(r#"{{"k":"a","j":0,"v":1,"t":"{second}"}}"#));
+        }
+        t.flush();
+        let metrics = t.engine.metrics();
+        assert_eq!(metrics.queries[0].watermark_micros, Some(97_000_000), "partitions {partitions}");
+        let late = t.query("SELECT COUNT(*) AS n FROM same WINDOW TUMBLING (SIZE 1 SECOND) EMIT CHANGES");
+        t.insert("s", r#"{"k":"a","j":0,"v":1,"t":"94"}"#);
+        assert_eq!(t.changes(late), Vec::<String>::new(), "partitions {partitions}");
+    }
+}
+
+#[test]
+fn of_a_record_that_fails_for_one_of_its_rows_nothing_is_shown() {
+    for partitions in [0, 1, 3] {
+        let mut t = Harness::new(EngineOptions { partitions, ..EngineOptions::default() });
+        t.exec(SOURCES);
+        t.exec("CREATE STREAM pairs AS SELECT s.k, r.v FROM s JOIN r WITHIN 5 SECONDS ON s.k = r.k");
+        t.exec("CREATE STREAM positive (CHECK (v > 0)) AS SELECT k, v FROM pairs");
+        let checked = t.query("SELECT k, v FROM positive");
+        let shares = t.query("SELECT k, 12 / v AS share FROM pairs");
+        let sums = t.query("SELECT k, COUNT(*) AS n, SUM(12 / v) AS sum FROM pairs GROUP BY k EMIT CHANGES");
+        for v in [3, 0] {
+            t.insert("r", &format!(r#"{{"k":"a","j":0,"v":{v},"t":"100"}}"#));
+        }
+        t.insert("s", r#"{"k":"a","j":0,"v":1,"t":"100"}"#);
+        for query in [checked, shares, sums] {
+            assert_eq!(t.changes(query), Vec::<String>::new(), "partitions {partitions}");
+        }
+        assert_eq!(t.engine.take_new_dead_letters().len(), 3, "one for each query");
     }
 }

@@ -187,7 +187,7 @@ impl<'a> Run<'a> {
         for row in 0..self.out.len() {
             self.log.push(format!("{label} {}", self.line(row)));
         }
-        for error in self.processor.take_row_errors() {
+        for (_, error) in self.processor.take_row_errors() {
             self.log.push(format!("{label} ! {error}"));
         }
         self.out.clear();

@@ -1,16 +1,17 @@
 //! [`PartitionReceiver`]: one query's processor and state, owned by one thread, fed by its mailboxes.
 
-use super::inlet::{Intake, Work};
-use super::mailbox::{Barrier, BarrierKind, Envelope, Event, Reader, Subscription};
-use super::poison::guarded;
-use crate::api::{DeadLetter, DeadRecord, LateRecord, OnError};
+mod letters;
+
+use crate::api::OnError;
 use crate::catalog::PipelineId;
 use crate::error::{Error, Result};
 use crate::kernel::Kernel;
 use crate::metrics::PartitionMetrics;
+use crate::partition::inlet::{Intake, Work};
+use crate::partition::mailbox::{Barrier, BarrierKind, Envelope, Event, Reader, Subscription};
+use crate::partition::poison::guarded;
 use crate::shared::Shared;
 use crate::sink::memory::OutputQueue;
-use crate::source::door::single;
 use crate::source::table::TableStore;
 use crate::spares::Spares;
 use std::sync::Arc;
@@ -20,6 +21,7 @@ use velostream_engine::batch::{Batch, ChangeBatch, Seq};
 use velostream_engine::error::Rejects;
 use velostream_engine::time::{TimeRuns, Watermark};
 use velostream_sql::diagnostic::ErrorCode;
+use velostream_sql::types::Schema;
 
 /// What a receiver is made of.
 pub struct ReceiverSetup {
@@ -29,8 +31,10 @@ pub struct ReceiverSetup {
     pub id: PipelineId,
     /// The query's id or name, for letters.
     pub query: String,
-    /// The plan.
-    pub kernel: Kernel,
+    /// The plan; none where others run it, whose changes come merged and are given on.
+    pub plan: Option<Kernel>,
+    /// The answer's columns.
+    pub schema: Arc<Schema>,
     /// Where the input comes from.
     pub inlet: Box<dyn Intake>,
     /// Who reads the changes from the start.
@@ -95,7 +99,7 @@ pub struct PartitionReceiver {
 impl PartitionReceiver {
     /// A receiver that has received nothing.
     pub fn new(mut setup: ReceiverSetup) -> Self {
-        let out = setup.kernel.empty();
+        let out = ChangeBatch::of(&setup.schema);
         Self {
             open_inputs: setup.inlet.open_inputs(),
             readers: std::mem::take(&mut setup.readers),
@@ -164,8 +168,11 @@ impl PartitionReceiver {
     fn dispatch(&mut self, work: Work) -> Result<()> {
         let running = matches!(self.phase, Phase::Running);
         match work {
-            Work::Batch(envelope) if running => {
-                self.batch(std::slice::from_ref(&*envelope))?;
+            Work::Batch(mut envelope) if running => {
+                match self.setup.plan {
+                    Some(_) => self.batch(std::slice::from_ref(&*envelope))?,
+                    None => self.pass_on(&mut envelope)?,
+                }
                 envelope.recycle();
                 Ok(())
             }
@@ -203,13 +210,15 @@ impl PartitionReceiver {
 
     fn end_input(&mut self, input: usize, seq: Seq) -> Result<()> {
         self.last = self.last.max(seq);
-        self.setup.kernel.pass(seq);
-        self.setup.kernel.end(input, &mut self.out)?;
+        if let Some(plan) = &mut self.setup.plan {
+            plan.pass(seq);
+            plan.end(input, &mut self.out)?;
+        }
         self.open_inputs = self.open_inputs.saturating_sub(1);
         if self.open_inputs == 0 {
             return self.complete();
         }
-        self.report_rows()?;
+        self.report_rows_of_time()?;
         let time = self.moved();
         self.deliver(time, 0, seq);
         Ok(())
@@ -217,8 +226,10 @@ impl PartitionReceiver {
 
     /// All inputs have ended.
     fn complete(&mut self) -> Result<()> {
-        self.setup.kernel.start(&mut self.out)?;
-        self.report_rows()?;
+        if let Some(plan) = &mut self.setup.plan {
+            plan.start(&mut self.out)?;
+        }
+        self.report_rows_of_time()?;
         self.end();
         Ok(())
     }
@@ -228,122 +239,70 @@ impl PartitionReceiver {
         // Of a step, whatever has rows stands for it: a lane may bring no more than a move of time.
         let has_rows = |envelope: &&Envelope| !envelope.batch.changes.is_empty();
         let Some(envelope) = envelopes.iter().find(has_rows).or(envelopes.first()) else { return Ok(()) };
+        let Some(plan) = &mut self.setup.plan else { unreachable!("called where there is a plan") };
         let begin = Instant::now();
         let records = envelopes.iter().map(|envelope| envelope.batch.changes.len() as u64).sum();
-        self.rejects.failed.clear();
-        self.rejects.late.clear();
+        self.rejects.clear();
         #[cfg(test)]
-        super::poison::strike(&self.setup.query);
-        let kernel = &mut self.setup.kernel;
+        crate::partition::poison::strike(&self.setup.query);
         if envelopes.len() == 1 {
-            kernel.process(envelope.input, &envelope.batch, &mut self.out, &mut self.rejects)?;
+            plan.process(envelope.input, &envelope.batch, &mut self.out, &mut self.rejects)?;
         } else {
             let step: Vec<_> = envelopes.iter().map(|each| (each.input, &each.batch)).collect();
-            kernel.process_step(&step, &mut self.out, &mut self.rejects)?;
+            plan.process_step(&step, &mut self.out, &mut self.rejects)?;
         }
-        self.batches += 1;
+        let watermark = plan.watermark();
         self.last = envelope.tail().into_iter().fold(self.last, Seq::max);
+        let stop = self.report(envelope);
+        let mut time = self.moved();
+        let mut through = envelope.through;
+        if let Some(stop) = &stop {
+            let kept = self.out.seqs.partition_point(|&seq| seq < stop.seq);
+            self.out.truncate(kept);
+            time.advances.retain(|&(seq, _)| seq < stop.seq);
+            through = Seq(stop.seq.0 - 1);
+        }
         let metrics = Arc::clone(&self.setup.metrics);
         metrics.records_in.fetch_add(records, Ordering::Relaxed);
-        metrics.batches_in.fetch_add(1, Ordering::Relaxed);
-        metrics.changes_out.fetch_add(self.out.len() as u64, Ordering::Relaxed);
-        let stop = self.report(envelope);
-        self.report_rows()?;
-        let mut time = self.moved();
-        metrics.watermark_micros.store(self.setup.kernel.watermark().0, Ordering::Relaxed);
         metrics.busy_nanos.fetch_add(begin.elapsed().as_nanos() as u64, Ordering::Relaxed);
         if records > 0 {
             metrics.latency.add(envelope.accepted.elapsed(), records);
         }
-        if let Some((seq, error)) = stop {
-            time.advances.retain(|&(moved, _)| moved < seq);
-            self.deliver(time, envelope.at_ms, Seq(seq.0 - 1));
-            return Err(error);
+        self.give_out(envelope, watermark, time, through);
+        if let Some(stop) = stop {
+            return Err(stop.error);
         }
-        self.deliver(time, envelope.at_ms, envelope.through);
         self.account()?;
-        if self.setup.kernel.is_complete() {
+        if self.setup.plan.as_ref().is_some_and(Kernel::is_complete) {
             self.end();
         }
         Ok(())
     }
 
-    /// Letters for what was rejected or late; with `stop`, the error that ends the query and the record's number, and
-    /// nothing that comes after the record stays in the output.
-    fn report(&mut self, envelope: &Envelope) -> Option<(Seq, Error)> {
-        let rejects = std::mem::take(&mut self.rejects);
-        if rejects.failed.is_empty() && rejects.late.is_empty() {
-            self.rejects = rejects;
-            return None;
-        }
-        let input = Arc::clone(&self.setup.kernel.inputs()[envelope.input]);
-        let changes = &envelope.batch.changes;
-        // A number that the plan has added is none of the record's columns.
-        let columns = &changes.columns[..input.schema.fields.len()];
-        let metrics = &self.setup.metrics;
-        metrics.late.fetch_add(rejects.late.len() as u64, Ordering::Relaxed);
-        self.setup.shared.dead_letters.add_late(rejects.late.iter().map(|&(row, micros)| LateRecord {
-            relation: input.name.to_string(),
-            query: self.setup.query.clone(),
-            schema: Arc::clone(&input.schema),
-            row: single(columns, row as usize),
-            late_by_ms: micros as f64 / 1e3,
-        }));
-        if let (OnError::Stop, Some(reject)) = (self.setup.on_error, rejects.failed.first()) {
-            let seq = changes.seqs[reject.row as usize];
-            let kept = self.out.seqs.partition_point(|&other| other < seq);
-            self.out.truncate(kept);
-            let mut error = Error::from(reject.error.clone());
-            error.relation = Some(input.name.to_string());
-            self.rejects = rejects;
-            return Some((seq, error));
-        }
-        metrics.dead_letters.fetch_add(rejects.failed.len() as u64, Ordering::Relaxed);
-        self.setup.shared.dead_letters.add(rejects.failed.iter().map(|reject| DeadLetter {
-            relation: input.name.to_string(),
-            query: Some(self.setup.query.clone()),
-            partition: self.setup.partition,
-            offset: envelope.offset_of(reject.row as usize),
-            code: reject.error.code,
-            message: reject.error.message.to_string(),
-            record: DeadRecord::Row(Arc::clone(&input.schema), single(columns, reject.row as usize)),
-            at_ms: envelope.at_ms,
-        }));
-        self.setup.shared.wake.wake();
-        self.rejects = rejects;
-        None
+    /// Gives changes on that others have computed.
+    fn pass_on(&mut self, envelope: &mut Envelope) -> Result<()> {
+        self.last = envelope.tail().into_iter().fold(self.last, Seq::max);
+        std::mem::swap(&mut self.out, &mut envelope.batch.changes);
+        let time = std::mem::take(&mut envelope.batch.time);
+        self.give_out(envelope, time.after(), time, envelope.through);
+        self.account()
     }
 
-    /// Letters for rows of the answer that failed when time made them final; they belong to no record. With
-    /// `stop`, the first of them ends the query.
-    fn report_rows(&mut self) -> Result<()> {
-        let errors = self.setup.kernel.take_row_errors();
-        if let (OnError::Stop, Some(error)) = (self.setup.on_error, errors.first()) {
-            return Err(error.clone().into());
-        }
-        if errors.is_empty() {
-            return Ok(());
-        }
-        let names: Vec<&str> = self.setup.kernel.inputs().iter().map(|input| &*input.name).collect();
-        let relation = names.join(", ");
-        self.setup.metrics.dead_letters.fetch_add(errors.len() as u64, Ordering::Relaxed);
-        self.setup.shared.dead_letters.add(errors.into_iter().map(|error| DeadLetter {
-            relation: relation.clone(),
-            query: Some(self.setup.query.clone()),
-            partition: self.setup.partition,
-            offset: self.offset,
-            code: error.code,
-            message: format!("a row of the answer: {error}"),
-            record: DeadRecord::Bytes(Vec::new()),
-            at_ms: 0,
-        }));
-        self.setup.shared.wake.wake();
-        Ok(())
+    /// Counts and delivers what a batch has led to.
+    fn give_out(&mut self, envelope: &Envelope, watermark: Watermark, time: TimeRuns, through: Seq) {
+        self.batches += 1;
+        let metrics = &self.setup.metrics;
+        metrics.batches_in.fetch_add(1, Ordering::Relaxed);
+        metrics.changes_out.fetch_add(self.out.len() as u64, Ordering::Relaxed);
+        metrics.watermark_micros.store(watermark.0, Ordering::Relaxed);
+        self.deliver(time, envelope.at_ms, through);
     }
 
     /// How time moved in the last call; where nobody reads, only how far.
     fn moved(&self) -> TimeRuns {
-        let time = self.setup.kernel.output_time();
+        let Some(time) = self.setup.plan.as_ref().map(Kernel::output_time) else {
+            return TimeRuns { before: self.watermark, advances: Vec::new() };
+        };
         if self.readers.is_empty() {
             return TimeRuns { before: time.after(), advances: Vec::new() };
         }
@@ -359,7 +318,7 @@ impl PartitionReceiver {
         }
         let output = self.setup.output.clone();
         let spare = output.as_ref().map_or_else(|| self.spares.take(), |output| output.spare());
-        let fresh = spare.unwrap_or_else(|| self.setup.kernel.empty());
+        let fresh = spare.unwrap_or_else(|| ChangeBatch::of(&self.setup.schema));
         let mut changes = std::mem::replace(&mut self.out, fresh);
         if let Some(table) = &mut self.setup.table {
             let mut applied = table.empty();
@@ -413,11 +372,13 @@ impl PartitionReceiver {
     /// Publishes the size of the state; past the engine's limit, the receiver that has grown fails.
     fn account(&mut self) -> Result<()> {
         let table = self.setup.table.as_ref().map_or(0, TableStore::bytes);
-        let bytes = (self.setup.kernel.state_bytes() + table) as u64;
+        let (held, groups) =
+            self.setup.plan.as_ref().map_or((0, 0), |plan| (plan.state_bytes(), plan.groups()));
+        let bytes = (held + table) as u64;
         let shared = &self.setup.shared;
         let before = std::mem::replace(&mut self.state_bytes, bytes);
         self.setup.metrics.state_bytes.store(bytes, Ordering::Relaxed);
-        self.setup.metrics.groups.store(self.setup.kernel.groups() as u64, Ordering::Relaxed);
+        self.setup.metrics.groups.store(groups as u64, Ordering::Relaxed);
         if bytes <= before {
             shared.state_bytes.fetch_sub(before - bytes, Ordering::Relaxed);
             return Ok(());
@@ -444,7 +405,7 @@ impl PartitionReceiver {
         let (seq, through) = if reads_file { (self.last, self.last) } else { (subscription.at, through) };
         let changes = match &self.setup.table {
             Some(table) => table.rows(seq),
-            None => self.setup.kernel.empty(),
+            None => ChangeBatch::of(&self.setup.schema),
         };
         let envelope = Envelope {
             input: *input,
@@ -498,9 +459,9 @@ impl PartitionReceiver {
 
     /// Lets go of all state: nothing will be asked of it.
     fn release(&mut self) {
-        self.setup.kernel = Kernel::passing(Arc::clone(self.setup.kernel.schema()));
+        self.setup.plan = None;
         self.setup.table = None;
-        self.out = self.setup.kernel.empty();
+        self.out.clear();
         let bytes = std::mem::take(&mut self.state_bytes);
         self.setup.shared.state_bytes.fetch_sub(bytes, Ordering::Relaxed);
         self.setup.metrics.state_bytes.store(0, Ordering::Relaxed);
