@@ -113,6 +113,13 @@ impl Column {
         self.validity.truncate(rows);
     }
 
+    /// Exchanges all rows with a column of the same physical type.
+    pub fn exchange_rows(&mut self, other: &mut Self) {
+        debug_assert_eq!(std::mem::discriminant(&self.values), std::mem::discriminant(&other.values));
+        std::mem::swap(&mut self.values, &mut other.values);
+        std::mem::swap(&mut self.validity, &mut other.validity);
+    }
+
     /// Takes all rows out and keeps the buffers.
     pub fn clear(&mut self) {
         self.truncate(0);

@@ -175,6 +175,21 @@ impl Program {
         }
     }
 
+    /// Whether no two outputs are the same.
+    #[must_use]
+    pub fn has_distinct_outputs(&self) -> bool {
+        self.outputs.iter().enumerate().all(|(index, output)| !self.outputs[..index].contains(output))
+    }
+
+    /// Exchanges output `index` of the last evaluation, which had this `input`, with a column of its type that has no
+    /// rows. Each output is given once.
+    pub fn hand_over(&mut self, index: usize, input: &mut ChangeBatch, to: &mut Column) {
+        to.exchange_rows(match self.outputs[index] {
+            Slot::Column(position) => &mut input.columns[position],
+            Slot::Register(register) => &mut self.registers[register],
+        });
+    }
+
     /// Output `index` of the last evaluation, which had this `input`; one value per row.
     #[must_use]
     #[inline]

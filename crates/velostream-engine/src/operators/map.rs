@@ -19,6 +19,8 @@ pub struct Map {
     items: Option<Program>,
     /// Whether every item is a plain column, so that rows are copied straight from input to output.
     plain: bool,
+    /// Whether no two items are the same column or the same register, so that they can change hands.
+    distinct: bool,
     /// Rows kept of the batch in hand.
     kept: Vec<u32>,
     /// The kept rows, where items are computed from them.
@@ -36,8 +38,15 @@ impl Map {
             (Some(program), Some(items)) => (0..items.len()).all(|index| program.as_column(index).is_some()),
             _ => true,
         };
-        let gathered = ChangeBatch::new(input);
-        Ok(Self { predicate, items: compiled, plain, kept: Vec::new(), gathered, errors: RowErrors::new() })
+        Ok(Self {
+            predicate,
+            distinct: compiled.as_ref().is_some_and(Program::has_distinct_outputs),
+            items: compiled,
+            plain,
+            kept: Vec::new(),
+            gathered: ChangeBatch::new(input),
+            errors: RowErrors::new(),
+        })
     }
 
     /// Fills `kept`; false means that all rows are kept and `kept` is not filled.
@@ -84,6 +93,27 @@ impl Operator for Map {
             let selected = self.select(input, ctx);
             self.emit(input, selected, out, ctx);
         }
+        Ok(())
+    }
+
+    fn take(&mut self, input: &mut ChangeBatch, out: &mut ChangeBatch, ctx: &mut Context<'_>) -> Result<()> {
+        let Self { predicate: None, items: Some(items), distinct: true, errors, .. } = self else {
+            return self.process(input, out, ctx);
+        };
+        errors.clear();
+        if !self.plain {
+            items.evaluate(input, errors);
+        }
+        if !out.is_empty() || !errors.is_empty() {
+            return self.process(input, out, ctx);
+        }
+        for (index, column) in out.columns.iter_mut().enumerate() {
+            items.hand_over(index, input, column);
+            debug_assert_eq!(column.len(), input.len(), "a program gives one value per row");
+        }
+        std::mem::swap(&mut out.ops, &mut input.ops);
+        std::mem::swap(&mut out.seqs, &mut input.seqs);
+        std::mem::swap(&mut out.event_times, &mut input.event_times);
         Ok(())
     }
 }

@@ -74,6 +74,11 @@ pub trait Stateful: Send {
 pub trait Operator: Stateful {
     /// Applies a batch and appends its changes to `out`.
     fn process(&mut self, input: &ChangeBatch, out: &mut ChangeBatch, ctx: &mut Context<'_>) -> Result<()>;
+    /// The same for an input that nobody reads any more: its columns may become those of `out`, which has the same
+    /// number of rows then. The caller clears what is left.
+    fn take(&mut self, input: &mut ChangeBatch, out: &mut ChangeBatch, ctx: &mut Context<'_>) -> Result<()> {
+        self.process(input, out, ctx)
+    }
 }
 
 /// One input of a [`Joint`].

@@ -20,7 +20,7 @@ use crate::operators::{Arriving, Context, Joint, Operator, Stateful};
 use crate::plan::{ClockId, Input, JoinPlan, NodePlan, OperatorPlan, Origin, PhysicalPlan};
 use crate::state::{SnapshotReader, SnapshotWriter, State};
 use crate::time::TimeRuns;
-use velostream_sql::plan::{Expr, ExprKind};
+use velostream_sql::plan::Expr;
 use velostream_sql::types::DataType;
 
 /// What went wrong in a run.
@@ -71,16 +71,52 @@ enum Work {
 
 struct Node {
     work: Work,
-    /// Where the operator only names columns of another node's output: their positions, each at most once.
-    /// The columns change hands instead of being copied.
-    columns: Option<Vec<usize>>,
     /// Each with its own clock.
     inputs: Vec<(Input, ClockId)>,
     time: ClockId,
     on_record: bool,
+    /// Whether it has no state, so that without rows it has nothing to do.
+    is_stateless: bool,
 }
 
 impl Node {
+    /// Applies what is given to the node, and empties the buffers that it read.
+    fn run(&mut self, given: &mut Given<'_>, output: &mut ChangeBatch, report: &mut Report) -> Result<()> {
+        let mut context = Context {
+            time: given.clocks.time(self.time),
+            own: given.clocks.time(self.inputs[0].1),
+            failures: if self.on_record { &mut report.failures } else { &mut report.final_failures },
+            on_record: self.on_record,
+            late: &mut report.late,
+        };
+        match (&mut self.work, &self.inputs[..]) {
+            (Work::One(operator), &[(Input::Node(at), _)]) => {
+                let rows = &mut given.before[at];
+                if !rows.is_empty() {
+                    operator.take(rows, output, &mut context)?;
+                    rows.clear();
+                } else if !self.is_stateless {
+                    operator.process(rows, output, &mut context)?;
+                }
+            }
+            (Work::One(operator), &[(Input::Origin(origin), _)]) => {
+                let rows = given.nothing.or_rows(origin, given.arrivals);
+                if !(self.is_stateless && rows.is_empty()) {
+                    operator.process(rows, output, &mut context)?;
+                }
+            }
+            (Work::Two(joint, net), &[left, right]) => {
+                let from = output.len();
+                joint.process(given.arriving(left), given.arriving(right), output, &mut context)?;
+                net.consolidate(output, from);
+                given.empty(left.0);
+                given.empty(right.0);
+            }
+            _ => unreachable!("an operator has one input, a joint two"),
+        }
+        Ok(())
+    }
+
     fn stateful(&self) -> &dyn Stateful {
         match &self.work {
             Work::One(operator) => &**operator,
@@ -96,33 +132,130 @@ impl Node {
     }
 }
 
+/// What the nodes of a call may read: what arrives, and what the nodes before them gave.
+struct Given<'a> {
+    arrivals: &'a [Arrival<'a>],
+    before: &'a mut [ChangeBatch],
+    clocks: &'a Clocks,
+    nothing: &'a Nothing,
+}
+
+impl Given<'_> {
+    fn arriving(&self, (input, own): (Input, ClockId)) -> Arriving<'_> {
+        let rows = match input {
+            Input::Origin(origin) => self.nothing.or_rows(origin, self.arrivals),
+            Input::Node(at) => &self.before[at],
+        };
+        Arriving { rows, own: self.clocks.time(own) }
+    }
+
+    fn empty(&mut self, input: Input) {
+        if let Input::Node(at) = input
+            && !self.before[at].is_empty()
+        {
+            self.before[at].clear();
+        }
+    }
+}
+
 /// All operators in topological order; the last one's output is the plan's.
 pub(super) struct Nodes {
     nodes: Vec<Node>,
-    /// Each node's output; that of the last is the caller's.
+    /// Each node's output, which the one node that reads it leaves without rows; that of the last is the caller's.
     buffers: Vec<ChangeBatch>,
-    /// Per node, whether something below it arrives in the call in hand; the others rest.
-    active: Vec<bool>,
+    routes: Routes,
     clocks: Clocks,
     /// The clock of the output.
     time: ClockId,
-    /// Per source a batch without rows: callers may leave out the columns of an empty one.
-    nothing: Vec<ChangeBatch>,
-    /// Of constant rows that do not arrive.
-    no_values: Vec<ChangeBatch>,
+    nothing: Nothing,
+}
+
+/// Which nodes a batch reaches; the others rest.
+struct Routes {
+    sources: Vec<Vec<usize>>,
+    values: Vec<Vec<usize>>,
+    /// The nodes that any of several batches reaches.
+    merged: Vec<usize>,
+}
+
+impl Routes {
+    fn new(plan: &PhysicalPlan) -> Self {
+        let source = |at| reached(&plan.nodes, Origin::Source(at));
+        let values = |at| reached(&plan.nodes, Origin::Values(at));
+        Self {
+            sources: (0..plan.sources.len()).map(source).collect(),
+            values: (0..plan.values.len()).map(values).collect(),
+            merged: Vec::new(),
+        }
+    }
+
+    fn of(&self, origin: Origin) -> &[usize] {
+        match origin {
+            Origin::Source(source) => &self.sources[source],
+            Origin::Values(values) => &self.values[values],
+        }
+    }
+
+    /// The nodes that batches of different origins reach, in order.
+    fn of_all(&mut self, arrivals: &[Arrival<'_>]) -> &[usize] {
+        if let &[Arrival { origin, .. }] = arrivals {
+            return self.of(origin);
+        }
+        let mut merged = std::mem::take(&mut self.merged);
+        merged.clear();
+        arrivals.iter().for_each(|arrival| merged.extend_from_slice(self.of(arrival.origin)));
+        merged.sort_unstable();
+        merged.dedup();
+        self.merged = merged;
+        &self.merged
+    }
+}
+
+/// The nodes that rows of an origin reach.
+fn reached(nodes: &[NodePlan], origin: Origin) -> Vec<usize> {
+    let mut reached = Vec::new();
+    for (index, node) in nodes.iter().enumerate() {
+        let comes = |&(input, _): &(Input, ClockId)| match input {
+            Input::Origin(other) => other == origin,
+            Input::Node(at) => reached.contains(&at),
+        };
+        if node.inputs.iter().any(comes) {
+            reached.push(index);
+        }
+    }
+    reached
+}
+
+/// Batches without rows in place of those that do not arrive, or whose columns the caller left out.
+struct Nothing {
+    sources: Vec<ChangeBatch>,
+    values: Vec<ChangeBatch>,
+}
+
+impl Nothing {
+    /// The rows that arrive at an origin.
+    fn or_rows<'a>(&'a self, origin: Origin, arrivals: &[Arrival<'a>]) -> &'a ChangeBatch {
+        let arrival = arrivals.iter().find(|arrival| arrival.origin == origin);
+        match (arrival, origin) {
+            (Some(arrival), _) if !arrival.changes.is_empty() => arrival.changes,
+            (_, Origin::Source(source)) => &self.sources[source],
+            (_, Origin::Values(values)) => &self.values[values],
+        }
+    }
 }
 
 impl Nodes {
     pub fn new(plan: &PhysicalPlan) -> Result<Self> {
-        let nodes: Vec<Node> = plan.nodes.iter().map(make_node).collect::<Result<_>>()?;
         Ok(Self {
-            active: vec![false; nodes.len()],
-            nodes,
+            nodes: plan.nodes.iter().map(make_node).collect::<Result<_>>()?,
             buffers: plan.nodes.iter().map(|node| ChangeBatch::new(&node.types)).collect(),
+            routes: Routes::new(plan),
             clocks: Clocks::new(&plan.clocks),
             time: plan.time,
-            nothing: plan.sources.iter().map(|source| ChangeBatch::new(&source.types)).collect(),
-            no_values: plan.values.iter().map(|values| ChangeBatch::new(&values.types)).collect(),
+            nothing: Nothing {
+                sources: plan.sources.iter().map(|source| ChangeBatch::new(&source.types)).collect(),
+                values: plan.values.iter().map(|values| ChangeBatch::new(&values.types)).collect(),
+            },
         })
     }
 
@@ -134,58 +267,13 @@ impl Nodes {
         out: &mut ChangeBatch,
         report: &mut Report,
     ) -> Result<()> {
-        self.clocks.set(arrivals, |origin| standing.watermark(origin));
-        let last = self.nodes.len() - 1;
-        for (index, node) in self.nodes.iter_mut().enumerate() {
-            let (before, rest) = self.buffers.split_at_mut(index);
+        let Self { nodes, buffers, routes, clocks, nothing, .. } = self;
+        clocks.set(arrivals, |origin| standing.watermark(origin));
+        let last = nodes.len() - 1;
+        for &index in routes.of_all(arrivals) {
+            let (before, rest) = buffers.split_at_mut(index);
             let output = if index == last { &mut *out } else { &mut rest[0] };
-            if index != last {
-                output.clear();
-            }
-            let arrives = |&(input, _): &(Input, ClockId)| match input {
-                Input::Origin(origin) => arrivals.iter().any(|arrival| arrival.origin == origin),
-                Input::Node(input) => self.active[input],
-            };
-            self.active[index] = node.inputs.iter().any(arrives);
-            if !self.active[index] {
-                continue;
-            }
-            if let (Some(columns), &[(Input::Node(input), _)], true) =
-                (&node.columns, &node.inputs[..], output.is_empty())
-            {
-                hand_over(&mut before[input], columns, output);
-                continue;
-            }
-            let given = |input: Input| match input {
-                Input::Origin(origin) => {
-                    let arrival = arrivals.iter().find(|arrival| arrival.origin == origin);
-                    let rows = arrival.map(|arrival| arrival.changes).filter(|changes| !changes.is_empty());
-                    rows.unwrap_or(match origin {
-                        Origin::Source(source) => &self.nothing[source],
-                        Origin::Values(values) => &self.no_values[values],
-                    })
-                }
-                Input::Node(input) => &before[input],
-            };
-            let mut context = Context {
-                time: self.clocks.time(node.time),
-                own: self.clocks.time(node.inputs[0].1),
-                failures: if node.on_record { &mut report.failures } else { &mut report.final_failures },
-                on_record: node.on_record,
-                late: &mut report.late,
-            };
-            match (&mut node.work, &node.inputs[..]) {
-                (Work::One(operator), &[(input, _)]) => {
-                    operator.process(given(input), output, &mut context)?
-                }
-                (Work::Two(joint, net), &[left, right]) => {
-                    let arriving = |(input, own)| Arriving { rows: given(input), own: self.clocks.time(own) };
-                    let from = output.len();
-                    joint.process(arriving(left), arriving(right), output, &mut context)?;
-                    net.consolidate(output, from);
-                }
-                _ => unreachable!("an operator has one input, a joint two"),
-            }
+            nodes[index].run(&mut Given { arrivals, before, clocks, nothing }, output, report)?;
         }
         Ok(())
     }
@@ -260,29 +348,6 @@ impl State for Nodes {
     }
 }
 
-/// Exchanges the columns of `from`, as positioned, and its marks with those of `to`, which is empty.
-fn hand_over(from: &mut ChangeBatch, columns: &[usize], to: &mut ChangeBatch) {
-    for (column, &position) in to.columns.iter_mut().zip(columns) {
-        std::mem::swap(column, &mut from.columns[position]);
-    }
-    std::mem::swap(&mut to.ops, &mut from.ops);
-    std::mem::swap(&mut to.seqs, &mut from.seqs);
-    std::mem::swap(&mut to.event_times, &mut from.event_times);
-}
-
-/// The positions of a projection's columns if it does nothing but name each of them once.
-fn named_columns(operator: &OperatorPlan) -> Option<Vec<usize>> {
-    let OperatorPlan::Map { predicate: None, items: Some(items), .. } = operator else { return None };
-    let mut columns = Vec::new();
-    for item in items {
-        match item.kind {
-            ExprKind::Column(position) if !columns.contains(&position) => columns.push(position),
-            _ => return None,
-        }
-    }
-    Some(columns)
-}
-
 fn make_node(plan: &NodePlan) -> Result<Node> {
     let work = match &plan.operator {
         OperatorPlan::Map { input, predicate, items } => {
@@ -308,13 +373,11 @@ fn make_node(plan: &NodePlan) -> Result<Node> {
             Work::One(Box::new(Order::new(columns.clone(), &plan.types, *grace_micros)))
         }
     };
-    Ok(Node {
-        work,
-        columns: named_columns(&plan.operator),
-        inputs: plan.inputs.clone(),
-        time: plan.time,
-        on_record: plan.on_record,
-    })
+    let is_stateless = match &work {
+        Work::One(operator) => operator.state().is_none(),
+        Work::Two(joint, _) => joint.state().is_none(),
+    };
+    Ok(Node { is_stateless, work, inputs: plan.inputs.clone(), time: plan.time, on_record: plan.on_record })
 }
 
 /// Evaluates constant rows; those that fail are left out.

@@ -71,11 +71,20 @@ impl Output {
                 Some(position) => column.extend_optional(&right[position], &self.right),
             }
         }
-        out.ops.append(&mut self.ops);
-        out.seqs.append(&mut self.seqs);
-        out.event_times.append(&mut self.event_times);
+        hand_over(&mut self.ops, &mut out.ops);
+        hand_over(&mut self.seqs, &mut out.seqs);
+        hand_over(&mut self.event_times, &mut out.event_times);
         self.left.clear();
         self.right.clear();
+    }
+}
+
+/// Appends all of `from` to `to`.
+fn hand_over<T>(from: &mut Vec<T>, to: &mut Vec<T>) {
+    if to.is_empty() {
+        std::mem::swap(from, to);
+    } else {
+        to.append(from);
     }
 }
 
