@@ -76,6 +76,8 @@ pub struct QueryProcessor {
     in_transaction: bool,
     /// Savepoints open.
     depth: usize,
+    /// Per source, whether its rows can go.
+    updating: Vec<bool>,
     /// Whether rows have gone since memory was last given back. Goes back with a rollback, so that it leaves what
     /// operators hold as it was.
     took_back: StateCell<bool>,
@@ -110,6 +112,7 @@ impl QueryProcessor {
             journal: plan.journal.clone(),
             in_transaction: false,
             depth: 0,
+            updating: plan.sources.iter().map(|source| source.relation.schema.updating).collect(),
             took_back: StateCell::new(false),
             fingerprint: plan.fingerprint,
             output_types,
@@ -156,7 +159,7 @@ impl QueryProcessor {
         self.time = own_time;
         result?;
         self.report.settle(&batch.changes.seqs, rejects, &mut self.row_errors);
-        self.note_deletes(&batch.changes);
+        self.note_deletes(input, batch);
         self.settle(out, from)
     }
 
@@ -192,7 +195,7 @@ impl QueryProcessor {
         }
         result?;
         let step = inputs.iter().find_map(|(_, batch)| batch.changes.seqs.first());
-        inputs.iter().for_each(|(_, batch)| self.note_deletes(&batch.changes));
+        inputs.iter().for_each(|&(input, batch)| self.note_deletes(input, batch));
         self.report.settle(step.map_or(&[], std::slice::from_ref), rejects, &mut self.row_errors);
         self.settle(out, from)
     }
@@ -237,8 +240,8 @@ impl QueryProcessor {
         Ok(())
     }
 
-    fn note_deletes(&mut self, changes: &ChangeBatch) {
-        if changes.ops.contains(&Op::Delete) {
+    fn note_deletes(&mut self, SourceId(source): SourceId, batch: &Batch) {
+        if self.updating[source] && batch.changes.ops.contains(&Op::Delete) {
             self.took_back.set(true);
         }
     }

@@ -344,7 +344,9 @@ impl State for KeyTable {
         self.next_birth.commit();
         if self.marks.is_empty() {
             self.log.clear();
-            self.free.append(&mut self.pending);
+            if !self.pending.is_empty() {
+                self.free.append(&mut self.pending);
+            }
         }
     }
 

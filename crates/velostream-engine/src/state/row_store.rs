@@ -150,7 +150,7 @@ impl State for RowStore {
 
     fn commit(&mut self) {
         self.marks.pop().expect("commit follows savepoint");
-        if self.marks.is_empty() {
+        if self.marks.is_empty() && !self.undo.is_empty() {
             self.undo.clear();
             self.undo_rows.iter_mut().for_each(Column::clear);
             if self.stale > COMPACT_MIN_BYTES {

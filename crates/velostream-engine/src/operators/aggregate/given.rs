@@ -5,7 +5,7 @@ use crate::batch::ChangeBatch;
 use crate::column::{Column, Values};
 use crate::error::Result;
 use crate::expr::{Program, RowErrors};
-use crate::functions::aggregate::CallRows;
+use crate::functions::aggregate::{CallRows, is_fallible};
 use crate::operators::Context;
 use crate::state::{GroupId, KeySource};
 
@@ -27,6 +27,8 @@ pub(super) struct Evaluation {
     keys: usize,
     time: Option<usize>,
     calls: Vec<CallPlaces>,
+    /// The calls that can overflow.
+    fallible: Vec<usize>,
 }
 
 impl Evaluation {
@@ -44,8 +46,9 @@ impl Evaluation {
             let (argument, filter) = (place(call.argument.as_ref()), place(call.filter.as_ref()));
             calls.push(CallPlaces { argument, filter, mask: Vec::new(), masked: false });
         }
+        let fallible = (0..calls.len()).filter(|&call| is_fallible(&spec.calls[call])).collect();
         let (program, errors) = (Program::compile(&exprs)?, RowErrors::new());
-        Ok(Self { program, errors, keys: spec.keys.len(), time, calls })
+        Ok(Self { program, errors, keys: spec.keys.len(), time, calls, fallible })
     }
 
     /// Computes everything for a batch and fills `rows`: all that do not fail, and whose step does not.
@@ -120,6 +123,12 @@ impl<'a> Given<'a> {
     /// The windows' time, where it is an expression.
     pub(super) fn times(&self) -> Option<&'a Column> {
         self.evaluation.time.map(|place| self.evaluation.program.output(place, self.input))
+    }
+
+    /// The calls that can overflow.
+    #[inline]
+    pub(super) fn fallible_calls(&self) -> &'a [usize] {
+        &self.evaluation.fallible
     }
 
     /// What call `index` is given of some rows.

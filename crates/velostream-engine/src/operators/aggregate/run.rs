@@ -41,7 +41,8 @@ pub(super) struct Run<'a> {
 
 /// Whether adding these rows to a pane certainly overflows nothing. What is safe counts as added.
 pub(super) fn is_safe(pane: &mut AggregatePane, given: &Given<'_>, rows: &[u32]) -> bool {
-    pane.calls.iter_mut().enumerate().all(|(index, call)| call.is_safe(&given.call(index, rows, &[])))
+    let mut fallible = given.fallible_calls().iter();
+    fallible.all(|&index| pane.calls[index].is_safe(&given.call(index, rows, &[])))
 }
 
 impl Run<'_> {
