@@ -12,7 +12,7 @@ use session::Session;
 use std::time::Instant;
 
 /// Records that are decoded ahead of the clock at a time, so that batches of one fit into memory.
-const PREPARED_RECORDS: usize = 64 * 1024;
+const PREPARED_RECORDS: usize = 2 * 1024;
 const LATENCY_RECORDS: usize = 200_000;
 const TIMER_SAMPLES: usize = 10_000;
 

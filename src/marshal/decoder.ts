@@ -10,6 +10,7 @@ import type { Change, Column, ColumnBatch, OpenOptions, Row } from '../types.js'
 import { canGenerate } from './encoder.js'
 import {
   asciiFlag,
+  differentAt,
   headerBytes,
   oneRow,
   ops,
@@ -29,16 +30,32 @@ const sliceMax = 13
 /** Where one column's parts are in the block in hand. */
 class ColumnView {
   nulls = 0
-  /** The values, in units of their size. */
+  /** The values, in units of their size; the numbers of their texts where `texts` has these. */
   at = 0
   /** Where the next text begins in the heap. */
   next = 0
+  /** The different texts, where each stands once in the heap. */
+  texts: string[] | undefined
+  readonly #kept: string[] = []
 
   constructor(
     /** Bytes of a value, or of a text's end. */
     readonly size: number,
     readonly isText: boolean,
   ) {}
+
+  /** The different texts are those of `count` values, whose ends in the heap begin at slot `ends`. */
+  keep(view: BlockView, text: TextAt, ends: number, count: number): void {
+    const { memory, heapAt, ascii } = view
+    const kept = this.#kept
+    kept.length = count
+    for (let number = 0; number < count; number += 1) {
+      const end = memory.u32[ends + number] as number
+      kept[number] = text(memory, heapAt + this.next, heapAt + end, ascii)
+      this.next = end
+    }
+    this.texts = kept
+  }
 }
 
 /** The block in hand and the texts of its heap. */
@@ -52,31 +69,44 @@ class BlockView {
   constructor(readonly memory: Memory) {}
 
   /** Finds every column's parts. */
-  open(columns: ColumnView[], texts: number): void {
+  open(columns: ColumnView[], text: TextAt): void {
     const { u8, u32 } = this.memory
     const rows = u32[0] ?? 0
     const heapLength = u32[2] ?? 0
     this.rows = rows
     this.heapAt = u32[1] ?? 0
     this.ascii = ((u32[3] ?? 0) & asciiFlag) !== 0
-    const short = this.ascii && texts > 0 && heapLength < sliceMax * texts * rows
-    this.text = short ? u8.latin1Slice(this.heapAt, this.heapAt + heapLength) : undefined
     let at = headerBytes + padded(rows)
     let heapEnd = 0
+    let plain = 0
     for (let position = 0; position < columns.length; position += 1) {
       const column = columns[position] as ColumnView
       const { size } = column
       const hasNulls = u8[at] === 1
+      const different = u8[at + differentAt] as number
       at += 8
       column.nulls = hasNulls ? at : 0
       if (hasNulls || rows === 1) at += padded(rows)
+      if (different > 0) {
+        const ends = (at + padded(rows)) / size
+        column.at = at
+        column.next = heapEnd
+        column.keep(this, text, ends, different)
+        heapEnd = column.next
+        at += padded(rows) + padded(different * size)
+        continue
+      }
       column.at = at / size
       at += padded(rows * size)
       if (column.isText) {
+        plain += 1
+        column.texts = undefined
         column.next = heapEnd
         heapEnd = u32[column.at + rows - 1] as number
       }
     }
+    const short = this.ascii && plain > 0 && heapLength < sliceMax * plain * rows
+    this.text = short ? u8.latin1Slice(this.heapAt, this.heapAt + heapLength) : undefined
   }
 }
 
@@ -89,6 +119,7 @@ function textOf(view: BlockView, start: number, end: number): string {
 }
 
 function nextText(view: BlockView, column: ColumnView, row: number): string {
+  if (column.texts !== undefined) return column.texts[view.memory.u8[column.at + row] as number] as string
   const start = column.next
   const end = view.memory.u32[column.at + row] as number
   column.next = end
@@ -166,6 +197,8 @@ function inlineRead(type: TypeName, options: ValueOptions, position: number): st
     return `f64[a${position} + i]`
   if (type === 'INT') return `i32[a${position} + i]`
   if (type === 'BOOLEAN') return `u8[a${position} + i] === 1`
+  if (type === 'STRING')
+    return `t${position} === undefined ? read${position}(view, c${position}, i) : t${position}[u8[a${position} + i]]`
   return `read${position}(view, c${position}, i)`
 }
 
@@ -253,19 +286,26 @@ function generateMany(columns: Column[], reads: Read[], options: ValueOptions): 
     const value = inlineRead(typeName(type), options, position)
     return `${keyOf(name)}: n${position} !== 0 && u8[n${position} + i] === 0 ? null : ${value}`
   })
-  const body = `'use strict'; return function decodeRows(view, columns, out) {
+  const body = `'use strict'; return function decodeRows(view, columns) {
     const { u8, i32, f64 } = view.memory
-    ${each((p) => `const c${p} = columns[${p}], n${p} = c${p}.nulls, a${p} = c${p}.at`)}
-    for (let i = 0, rows = view.rows; i < rows; i++) {
-      add(u8[${headerBytes} + i], { ${members.join(', ')} }, out)
+    ${each((p) => `const c${p} = columns[${p}], n${p} = c${p}.nulls, a${p} = c${p}.at, t${p} = c${p}.texts`)}
+    const rows = view.rows, out = new Array(rows)
+    let count = 0
+    for (let i = 0; i < rows; i++) {
+      const made = give(u8[${headerBytes} + i], { ${members.join(', ')} })
+      if (made !== undefined) out[count++] = made
     }
+    if (count < rows) out.length = count
+    return out
   }`
-  const make = new Function('add', ...columns.map((_, position) => `read${position}`), body)
-  return (add) => make(add, ...reads) as ReturnType<MakeRows>
+  const make = new Function('give', ...columns.map((_, position) => `read${position}`), body)
+  return <C>(give: Give<C>) => make(give, ...reads) as Decode<C>
 }
 
-type Add<C> = (op: number, row: Row, out: C[]) => void
-type MakeRows = <C>(add: Add<C>) => (view: BlockView, columns: ColumnView[], out: C[]) => void
+/** What a row with this op gives: undefined for nothing. */
+type Give<C> = (op: number, row: Row) => C | undefined
+type Decode<C> = (view: BlockView, columns: ColumnView[]) => C[]
+type MakeRows = <C>(give: Give<C>) => Decode<C>
 
 function closureMany(columns: Column[], reads: Read[]): MakeRows {
   const makeRow: MakeRow = (view, views, row) => {
@@ -280,34 +320,38 @@ function closureMany(columns: Column[], reads: Read[]): MakeRows {
     }
     return made
   }
-  return (add) => (view, views, out) => {
-    for (let row = 0; row < view.rows; row += 1) {
-      add(view.memory.u8[headerBytes + row] as number, makeRow(view, views, row), out)
+  return <C>(give: Give<C>) =>
+    (view, views) => {
+      const out: C[] = []
+      for (let row = 0; row < view.rows; row += 1) {
+        const made = give(view.memory.u8[headerBytes + row] as number, makeRow(view, views, row))
+        if (made !== undefined) out.push(made)
+      }
+      return out
     }
-  }
 }
 
-/** Appends the change that `row` is, or keeps it for the update that follows. */
-function changeAdder(): Add<Change<Row>> {
+/** An update with its old row, which comes right before it. */
+function changeWithBefore(): Give<Change<Row>> {
   let before: Row | undefined
-  return (op, row, out) => {
-    if (op === ops.insert) out.push({ op: 'insert', row })
-    else if (op === ops.delete) out.push({ op: 'delete', row })
-    else if (op === ops.before) before = row
-    else if (before === undefined) out.push({ op: 'update', row })
-    else {
-      out.push({ op: 'update', row, before })
-      before = undefined
+  return (op, row) => {
+    if (op === ops.before) {
+      before = row
+      return undefined
     }
+    if (op !== ops.after || before === undefined) return changeOf(op, row)
+    const change = { op: 'update', row, before } as const
+    before = undefined
+    return change
   }
 }
 
-/** Without `before`, an update's old row is passed over. */
-function netAdder(): Add<Change<Row>> {
-  return (op, row, out) => {
-    if (op === ops.insert) out.push({ op: 'insert', row })
-    else if (op === ops.after) out.push({ op: 'update', row })
-    else if (op === ops.delete) out.push({ op: 'delete', row })
+/** An update's old row is passed over. */
+function changeWithout(): Give<Change<Row>> {
+  return (op, row) => {
+    if (op === ops.insert) return { op: 'insert', row }
+    if (op === ops.after) return { op: 'update', row }
+    return op === ops.delete ? { op: 'delete', row } : undefined
   }
 }
 
@@ -330,31 +374,27 @@ export function createDecoder(columns: Column[], options: DecoderOptions = {}): 
   const names = columns.map(({ type }) => typeName(type))
   const reads = names.map((name) => reader(name, options))
   const views = names.map((name) => new ColumnView(sizes[name], textTypes.has(name)))
-  const texts = views.filter(({ isText }) => isText).length
   const generated = options.generated ?? canGenerate
   const many = generated ? generateMany(columns, reads, options) : closureMany(columns, reads)
-  const decodeChanges = many(options.before ? changeAdder() : netAdder())
+  const decodeChanges = many(options.before ? changeWithBefore() : changeWithout())
   const decodeOne = generated ? generateOne(columns, options) : undefined
-  const decodeRows = many<Row>((_, row, out) => void out.push(row))
+  const decodeRows = many<Row>((_, row) => row)
+  const text = textReader()
   let view: BlockView | undefined
 
   const open = (memory: Memory): BlockView => {
     if (view?.memory !== memory) view = new BlockView(memory)
-    view.open(views, texts)
+    view.open(views, text)
     return view
   }
   return {
     changes(memory) {
       if (decodeOne !== undefined && memory.u32[0] === 1)
         return [changeOf(memory.u8[headerBytes] as number, decodeOne(memory))]
-      const out: Change<Row>[] = []
-      decodeChanges(open(memory), views, out)
-      return out
+      return decodeChanges(open(memory), views)
     },
     rows(memory) {
-      const out: Row[] = []
-      decodeRows(open(memory), views, out)
-      return out
+      return decodeRows(open(memory), views)
     },
     columns(memory) {
       return columnBatch(open(memory), columns, views, reads)

@@ -14,15 +14,20 @@
  *
  *     u32 rows, u32 heap offset, u32 heap length, u32 flags (1: the heap is ASCII)
  *     an op byte per row, padded to 8: 0 insert, 1 delete, 2 before an update, 3 after it
- *     per column: a byte that says whether it has NULLs, padded to 8; where it has, or where there
- *       is only one row, a byte per row (0 is NULL), padded to 8; then its values, padded to 8: BOOLEAN u8, INT i32,
- *       DOUBLE f64, BIGINT i64, TIMESTAMP f64 epoch milliseconds; of the others, as text or bytes, u32 ends in the
- *       heap, where they stand column by column, row by row
+ *     per column: a byte that says whether it has NULLs, a byte with the number of its different texts, padded to 8;
+ *       where it has NULLs, or where there is only one row, a byte per row (0 is NULL), padded to 8; then its values,
+ *       padded to 8: BOOLEAN u8, INT i32, DOUBLE f64, BIGINT i64, TIMESTAMP f64 epoch milliseconds; of the others,
+ *       as text or bytes, u32 ends in the heap, where they stand column by column, row by row
+ *
+ * Where the number of different texts is not 0, they stand in the heap once each: a byte per row tells which is its
+ * own, padded to 8, and then come the u32 ends of the texts, padded to 8.
  */
 
 export const headerBytes = 16
 /** Where the columns of a change block of one row begin, the bytes of each, and where in these its parts are. */
 export const oneRow = { firstColumn: 24, columnBytes: 24, validAt: 8, valueAt: 16 } as const
+/** Where in a column's first 8 bytes the number of its different texts is. */
+export const differentAt = 1
 /** In place of the number of rows: the changes need more bytes than there are, and the second word says how many. */
 export const noRoom = 0xffffffff
 export const tags = { null: 0, number: 1, bigint: 2, text: 3, boolean: 4, bytes: 5 } as const

@@ -64,6 +64,16 @@ impl TextView {
         self.len() <= INLINE_MAX
     }
 
+    /// Equal for two values exactly if these are; `None` where the view does not hold the whole value.
+    #[must_use]
+    #[inline]
+    pub fn key(&self) -> Option<u128> {
+        let mut bytes = [0; 16];
+        bytes[..4].copy_from_slice(&self.length.to_le_bytes());
+        bytes[4..].copy_from_slice(&self.bytes);
+        self.is_inline().then(|| u128::from_le_bytes(bytes))
+    }
+
     fn offset(&self) -> usize {
         let mut offset = [0; 8];
         offset.copy_from_slice(&self.bytes[4..]);

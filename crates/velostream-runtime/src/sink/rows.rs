@@ -2,8 +2,9 @@
 //!
 //! Little-endian. Header: `u32` rows, `u32` heap offset, `u32` heap length, `u32` flags (bit 0: the heap is
 //! pure ASCII). Then one mark byte per row (0 insert, 1 delete, 2 update-before, 3 update-after), padded to a
-//! multiple of 8. Then for each column: one byte that says whether it has NULLs, padded to 8; if so, or if there
-//! is only one row, a validity mask of one byte per row, padded to 8; the slots, padded to 8:
+//! multiple of 8. Then for each column: one byte that says whether it has NULLs, one with the number of its different
+//! texts, padded to 8; if it has NULLs, or if there is only one row, a validity mask of one byte per row, padded to 8;
+//! the slots, padded to 8:
 //!
 //! | type | slot |
 //! | --- | --- |
@@ -17,9 +18,14 @@
 //! Values of the last kind stand in the heap column by column, row by row: a value begins where the one
 //! before it ends, the first of the first such column at 0. DECIMAL, DATE and TIME are written as text.
 //!
+//! Where the number of different texts is not 0, each of them stands in the heap once, in the order in which they
+//! first come: in place of the slots is a byte per row with its text's number, padded to 8, and then the `u32` ends of
+//! the texts, padded to 8 (`repeats.rs`).
+//!
 //! In a block of one row everything but the heap has its fixed place. Padding, and what lies between the last
 //! column and the heap, is left as it was.
 
+use super::repeats::Repeats;
 use velostream_engine::batch::ChangeBatch;
 use velostream_engine::column::{Column, TextView, Values};
 use velostream_engine::value;
@@ -52,7 +58,7 @@ pub fn encode(changes: &ChangeBatch, from: usize, to: usize, out: &mut [u8]) -> 
     if out.len() < heap_offset {
         return None;
     }
-    let mut block = Block { out, at: HEADER_BYTES, heap_offset, heap_end: heap_offset };
+    let mut block = Block { out, at: HEADER_BYTES, heap_offset, heap_end: heap_offset, repeats: Repeats::default() };
     block.put(changes.ops[from..to].iter().map(|&op| [op as u8]));
     changes.columns.iter().try_for_each(|column| block.column(column, from, to)).ok()?;
     Some(block.finish(to - from))
@@ -156,6 +162,7 @@ struct Block<'a> {
     at: usize,
     heap_offset: usize,
     heap_end: usize,
+    repeats: Repeats,
 }
 
 impl Block<'_> {
@@ -171,7 +178,14 @@ impl Block<'_> {
 
     fn column(&mut self, column: &Column, from: usize, to: usize) -> Result<(), NoRoom> {
         let mask = column.validity.mask().map(|mask| &mask[from..to]).filter(|mask| mask.contains(&0));
-        self.put([[u8::from(mask.is_some())]].into_iter());
+        let repeating = match &column.values {
+            Values::Text(values) if column.data_type == DataType::String => {
+                self.repeats.find(&values.views()[from..to], mask)
+            }
+            _ => false,
+        };
+        let different = if repeating { self.repeats.firsts().len() as u8 } else { 0 };
+        self.put([[u8::from(mask.is_some()), different]].into_iter());
         if let Some(mask) = mask {
             self.put(mask.iter().map(|&valid| [valid]));
         }
@@ -188,10 +202,24 @@ impl Block<'_> {
                 self.put(values[from..to].iter().map(|&value| (value as f64 / 1e3).to_le_bytes()));
             }
             Values::Text(values) => {
-                self.texts(from, to, |row| if column.is_null(row) { &[] } else { values.get(row) })?;
+                let value = |row| if column.is_null(row) { &[] } else { values.get(row) };
+                if repeating { self.repeated(from, value) } else { self.texts(from, to, value) }?;
             }
             _ => self.formatted(column, from, to)?,
         }
+        Ok(())
+    }
+
+    /// Writes the numbers of the rows' texts, and each of these once.
+    fn repeated<'v>(&mut self, from: usize, value: impl Fn(usize) -> &'v [u8]) -> Result<(), NoRoom> {
+        let repeats = std::mem::take(&mut self.repeats);
+        self.put(repeats.numbers().iter().map(|&number| [number]));
+        let firsts = repeats.firsts();
+        for (index, &row) in firsts.iter().enumerate() {
+            self.push_text(index, value(from + row as usize))?;
+        }
+        self.at += (firsts.len() * TEXT_END_BYTES).next_multiple_of(8);
+        self.repeats = repeats;
         Ok(())
     }
 
