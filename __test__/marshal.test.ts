@@ -172,6 +172,47 @@ function mixedBlock(texts: string[]): Memory {
   return memory
 }
 
+/** 16 rows of two STRING columns: one of which three texts come again and again, with NULLs, and a plain one. */
+function repeatingBlock(texts: string[], plain: string[]): Memory {
+  const memory = new Memory()
+  const { u8, u32 } = memory
+  u8.fill(0)
+  u8.set([1, texts.length], 32)
+  let end = 0
+  for (let row = 0; row < 16; row += 1) {
+    u8[40 + row] = row % 4 === 3 ? 0 : 1
+    u8[56 + row] = row % texts.length
+  }
+  for (const [index, text] of texts.entries()) u32[18 + index] = end += Buffer.byteLength(text)
+  for (const [row, text] of plain.entries()) u32[24 + row] = end += Buffer.byteLength(text)
+  const heap = Buffer.from([...texts, ...plain].join(''))
+  u32.set([16, 160, heap.length, heap.length === [...texts, ...plain].join('').length ? 1 : 0])
+  u8.set(heap, 160)
+  return memory
+}
+
+for (const texts of [
+  ['a', '', 'twelve chars'],
+  ['ä', '€uro', ''],
+]) {
+  test(`texts that come again are decoded once: ${texts.join(' ')}`, (t) => {
+    const plain = Array.from({ length: 16 }, (_, row) => `plain ${'.'.repeat(row)}`)
+    const memory = repeatingBlock(texts, plain)
+    const columns = [column('s', 'STRING'), column('u', 'STRING')]
+    const expected = plain.map((u, row) => ({ s: row % 4 === 3 ? null : (texts[row % 3] ?? ''), u }))
+    for (const generated of [true, false]) {
+      const decoder = createDecoder(columns, { generated })
+      t.deepEqual(decoder.rows(memory), expected)
+      t.deepEqual(decoder.rows(repeatingBlock(['x', 'y', 'z'], plain))[1], { s: 'y', u: 'plain .' })
+      t.deepEqual(decoder.changes(memory)[15], { op: 'insert', row: expected[15] } as never)
+      t.deepEqual(
+        decoder.columns(memory).columns.s,
+        expected.map(({ s }) => s),
+      )
+    }
+  })
+}
+
 const mixed = [column('s', 'STRING'), column('l', 'BIGINT'), column('b', 'BOOLEAN')]
 
 for (const texts of [

@@ -66,26 +66,40 @@ impl JsonDecoder {
 
     /// Decodes what `chunk` completes and appends it to `out`; `end` says that nothing follows.
     pub fn push(&mut self, chunk: &[u8], end: bool, out: &mut Decoded) {
-        if self.pending.is_empty() {
-            let consumed = self.decode(chunk, end, out);
-            self.pending.extend_from_slice(&chunk[consumed..]);
-            self.position += consumed as u64;
+        let mut rest = chunk;
+        if !self.pending.is_empty()
+            && let Some(line) = memchr::memchr(b'\n', chunk)
+        {
+            // Most often the line ends the record in hand, and what follows need not be copied.
+            let (first, others) = chunk.split_at(line + 1);
+            self.push_pending(first, end && others.is_empty(), out);
+            rest = others;
+        }
+        if !self.pending.is_empty() {
+            self.push_pending(rest, end, out);
         } else {
-            self.pending.extend_from_slice(chunk);
-            // Only a brace, a bracket or a line end can complete a record or show that it is broken.
-            let telling = memchr::memchr3(b'}', b']', b'\n', chunk).is_some();
-            if !telling && !end && self.pending.len() <= RECORD_BYTES_MAX {
-                return;
-            }
-            let mut pending = std::mem::take(&mut self.pending);
-            let consumed = self.decode(&pending, end, out);
-            pending.drain(..consumed);
-            self.pending = pending;
+            let consumed = self.decode(rest, end, out);
+            self.pending.extend_from_slice(&rest[consumed..]);
             self.position += consumed as u64;
         }
         if end {
             self.finish(out);
         }
+    }
+
+    /// Appends `bytes` to what is pending and decodes what is complete then.
+    fn push_pending(&mut self, bytes: &[u8], end: bool, out: &mut Decoded) {
+        self.pending.extend_from_slice(bytes);
+        // Only a brace, a bracket or a line end can complete a record or show that it is broken.
+        let telling = memchr::memchr3(b'}', b']', b'\n', bytes).is_some();
+        if !telling && !end && self.pending.len() <= RECORD_BYTES_MAX {
+            return;
+        }
+        let mut pending = std::mem::take(&mut self.pending);
+        let consumed = self.decode(&pending, end, out);
+        pending.drain(..consumed);
+        self.pending = pending;
+        self.position += consumed as u64;
     }
 
     fn finish(&mut self, out: &mut Decoded) {
@@ -98,9 +112,9 @@ impl JsonDecoder {
 
     /// Decodes whole records from the front of `bytes` and gives how many bytes they took.
     fn decode(&mut self, bytes: &[u8], end: bool, out: &mut Decoded) -> usize {
-        let valid_to = match simdutf8::compat::from_utf8(bytes) {
+        let valid_to = match simdutf8::basic::from_utf8(bytes) {
             Ok(_) => bytes.len(),
-            Err(error) => error.valid_up_to(),
+            Err(_) => simdutf8::compat::from_utf8(bytes).map_or_else(|e| e.valid_up_to(), str::len),
         };
         let mut cursor = Cursor { bytes, at: self.byte_order_mark(bytes) };
         loop {
@@ -224,6 +238,9 @@ impl JsonDecoder {
                 column.truncate(row);
             }
             seen |= bit;
+            if Self::usual_value(cursor, column) {
+                continue;
+            }
             if let Some(message) = self.value(cursor, column)? {
                 let name = &self.format.fields[index].name;
                 unfit.get_or_insert_with(|| format!("{name}: {message}"));
@@ -269,8 +286,32 @@ impl JsonDecoder {
         Ok(self.format.fields.iter().position(|field| field.name.as_bytes() == name))
     }
 
+    /// Appends the value at the cursor to `column` if it is what most values are, a text without escapes or a short
+    /// number, and fits; otherwise the cursor stays.
+    #[inline(always)]
+    fn usual_value(cursor: &mut Cursor<'_>, column: &mut Column) -> bool {
+        let start = cursor.at;
+        match cursor.bytes.get(start) {
+            Some(b'"') if column.data_type == DataType::String => {
+                if let Some(value) = cursor.plain_string() {
+                    push_string(column, value);
+                    return true;
+                }
+            }
+            Some(b'-' | b'0'..=b'9') => {
+                if let Some(number) = cursor.short_number() {
+                    if push_number(column, &number) == Some(true) {
+                        return true;
+                    }
+                    cursor.at = start;
+                }
+            }
+            _ => {}
+        }
+        false
+    }
+
     /// Appends the value at the cursor to `column`, or gives the reason why it does not fit.
-    #[inline]
     fn value(&mut self, cursor: &mut Cursor<'_>, column: &mut Column) -> Result<Option<String>, Fault> {
         cursor.skip_space();
         let start = cursor.at;
@@ -288,8 +329,10 @@ impl JsonDecoder {
             }
             Kind::Number => {
                 let number = cursor.number()?;
-                if let Some(result) = number_value(column, &number) {
-                    return Ok(result);
+                match push_number(column, &number) {
+                    Some(true) => return Ok(None),
+                    Some(false) => return Ok(Some(convert::unfit(column.data_type, number.text))),
+                    None => {}
                 }
             }
             Kind::True | Kind::False => {
@@ -323,15 +366,10 @@ fn text<'a>(token: StringToken<'a>, scratch: &'a mut Vec<u8>) -> &'a [u8] {
 }
 
 /// Text fits text, bytes (base64), dates and times, and exact decimals; never the other numbers.
-#[inline]
 fn string_value(column: &mut Column, value: &[u8], format: &SourceFormat) -> Option<String> {
     match column.data_type {
         DataType::String => {
-            if let Values::Text(values) = &mut column.values {
-                values.push(value);
-                // Invalid UTF-8 is found over the whole record.
-                column.validity.push(values.len() - 1, true);
-            }
+            push_string(column, value);
             None
         }
         DataType::Bytes
@@ -345,9 +383,18 @@ fn string_value(column: &mut Column, value: &[u8], format: &SourceFormat) -> Opt
     }
 }
 
-/// Appends a number, `None` if the column's type takes no numbers.
+/// Appends a value of a STRING column; invalid UTF-8 is found over the whole record.
 #[inline]
-fn number_value(column: &mut Column, number: &NumberToken<'_>) -> Option<Option<String>> {
+fn push_string(column: &mut Column, value: &[u8]) {
+    if let Values::Text(values) = &mut column.values {
+        values.push(value);
+        column.validity.push(values.len() - 1, true);
+    }
+}
+
+/// Appends a number that the column's type can hold; `None` where it takes no numbers at all.
+#[inline]
+fn push_number(column: &mut Column, number: &NumberToken<'_>) -> Option<bool> {
     let rows = column.len();
     let data_type = column.data_type;
     let pushed = match &mut column.values {
@@ -367,11 +414,10 @@ fn number_value(column: &mut Column, number: &NumberToken<'_>) -> Option<Option<
             .map(|value| values.push(value)),
         _ => return None,
     };
-    if pushed.is_none() {
-        return Some(Some(convert::unfit(data_type, number.text)));
+    if pushed.is_some() {
+        column.validity.push(rows, true);
     }
-    column.validity.push(rows, true);
-    Some(None)
+    Some(pushed.is_some())
 }
 
 /// The powers of ten that are exact doubles.

@@ -101,8 +101,19 @@ impl<'a> Cursor<'a> {
         Ok(())
     }
 
+    /// Reads a string without escapes whose opening quote the cursor stands at, if one is there.
+    #[inline(always)]
+    pub fn plain_string(&mut self) -> Option<&'a [u8]> {
+        let start = self.at + 1;
+        let end = special(self.bytes, start);
+        if self.bytes.get(end) != Some(&b'"') {
+            return None;
+        }
+        self.at = end + 1;
+        Some(&self.bytes[start..end])
+    }
+
     /// Reads a string whose opening quote the cursor stands at.
-    #[inline]
     pub fn string(&mut self) -> Result<StringToken<'a>, Fault> {
         let start = self.at + 1;
         let mut at = start;
@@ -142,8 +153,42 @@ impl<'a> Cursor<'a> {
         }
     }
 
+    /// Reads a number of at most 15 digits without exponent, if one is there.
+    ///
+    /// Apart from `number`, so that the usual token stays in registers.
+    #[inline(always)]
+    pub fn short_number(&mut self) -> Option<NumberToken<'a>> {
+        let start = self.at;
+        let negative = self.bytes.get(start) == Some(&b'-');
+        let whole = start + usize::from(negative);
+        let (mut count, mut mantissa) = leading_digits(*self.bytes.get(whole..)?.first_chunk()?);
+        if count == 8 {
+            let (more, value) = leading_digits(*self.bytes.get(whole + 8..)?.first_chunk()?);
+            mantissa = mantissa * POWERS[more] + value;
+            count += more;
+        }
+        let leading_zero = self.bytes[whole] == b'0' && count > 1;
+        let mut at = whole + count;
+        let mut decimals = 0;
+        if self.bytes.get(at) == Some(&b'.') {
+            let (more, value) = leading_digits(*self.bytes.get(at + 1..)?.first_chunk()?);
+            mantissa = mantissa * POWERS[more] + value;
+            decimals = more;
+            at += 1 + more;
+            if more == 0 {
+                return None;
+            }
+        }
+        let ends = !matches!(self.bytes.get(at), None | Some(b'0'..=b'9' | b'e' | b'E'));
+        if count == 0 || count + decimals > SHORT_DIGITS_MAX || leading_zero || !ends {
+            return None;
+        }
+        self.at = at;
+        let text = &self.bytes[start..at];
+        Some(NumberToken { text, negative, mantissa, exponent: -(decimals as i32), exact: true })
+    }
+
     /// Reads a number whose first byte the cursor stands at.
-    #[inline]
     pub fn number(&mut self) -> Result<NumberToken<'a>, Fault> {
         let start = self.at;
         let negative = self.bytes.get(start) == Some(&b'-');
@@ -238,6 +283,9 @@ impl<'a> Cursor<'a> {
         }
     }
 }
+
+/// Fewer than two chunks of eight, so that the second one shows the end.
+const SHORT_DIGITS_MAX: usize = 15;
 
 #[derive(Default)]
 struct Digits {

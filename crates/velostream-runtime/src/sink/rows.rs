@@ -58,7 +58,8 @@ pub fn encode(changes: &ChangeBatch, from: usize, to: usize, out: &mut [u8]) -> 
     if out.len() < heap_offset {
         return None;
     }
-    let mut block = Block { out, at: HEADER_BYTES, heap_offset, heap_end: heap_offset, repeats: Repeats::default() };
+    let mut block =
+        Block { out, at: HEADER_BYTES, heap_offset, heap_end: heap_offset, repeats: Repeats::default() };
     block.put(changes.ops[from..to].iter().map(|&op| [op as u8]));
     changes.columns.iter().try_for_each(|column| block.column(column, from, to)).ok()?;
     Some(block.finish(to - from))

@@ -176,6 +176,36 @@ fn changes_leave_in_their_layout() {
 }
 
 #[test]
+fn texts_that_come_again_cross_once() {
+    each(|t| {
+        t.exec("CREATE STREAM s (t STRING, u STRING)");
+        let query = t.query("SELECT t, u FROM s");
+        let row = |i: usize| match i % 3 {
+            0 => r#"{"t":"ö","u":"a"}"#.to_owned(),
+            1 => format!(r#"{{"t":"b","u":"a text that is long enough {i}"}}"#),
+            _ => r#"{"u":"c"}"#.to_owned(),
+        };
+        t.insert("s", &(0..16).map(row).collect::<String>());
+        t.flush();
+        let mut out = ChangeBatch::default();
+        assert_eq!(t.engine.pull(query, 100, &mut out).expect("running"), Pull::Rows);
+        let bytes = block_of(&out);
+        let word = |at: usize| u32::from_le_bytes(bytes[at..at + 4].try_into().expect("four bytes"));
+        // t: NULLs and three texts, the mask, a number per row, then where each text ends.
+        let column = 16 + 16;
+        assert_eq!(&bytes[column..column + 2], [1, 3]);
+        assert_eq!(&bytes[column + 8..column + 14], [1, 1, 0, 1, 1, 0]);
+        assert_eq!(&bytes[column + 24..column + 30], [0, 1, 2, 0, 1, 2]);
+        assert_eq!([word(column + 40), word(column + 44), word(column + 48)], [2, 3, 3]);
+        // u: as ever, its first text behind those of t.
+        let column = column + 56;
+        assert_eq!((&bytes[column..column + 2], word(column + 8)), (&[0, 0][..], 4));
+        let heap = word(4) as usize;
+        assert_eq!(&bytes[heap..heap + 6], "öba".as_bytes().iter().chain(b"a ").copied().collect::<Vec<_>>());
+    });
+}
+
+#[test]
 fn in_a_block_of_one_row_every_column_has_its_place() {
     each(|t| {
         t.exec("CREATE STREAM s (a INT, t STRING, d DECIMAL(10, 2), ts TIMESTAMP)");
@@ -198,17 +228,21 @@ fn a_block_is_written_where_it_has_room_and_not_elsewhere() {
     each(|t| {
         t.exec("CREATE STREAM s (t STRING, d DECIMAL(38, 2), dt DATE, tm TIME)");
         let query = t.query("SELECT t, d, dt, tm FROM s");
-        t.insert("s", r#"{"t":"a text of its own","d":"-1.5","dt":"2024-02-29","tm":"01:02:03"} {"d":7}"#);
-        t.flush();
-        let mut out = ChangeBatch::default();
-        assert_eq!(t.engine.pull(query, 10, &mut out).expect("running"), Pull::Rows);
-        let whole = block_of(&out);
-        assert!(whole.len() <= bytes_max(&out, 0, out.len()));
-        for length in 0..whole.len() {
-            assert_eq!(encode(&out, 0, out.len(), &mut vec![0; length]), None, "{length} bytes");
+        let two = r#"{"t":"a text of its own","d":"-1.5","dt":"2024-02-29","tm":"01:02:03"} {"d":7}"#;
+        let repeating = (0..16).map(|row| format!(r#"{{"t":"{}"}}"#, row % 8)).collect::<String>();
+        for rows in [two, &repeating] {
+            t.insert("s", rows);
+            t.flush();
+            let mut out = ChangeBatch::default();
+            assert_eq!(t.engine.pull(query, 100, &mut out).expect("running"), Pull::Rows);
+            let whole = block_of(&out);
+            assert!(whole.len() <= bytes_max(&out, 0, out.len()));
+            for length in 0..whole.len() {
+                assert_eq!(encode(&out, 0, out.len(), &mut vec![0; length]), None, "{length} bytes");
+            }
+            let mut exact = vec![0; whole.len()];
+            assert_eq!(encode(&out, 0, out.len(), &mut exact), Some(whole.len()));
+            assert_eq!(exact, whole);
         }
-        let mut exact = vec![0; whole.len()];
-        assert_eq!(encode(&out, 0, out.len(), &mut exact), Some(whole.len()));
-        assert_eq!(exact, whole);
     });
 }
