@@ -10,15 +10,17 @@ use crate::error::Result;
 #[derive(Debug)]
 pub struct GroupColumns<T> {
     values: Vec<T>,
-    /// Values overwritten since the outermost savepoint.
-    undo: Vec<(u32, T)>,
-    /// At each open savepoint: length of `undo` and of `values`.
+    /// Groups whose values were overwritten since the outermost savepoint, and these values, apart: a pair would be
+    /// put together on the stack first.
+    undo_groups: Vec<u32>,
+    undo_values: Vec<T>,
+    /// At each open savepoint: length of the undo log and of `values`.
     marks: Vec<(usize, usize)>,
 }
 
 impl<T> Default for GroupColumns<T> {
     fn default() -> Self {
-        Self { values: Vec::new(), undo: Vec::new(), marks: Vec::new() }
+        Self { values: Vec::new(), undo_groups: Vec::new(), undo_values: Vec::new(), marks: Vec::new() }
     }
 }
 
@@ -63,9 +65,8 @@ impl<T: Clone + Default> GroupColumns<T> {
     #[inline]
     pub fn write(&mut self, groups: &[u32]) -> &mut [T] {
         if !self.marks.is_empty() {
-            for &group in groups {
-                self.undo.push((group, self.values[group as usize].clone()));
-            }
+            self.undo_groups.extend_from_slice(groups);
+            self.undo_values.extend(groups.iter().map(|&group| self.values[group as usize].clone()));
         }
         &mut self.values
     }
@@ -85,13 +86,13 @@ impl<T: Clone + Default> GroupColumns<T> {
 
 impl<T: Clone + Default + Storable> State for GroupColumns<T> {
     fn savepoint(&mut self) {
-        self.marks.push((self.undo.len(), self.values.len()));
+        self.marks.push((self.undo_groups.len(), self.values.len()));
     }
 
     fn rollback(&mut self) {
         let (undo, groups) = self.marks.pop().expect("rollback follows savepoint");
-        while self.undo.len() > undo {
-            let (group, value) = self.undo.pop().expect("the log is longer than its mark");
+        let old = self.undo_groups.drain(undo..).zip(self.undo_values.drain(undo..));
+        for (group, value) in old.rev() {
             self.values[group as usize] = value;
         }
         self.values.truncate(groups);
@@ -100,7 +101,8 @@ impl<T: Clone + Default + Storable> State for GroupColumns<T> {
     fn commit(&mut self) {
         self.marks.pop().expect("commit follows savepoint");
         if self.marks.is_empty() {
-            self.undo.clear();
+            self.undo_groups.clear();
+            self.undo_values.clear();
         }
     }
 
@@ -115,7 +117,8 @@ impl<T: Clone + Default + Storable> State for GroupColumns<T> {
     }
 
     fn bytes(&self) -> usize {
-        self.values.capacity() * size_of::<T>() + self.undo.capacity() * size_of::<(u32, T)>()
+        let values = self.values.capacity() + self.undo_values.capacity();
+        values * size_of::<T>() + self.undo_groups.capacity() * size_of::<u32>()
     }
 
     fn release(&mut self) {
