@@ -88,6 +88,17 @@ impl Kernel {
         Ok(self.processor.process(SourceId(input), batch, out, rejects)?)
     }
 
+    /// Applies one record of an input that is not journaled; if it is rejected, it leaves nothing, time included.
+    pub fn process_whole(
+        &mut self,
+        input: usize,
+        record: &Batch,
+        out: &mut ChangeBatch,
+        rejects: &mut Rejects,
+    ) -> Result<()> {
+        Ok(self.processor.process_whole(SourceId(input), record, out, rejects)?)
+    }
+
     /// Applies what came to several inputs in one step, all of one number. If it is rejected, it is row 0.
     pub fn process_step(
         &mut self,

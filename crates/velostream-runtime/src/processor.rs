@@ -9,7 +9,7 @@ use crate::ingest::rows;
 use crate::kernel::{Kernel, KernelOptions};
 use crate::source::door::Door;
 use crate::source::file::compile_format;
-use crate::time_use::TimeUse;
+use crate::time_use::reads_event_time;
 use std::sync::Arc;
 use velostream_engine::batch::{Batch, ChangeBatch, Op, Seq};
 use velostream_engine::error::{Reject, Rejects};
@@ -38,20 +38,20 @@ struct Source {
     /// Rows as decoded, and as admitted; reused.
     raw: ChangeBatch,
     batch: Batch,
-    /// Whether a failing call of one record leaves a trace that a savepoint must take back.
-    single_leaves_trace: bool,
+    /// Whether a record that fails must be taken back by a savepoint.
+    is_journaled: bool,
 }
 
 impl Source {
-    /// `single_leaves_trace` is whether operators may have changed for a record that fails.
-    fn new(create: &CreateSource, single_leaves_trace: bool) -> Result<Self> {
+    /// `is_journaled` is whether operators may have changed for a record that fails.
+    fn new(create: &CreateSource, is_journaled: bool) -> Result<Self> {
         let format = create.options.get("timestamp_format");
         let door = Door::new(create)?;
         Ok(Self {
             timestamp_format: format.map(compile_format).transpose()?,
             raw: door.empty(),
             batch: Batch { changes: door.empty(), ..Batch::default() },
-            single_leaves_trace: single_leaves_trace || door.table.is_some(),
+            is_journaled: is_journaled || door.table.is_some(),
             door,
         })
     }
@@ -78,17 +78,16 @@ impl Processor {
         options: &KernelOptions,
     ) -> Result<Self> {
         let kernel = Kernel::new(plan, options)?;
-        let time = TimeUse::of(plan);
         let mut sources = Vec::with_capacity(kernel.inputs().len());
         for (at, input) in kernel.inputs().iter().enumerate() {
             let message = format!("{} is not a source of records", input.name);
             let create = declared(input).ok_or_else(|| Error::new(ErrorCode::Internal, message))?;
-            sources.push(Source::new(&create, kernel.is_journaled(at) || time.moves_state)?);
+            sources.push(Source::new(&create, kernel.is_journaled(at))?);
         }
         let feeds_table = sources.iter().any(|source| source.door.table.is_some());
         let own_times = sources.iter().all(|source| source.door.relation.event_time.is_some());
         Ok(Self {
-            reads_clock: time.is_read && (feeds_table || !own_times),
+            reads_clock: (feeds_table || !own_times) && reads_event_time(plan),
             infos: sources.iter().map(|source| info(&source.door.relation)).collect(),
             sources,
             kernel,
@@ -183,34 +182,31 @@ impl Processor {
 
     /// Applies the decoded rows of a source, with their marks and times, or nothing of them.
     fn apply(&mut self, source: usize, out: &mut ChangeBatch) -> Result<()> {
-        let Source { door, raw, single_leaves_trace, .. } = &self.sources[source];
-        let (before, next, offset) = (out.len(), self.next, door.offset);
-        if !single_leaves_trace && raw.len() == 1 {
-            // The operators undo what the one record did to them; what it did to time shows nowhere.
-            let applied = self.try_apply(source, out);
-            if applied.is_err() {
-                self.next = next;
-                self.sources[source].door.offset = offset;
-            }
-            return applied;
+        let Source { raw, is_journaled, .. } = &self.sources[source];
+        let is_whole = !is_journaled && raw.len() == 1;
+        let (before, next) = (out.len(), self.next);
+        if !is_whole {
+            self.kernel.savepoint();
         }
-        self.kernel.savepoint();
         let mark = self.sources[source].door.savepoint();
-        let applied = self.try_apply(source, out);
+        let applied = self.try_apply(source, is_whole, out);
         let door = &mut self.sources[source].door;
         if applied.is_ok() {
-            self.kernel.commit();
             door.commit();
         } else {
             out.truncate(before);
-            self.kernel.rollback();
             door.rollback(mark);
             self.next = next;
+        }
+        match applied {
+            _ if is_whole => {}
+            Ok(()) => self.kernel.commit(),
+            Err(_) => self.kernel.rollback(),
         }
         applied
     }
 
-    fn try_apply(&mut self, source: usize, out: &mut ChangeBatch) -> Result<()> {
+    fn try_apply(&mut self, source: usize, is_whole: bool, out: &mut ChangeBatch) -> Result<()> {
         let Source { door, raw, batch, .. } = &mut self.sources[source];
         let at = |reject: &Reject, index: u32, door: &Door| {
             Err(Error::from(reject.error.clone()).at_record(&door.relation.name, index))
@@ -222,7 +218,11 @@ impl Processor {
         if let Some(reject) = refused.first() {
             return at(reject, reject.row, door);
         }
-        self.kernel.process(source, batch, out, &mut self.rejects)?;
+        if is_whole {
+            self.kernel.process_whole(source, batch, out, &mut self.rejects)?;
+        } else {
+            self.kernel.process(source, batch, out, &mut self.rejects)?;
+        }
         match self.rejects.failed.first() {
             None => Ok(()),
             Some(reject) => {

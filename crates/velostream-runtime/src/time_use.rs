@@ -1,31 +1,17 @@
-//! What a plan does with event time, where that decides what a call must do for it.
+//! Whether a plan reads event time: where it does not, a record needs no clock.
 
 use velostream_sql::expr::children;
 use velostream_sql::plan::{Expr, ExprKind, JoinMethod, LogicalPlan};
 
-/// The uses of event time in a plan.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct TimeUse {
-    /// Whether state may change when time moves, as where windows close.
-    pub moves_state: bool,
-    /// Whether a value, or a row's place, may depend on a row's event time.
-    pub is_read: bool,
+/// Whether a value, or a row's place, may depend on a row's event time.
+pub fn reads_event_time(plan: &LogicalPlan) -> bool {
+    let mut is_read = false;
+    plan.for_each(&mut |node| is_read |= is_timed(node) || exprs(node).into_iter().any(reads_row_time));
+    is_read
 }
 
-impl TimeUse {
-    /// The uses in a plan and in all that it is made of.
-    pub fn of(plan: &LogicalPlan) -> Self {
-        let mut uses = Self::default();
-        plan.for_each(&mut |node| {
-            let moves_state = node_moves_state(node);
-            uses.moves_state |= moves_state;
-            uses.is_read |= moves_state || exprs(node).into_iter().any(reads_row_time);
-        });
-        uses
-    }
-}
-
-fn node_moves_state(node: &LogicalPlan) -> bool {
+/// Whether what a node keeps or shows goes by event time, as where windows close.
+fn is_timed(node: &LogicalPlan) -> bool {
     match node {
         LogicalPlan::Aggregate { window, .. } => window.is_some(),
         LogicalPlan::Join { method, .. } => matches!(method, JoinMethod::Interval { .. }),
@@ -41,7 +27,7 @@ fn node_moves_state(node: &LogicalPlan) -> bool {
     }
 }
 
-/// The expressions of a node whose state does not move with time.
+/// The expressions of a node that is not timed.
 fn exprs(node: &LogicalPlan) -> Vec<&Expr> {
     match node {
         LogicalPlan::Values { rows, .. } => rows.iter().flatten().collect(),

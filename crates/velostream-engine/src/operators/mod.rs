@@ -31,8 +31,19 @@ pub struct Context<'a> {
     /// Whether the input's rows come in the step of the record that caused them, so that a failing row takes
     /// its whole step with it. Rows that time made final stand each for itself.
     pub on_record: bool,
+    /// Whether the batch is one record that is to happen whole or not at all: if it fails, neither is its time.
+    pub is_whole: bool,
     /// Records left out because they came too late, and by how many microseconds.
     pub late: &'a mut Vec<(Seq, i64)>,
+}
+
+impl Context<'_> {
+    /// Whether nothing more may be applied: the batch's one record has failed.
+    #[inline]
+    #[must_use]
+    pub fn is_called_off(&self) -> bool {
+        self.is_whole && !self.failures.is_empty()
+    }
 }
 
 /// What every node of a running plan shows of itself besides its work.
@@ -68,6 +79,8 @@ pub trait Stateful: Send {
 /// * *Time.* Called for every batch of a source below it even when it has no rows, since `ctx.time` may still
 ///   move. Rows of a step are applied before what the step's watermark closes; a row is late by the watermark
 ///   of its own input partition standing before its step.
+/// * *Whole.* With `ctx.is_whole`, which comes only to the first operators with state on a record's way, a record that
+///   fails here moves no time here either.
 /// * *State.* All state lives in `state::` containers reached by `state`: that is what makes undo, snapshot
 ///   and limits work. A field that survives `process` and is neither configuration, scratch nor a
 ///   container breaks it.

@@ -140,6 +140,30 @@ impl QueryProcessor {
         out: &mut ChangeBatch,
         rejects: &mut Rejects,
     ) -> Result<()> {
+        self.process_batch(input, batch, false, out, rejects)
+    }
+
+    /// The same for one record that is to happen whole or not at all, of a source that is not journaled: if it is
+    /// rejected, everything is as if it had never come, time included.
+    pub fn process_whole(
+        &mut self,
+        input: SourceId,
+        record: &Batch,
+        out: &mut ChangeBatch,
+        rejects: &mut Rejects,
+    ) -> Result<()> {
+        debug_assert!(!self.journal.sources[input.0] && record.changes.len() <= 1);
+        self.process_batch(input, record, true, out, rejects)
+    }
+
+    fn process_batch(
+        &mut self,
+        input: SourceId,
+        batch: &Batch,
+        is_whole: bool,
+        out: &mut ChangeBatch,
+        rejects: &mut Rejects,
+    ) -> Result<()> {
         debug_assert!(batch.changes.seqs.is_sorted(), "sequence numbers ascend");
         self.open(input)?;
         self.start(out)?;
@@ -154,8 +178,16 @@ impl QueryProcessor {
             &batch.time
         };
         let arrival = Arrival { origin: Origin::Source(input.0), changes: &batch.changes, time };
-        let result = self.run(&[arrival], out);
-        self.standing.advance(input.0, &batch.changes, time);
+        let result = if is_whole {
+            self.nodes.run_whole(arrival, &self.standing, out, &mut self.report)
+        } else {
+            self.run(&[arrival], out)
+        };
+        if is_whole && !self.report.failures.is_empty() {
+            out.truncate(from);
+        } else {
+            self.standing.advance(input.0, &batch.changes, time);
+        }
         self.time = own_time;
         result?;
         self.report.settle(&batch.changes.seqs, rejects, &mut self.row_errors);

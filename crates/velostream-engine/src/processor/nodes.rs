@@ -87,6 +87,7 @@ impl Node {
             own: given.clocks.time(self.inputs[0].1),
             failures: if self.on_record { &mut report.failures } else { &mut report.final_failures },
             on_record: self.on_record,
+            is_whole: given.is_whole,
             late: &mut report.late,
         };
         match (&mut self.work, &self.inputs[..]) {
@@ -138,6 +139,7 @@ struct Given<'a> {
     before: &'a mut [ChangeBatch],
     clocks: &'a Clocks,
     nothing: &'a Nothing,
+    is_whole: bool,
 }
 
 impl Given<'_> {
@@ -267,13 +269,44 @@ impl Nodes {
         out: &mut ChangeBatch,
         report: &mut Report,
     ) -> Result<()> {
+        self.run_all(arrivals, false, standing, out, report)
+    }
+
+    /// The same for one record that, if it fails, is to leave nothing, the move of its time included. Such a record
+    /// fails before any node has changed for it (`plan::journal`).
+    pub fn run_whole(
+        &mut self,
+        arrival: Arrival<'_>,
+        standing: &Standing,
+        out: &mut ChangeBatch,
+        report: &mut Report,
+    ) -> Result<()> {
+        self.run_all(&[arrival], true, standing, out, report)?;
+        if !report.failures.is_empty() {
+            self.buffers.iter_mut().for_each(ChangeBatch::clear);
+        }
+        Ok(())
+    }
+
+    fn run_all(
+        &mut self,
+        arrivals: &[Arrival<'_>],
+        is_whole: bool,
+        standing: &Standing,
+        out: &mut ChangeBatch,
+        report: &mut Report,
+    ) -> Result<()> {
         let Self { nodes, buffers, routes, clocks, nothing, .. } = self;
         clocks.set(arrivals, |origin| standing.watermark(origin));
         let last = nodes.len() - 1;
         for &index in routes.of_all(arrivals) {
             let (before, rest) = buffers.split_at_mut(index);
             let output = if index == last { &mut *out } else { &mut rest[0] };
-            nodes[index].run(&mut Given { arrivals, before, clocks, nothing }, output, report)?;
+            let mut given = Given { arrivals, before, clocks, nothing, is_whole };
+            nodes[index].run(&mut given, output, report)?;
+            if is_whole && !report.failures.is_empty() {
+                break;
+            }
         }
         Ok(())
     }

@@ -78,6 +78,60 @@ fn time_is_taken_back_too() {
     assert_eq!(show(&out), ["+ a 2"]);
 }
 
+/// The ways in which a record fails at the first operator with state: by an argument, by its window's time, by a sum
+/// that no longer fits. `last` is the last good record's time, milliseconds.
+fn failing(last: f64, is_tumbling: bool) -> [(&'static str, [Cell; 3]); 3] {
+    let (far, near) = (last + 60_000.0, last + if is_tumbling { 400.0 } else { 1_000.0 });
+    [
+        ("SUM(10 / x)", [Cell::Text("a"), Cell::Number(0.0), Cell::Number(far)]),
+        ("COUNT(x)", [Cell::Text("a"), Cell::Number(1.0), Cell::Null]),
+        ("SUM(x)", [Cell::Text("a"), Cell::Integer(i64::MAX), Cell::Number(near)]),
+    ]
+}
+
+/// One row in, its changes out.
+fn one(p: &mut Processor, cells: &[Cell]) -> Result<Vec<String>, velostream_runtime::Error> {
+    let mut out = ChangeBatch::new(&types(p));
+    let columns: Vec<Vec<Cell>> = cells.iter().map(|cell| vec![cell.clone()]).collect();
+    p.process_rows(0, &block(&columns), 0, &mut out)?;
+    Ok(show(&out))
+}
+
+#[test]
+fn a_record_that_fails_moves_no_time() {
+    let ddl =
+        "CREATE STREAM s (k STRING, x BIGINT, ts TIMESTAMP, WATERMARK FOR ts AS ts - INTERVAL '0' SECOND)";
+    let windows = [
+        "TUMBLING (ts, INTERVAL '1' SECOND)",
+        "HOPPING (ts, INTERVAL '4' SECONDS, INTERVAL '1' SECOND)",
+        "SESSION (ts, INTERVAL '2' SECONDS)",
+    ];
+    let grouped = windows.iter().flat_map(|window| {
+        let select = "SELECT k, COUNT(*) AS n, CALL AS c FROM s";
+        ["FINAL", "CHANGES"].map(|mode| format!("{select} WINDOW {window} GROUP BY k EMIT {mode}"))
+    });
+    let over = "SELECT k, CALL OVER (PARTITION BY k ORDER BY ts ROWS BETWEEN 9 PRECEDING AND CURRENT ROW) AS c FROM s";
+    for sql in grouped.chain([over.to_owned()]) {
+        for way in 0..3 {
+            let bad_at = |last| failing(last, sql.contains("TUMBLING"))[way].clone();
+            let sql = sql.replace("CALL", bad_at(0.0).0);
+            let (mut clean, mut tried) = (processor(ddl, &sql), processor(ddl, &sql));
+            for last in [1_000.0, 1_500.0, 3_000.0, 3_300.0, 9_000.0] {
+                let good = [Cell::Text("a"), Cell::Number(1.0), Cell::Number(last)];
+                let given = one(&mut clean, &good).expect("it fits");
+                assert_eq!(one(&mut tried, &good).expect("it fits"), given, "{sql}");
+                one(&mut tried, &bad_at(last).1).expect_err("it fails");
+            }
+            let [given, expected] = [&mut tried, &mut clean].map(|p| {
+                let mut out = ChangeBatch::new(&types(p));
+                p.end(&mut out).expect("ends");
+                show(&out)
+            });
+            assert_eq!(given, expected, "{sql}");
+        }
+    }
+}
+
 #[test]
 fn a_derived_relation_is_expanded() {
     let ddl = "CREATE STREAM s (k STRING, x INT);

@@ -96,7 +96,7 @@ impl Writer<'_> {
         if may_end && self.random.once_in(10) {
             return Event::End(relation);
         }
-        let count = 1 + self.random.below(6);
+        let count = if self.random.once_in(3) { 1 } else { 1 + self.random.below(6) };
         let is_table = RELATIONS[relation] >= "a" && RELATIONS[relation] <= "b";
         Event::Batch(relation, (0..count).map(|_| self.given(is_table)).collect())
     }

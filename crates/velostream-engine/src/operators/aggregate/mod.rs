@@ -287,6 +287,9 @@ impl Operator for Aggregate {
             });
             leave_late(grid, ctx.own, input, rows, spans, ctx.late);
         }
+        if ctx.is_called_off() {
+            return Ok(());
+        }
         hash_rows(self.spec.keys.len(), |index| given.key_column(index), rows, hashes);
         let seqs = &input.seqs;
         let ascending = rows.len() == input.len() && seqs.windows(2).all(|pair| pair[0] < pair[1])

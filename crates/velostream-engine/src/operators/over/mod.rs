@@ -286,6 +286,10 @@ impl Operator for Over {
         } else {
             self.apply_steps(input, &rows, out, ctx);
         }
+        if ctx.is_called_off() {
+            self.in_time = rows;
+            return Ok(());
+        }
         let passed = late::horizon(ctx.time.after(), self.spec.grace.unwrap_or(0));
         self.state.lanes.iter_mut().for_each(|lane| lane.expire(passed));
         self.in_time = rows;

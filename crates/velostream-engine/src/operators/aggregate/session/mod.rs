@@ -155,6 +155,9 @@ impl Operator for SessionAggregate {
         let gap = self.gap;
         let place = |time: i64| time.checked_add(gap).map(|_| time);
         place_rows(input, RowTimes::new(given.times(), input), rows, times, ctx, place);
+        if ctx.is_called_off() {
+            return Ok(());
+        }
         hash_rows(self.spec.keys.len(), |index| given.key_column(index), rows, hashes);
         if self.spec.updating_input {
             let identity = &self.spec.identity;
@@ -173,6 +176,9 @@ impl Operator for SessionAggregate {
             let of_step = |row: &&u32| input.seqs[**row as usize] == seq;
             let next = at + self.scratch.rows[at..].iter().take_while(of_step).count();
             self.apply_step(input, (at, next), lateness.standing_at(seq), out, ctx);
+            if ctx.is_called_off() {
+                return Ok(());
+            }
             if self.spec.updating_input {
                 self.close(standing, seq, out);
             }

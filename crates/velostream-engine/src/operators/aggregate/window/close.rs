@@ -28,6 +28,9 @@ impl Aggregate {
             let rows = &self.scratch.rows[at..];
             let next = at + rows.partition_point(|&row| input.seqs[row as usize] <= seq);
             self.apply(input, (at, next), ascending, out, ctx);
+            if ctx.is_called_off() {
+                return;
+            }
             self.close(grid, (standing, watermark), seq, out);
             (at, advance, standing) = (next, advance + skipped + 1, watermark);
         }
