@@ -28,6 +28,11 @@ const steps = [
     counts: /^test result: \w+\. (?<passed>\d+) passed; (?<failed>\d+) failed/,
   },
   {
+    name: 'schedules',
+    command: 'cargo test -p velostream-runtime --features explore --test explore --profile fast'.split(' '),
+    counts: /^test result: \w+\. (?<passed>\d+) passed; (?<failed>\d+) failed/,
+  },
+  {
     name: 'ava',
     command: ['npx', 'ava'],
     counts: /^ {2}(?:(?<passed>\d+) tests? passed|(?<failed>\d+) (?:tests? failed|uncaught|unhandled))/,

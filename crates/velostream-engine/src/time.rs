@@ -45,6 +45,13 @@ impl Default for TimeRuns {
 }
 
 impl TimeRuns {
+    /// From the beginning of time to `watermark`, with the step `seq`: what that step brings is not late.
+    #[must_use]
+    pub fn reaching(watermark: Watermark, seq: Seq) -> Self {
+        let advances = if watermark > Watermark::NONE { vec![(seq, watermark)] } else { Vec::new() };
+        Self { before: Watermark::NONE, advances }
+    }
+
     /// The watermark after the batch's last record.
     #[must_use]
     pub fn after(&self) -> Watermark {

@@ -10,7 +10,7 @@ use velostream_sql::types::Schema;
 /// How an engine runs. The defaults are those of the public surface.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EngineOptions {
-    /// Partition threads per query: 0 (on the calling thread) or 1. More are refused for now.
+    /// Partition threads per query; with 0 it runs on the calling thread.
     pub partitions: usize,
     /// Batches that a mailbox holds.
     pub mailbox_batches: usize,

@@ -1,8 +1,9 @@
 //! Records that were left out, and why: dead letters and late records, bounded.
 
 use crate::api::{DeadLetter, LateRecord};
+use crate::sync::{Mutex, MutexGuard};
 use std::collections::VecDeque;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::PoisonError;
 
 #[derive(Default)]
 struct State {

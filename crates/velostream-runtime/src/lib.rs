@@ -22,6 +22,7 @@ mod shared;
 pub mod sink;
 mod source;
 mod spares;
+mod sync;
 mod time_use;
 mod wake;
 

@@ -6,9 +6,9 @@ use crate::partition::mailbox::Mailbox;
 use crate::partition::outlet::Outlet;
 use crate::partition::receiver::{PartitionReceiver, PartitionStats};
 use crate::sink::memory::OutputQueue;
+use crate::sync::{AtomicBool, JoinHandle};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::JoinHandle;
+use std::sync::atomic::Ordering;
 use velostream_sql::catalog::RelationId;
 use velostream_sql::types::Schema;
 

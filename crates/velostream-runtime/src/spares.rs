@@ -4,7 +4,8 @@
 //! the last ones serve the next: making and freeing them costs more than filling them.
 
 use crate::partition::mailbox::batch_bytes;
-use std::sync::{Mutex, PoisonError};
+use crate::sync::Mutex;
+use std::sync::PoisonError;
 use velostream_engine::batch::ChangeBatch;
 
 /// Batches kept.

@@ -1,8 +1,9 @@
 //! One coalesced signal from any thread to the caller's: something has changed.
 
 use crate::api::Waker;
+use crate::sync::AtomicBool;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 
 /// Calls the waker once until the caller has taken notice.
 #[derive(Clone)]

@@ -12,6 +12,7 @@ use crate::partition::receiver::PartitionReceiver;
 use crate::pipeline::{Pipeline, Purpose};
 use crate::sink::memory::OutputQueue;
 use crate::source::table::TableStore;
+use crate::sync::Builder;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -141,7 +142,7 @@ impl Engine {
                 pipeline.inline = Some(Box::new(receiver));
                 continue;
             }
-            let thread = std::thread::Builder::new().name(format!("velostream-{}", pipeline.name));
+            let thread = Builder::new().name(format!("velostream-{}", pipeline.name));
             let started = thread.spawn(move || receiver.run());
             pipeline.threads.push(started.map_err(|error| {
                 Error::new(ErrorCode::Limit, format!("no thread can be started: {error}"))

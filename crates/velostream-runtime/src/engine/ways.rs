@@ -14,6 +14,7 @@ use crate::partition::share::Taker;
 use crate::pipeline::{Pipeline, Purpose};
 use crate::source::door::Door;
 use crate::source::reader::{self, FileInput, ReaderSetup};
+use crate::sync::JoinHandle;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use velostream_engine::batch::Seq;
@@ -141,7 +142,7 @@ impl Engine {
         outlet: Outlet,
         inputs: &[(usize, RelationId)],
         now_ms: i64,
-    ) -> Result<Option<std::thread::JoinHandle<()>>> {
+    ) -> Result<Option<JoinHandle<()>>> {
         let mut files = Vec::with_capacity(inputs.len());
         for &(input, relation) in inputs {
             if let Some((create, source)) = self.catalog.file_of(relation) {

@@ -4,9 +4,10 @@ use crate::api::Pull;
 use crate::error::{Error, Result};
 use crate::partition::mailbox::batch_bytes;
 use crate::spares::Spares;
+use crate::sync::{Condvar, Mutex, MutexGuard};
 use crate::wake::Wake;
 use std::collections::VecDeque;
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::PoisonError;
 use velostream_engine::batch::{ChangeBatch, Op};
 
 /// How the changes end.

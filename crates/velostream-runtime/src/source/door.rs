@@ -180,10 +180,10 @@ impl Door {
         Some(envelope(batch, self.offset, now_ms, Seq(next.0 - 1)))
     }
 
-    /// The rows of the table as the first step of a query.
+    /// The rows of the table as the first step of a query, for which none of them is late.
     pub fn snapshot(&self, seq: Seq, now_ms: i64) -> Option<Envelope> {
         let changes = self.table.as_ref()?.rows(seq);
-        let batch = Batch { changes, time: self.standing() };
+        let batch = Batch { changes, time: TimeRuns::reaching(self.gate.watermark(), seq) };
         Some(envelope(batch, 0, now_ms, seq))
     }
 

@@ -11,9 +11,9 @@ use crate::partition::mailbox::{Envelope, Event};
 use crate::partition::outlet::Outlet;
 use crate::partition::poison::guarded;
 use crate::shared::Shared;
+use crate::sync::{Builder, JoinHandle};
 use std::io::{ErrorKind, Read};
 use std::sync::Arc;
-use std::thread::JoinHandle;
 use velostream_engine::batch::{ChangeBatch, Op, Seq};
 use velostream_engine::column::Values;
 use velostream_engine::time::EventTime;
@@ -50,7 +50,7 @@ pub struct ReaderSetup {
 pub fn spawn(files: Vec<FileInput>, setup: ReaderSetup) -> Result<JoinHandle<()>> {
     let feeds: Vec<Feed> = files.into_iter().map(Feed::open).collect::<Result<_>>()?;
     let name = format!("velostream-read-{}", setup.query);
-    std::thread::Builder::new()
+    Builder::new()
         .name(name)
         .spawn(move || {
             let mut setup = setup;

@@ -1,20 +1,15 @@
 //! A small driver: waits without sleeping, and changes as text.
 
-use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Arc, Mutex};
+use crate::wakes::Wakes;
 use std::task::Poll;
-use std::time::Duration;
 use velostream_runtime::{
     Admission, ChangeBatch, Engine, EngineOptions, Error, Literal, Op, Params, Pull, QueryId, QueryOptions,
     Ticket, TicketValue,
 };
 
-/// Longest that a test waits for a wake before it fails.
-const WAKE_SECONDS_MAX: u64 = 20;
-
 pub struct Harness {
     pub engine: Engine,
-    wakes: Receiver<()>,
+    wakes: Wakes,
     pub now_ms: i64,
 }
 
@@ -27,18 +22,14 @@ pub fn each(test: impl Fn(&mut Harness)) {
 
 impl Harness {
     pub fn new(options: EngineOptions) -> Self {
-        let (sender, wakes): (Sender<()>, _) = channel();
-        let sender = Mutex::new(sender);
-        let waker = Arc::new(move || {
-            drop(sender.lock().map(|sender| sender.send(())));
-        });
+        let (waker, wakes) = Wakes::new();
         let engine = Engine::new(options, waker).expect("the options are supported");
         Self { engine, wakes, now_ms: 1_000 }
     }
 
     /// Waits until something has changed.
     pub fn wait(&mut self) {
-        self.wakes.recv_timeout(Duration::from_secs(WAKE_SECONDS_MAX)).expect("a wake comes in time");
+        self.wakes.wait();
         self.engine.woken();
     }
 

@@ -15,3 +15,4 @@ mod rollback;
 mod scenarios;
 mod settings;
 mod snapshots;
+mod wakes;

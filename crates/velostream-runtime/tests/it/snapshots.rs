@@ -59,3 +59,49 @@ fn an_answer_under_way_ends_when_its_table_is_dropped() {
         }
     });
 }
+
+/// Over rows whose times lie far apart, in an order of their own.
+const TIMED: [&str; 4] = [
+    "SELECT window_start, COUNT(*) AS n FROM {} WINDOW TUMBLING (SIZE 10 SECONDS)",
+    "SELECT window_start, COUNT(*) AS n FROM {} WINDOW HOPPING (SIZE 20 SECONDS, ADVANCE BY 10 SECONDS)",
+    "SELECT window_start, COUNT(*) AS n FROM {} WINDOW SESSION (5 SECONDS)",
+    "SELECT id, COUNT(*) OVER (ORDER BY ts) AS n FROM {}",
+];
+
+#[test]
+fn the_rows_of_a_table_are_not_late_for_who_comes_later() {
+    each(|t| {
+        t.exec(
+            "CREATE TABLE k (id INT PRIMARY KEY, ts TIMESTAMP) WITH (event_time = 'ts');
+             CREATE STREAM s (id INT, ts TIMESTAMP) WITH (event_time = 'ts');
+             CREATE TABLE d AS SELECT id, MAX(ts) AS ts FROM s GROUP BY id;
+             CREATE TABLE w AS SELECT window_start AS ts, COUNT(*) AS id FROM s
+                 WINDOW TUMBLING (SIZE 1 SECOND) GROUP BY window_start EMIT FINAL",
+        );
+        for (id, millis) in [(1, 1_000), (2, 12_000), (4, 11_000), (3, 40_000)] {
+            let row = format!("{{\"id\":{id},\"ts\":{millis}}}");
+            t.insert("k", &row);
+            if millis != 11_000 {
+                t.insert("s", &row);
+            }
+        }
+        t.insert("s", r#"{"id":9,"ts":90000}"#);
+        let tumbling = TIMED[0].replace("{}", "k");
+        assert_eq!(t.all(&tumbling), ["0 1", "10000000 2", "40000000 1"]);
+        assert_eq!(t.all(&TIMED[2].replace("{}", "k")), ["1000000 1", "11000000 2", "40000000 1"]);
+        assert_eq!(t.all(&TIMED[3].replace("{}", "k")), ["1 1", "4 2", "2 3", "3 4"]);
+        let hopping = t.all(&TIMED[1].replace("{}", "k"));
+        assert_eq!(hopping, ["-10000000 1", "0 3", "10000000 2", "30000000 1", "40000000 1"]);
+
+        let query = t.query(&format!("{tumbling} EMIT CHANGES"));
+        assert_eq!(t.changes(query), ["+ 0 1", "+ 10000000 2", "+ 40000000 1"]);
+        let query = t.query(&format!("{tumbling} EMIT FINAL"));
+        assert_eq!(t.changes(query), ["+ 0 1", "+ 10000000 2"]);
+        assert!(t.engine.take_late().is_empty());
+
+        let windows = "SELECT window_start, COUNT(*) AS n FROM w WINDOW TUMBLING (ts, INTERVAL '10' SECOND)";
+        assert_eq!(t.all(windows), ["0 1", "10000000 1", "40000000 1"]);
+        let windows = "SELECT window_start, COUNT(*) AS n FROM d WINDOW TUMBLING (ts, INTERVAL '10' SECOND)";
+        assert_eq!(t.all(windows), ["0 1", "10000000 1", "40000000 1", "90000000 1"]);
+    });
+}

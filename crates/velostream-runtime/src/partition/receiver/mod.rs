@@ -14,8 +14,9 @@ use crate::shared::Shared;
 use crate::sink::memory::OutputQueue;
 use crate::source::table::TableStore;
 use crate::spares::Spares;
+use crate::sync::AtomicBool;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Instant;
 use velostream_engine::batch::{Batch, ChangeBatch, Seq};
 use velostream_engine::error::Rejects;
@@ -392,7 +393,8 @@ impl PartitionReceiver {
         Err(Error::new(ErrorCode::Limit, message).with_hint("raise memoryLimit, or keep fewer groups"))
     }
 
-    /// Adds a reader, behind everything up to number `through`; of a table it gets the rows first.
+    /// Adds a reader, behind everything up to number `through`; of a table it gets the rows first, none of which is
+    /// late for it.
     fn subscribe(&mut self, subscription: &Subscription, through: Seq) {
         let Reader { mailbox, input, .. } = &subscription.reader;
         if let Phase::Failed(error) = &self.phase {
@@ -409,7 +411,7 @@ impl PartitionReceiver {
         };
         let envelope = Envelope {
             input: *input,
-            batch: Batch { changes, time: TimeRuns { before: self.watermark, advances: Vec::new() } },
+            batch: Batch { changes, time: TimeRuns::reaching(self.watermark, seq) },
             offset: 0,
             first_seq: None,
             at_ms: 0,

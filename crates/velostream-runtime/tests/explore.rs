@@ -1,0 +1,167 @@
+//! The engine's threads in thousands of interleavings, chosen by a schedule explorer: nothing is lost or doubled,
+//! nothing waits for ever, and the answer is the same in each.
+//!
+//! Runs with the feature `explore`, under which the engine's locks, signals and threads are the explorer's.
+//! `EXPLORE_SEED` and `EXPLORE_SCHEDULES` choose the schedules; a failing one is printed, to be replayed by
+//! `shuttle::replay`.
+
+#[path = "it/harness.rs"]
+#[allow(dead_code)]
+mod harness;
+
+mod wakes {
+    use shuttle::sync::mpsc::{Receiver, Sender, channel};
+    use shuttle::sync::Mutex;
+    use velostream_runtime::Waker;
+
+    pub struct Wakes(Receiver<()>);
+
+    impl Wakes {
+        pub fn new() -> (Waker, Self) {
+            let (sender, wakes): (Sender<()>, _) = channel();
+            let sender = Mutex::new(sender);
+            let waker = std::sync::Arc::new(move || {
+                drop(sender.lock().map(|sender| sender.send(())));
+            });
+            (waker, Self(wakes))
+        }
+
+        pub fn wait(&self) {
+            self.0.recv().expect("the engine is there");
+        }
+    }
+}
+
+use harness::Harness;
+use shuttle::scheduler::{PctScheduler, RandomScheduler};
+use shuttle::{Config, Runner};
+use velostream_runtime::{Admission, EngineOptions};
+
+const DEFAULT_SEED: u64 = 20_261_129;
+/// Per test; half of them at random, half with few changes of thread where these matter most (Burckhardt et al.,
+/// "A Randomized Scheduler with Probabilistic Guarantees of Finding Bugs", 2010).
+const DEFAULT_SCHEDULES: u64 = 10_000;
+/// Changes of thread that a bug may need.
+const DEPTH: usize = 4;
+
+fn setting(name: &str, default: u64) -> u64 {
+    let given = std::env::var(name).ok();
+    given.map_or(default, |text| text.parse().unwrap_or_else(|_| panic!("{name} is a number")))
+}
+
+fn explore(story: impl Fn() + Send + Sync + Copy + 'static) {
+    let (seed, schedules) =
+        (setting("EXPLORE_SEED", DEFAULT_SEED), setting("EXPLORE_SCHEDULES", DEFAULT_SCHEDULES) as usize);
+    println!("EXPLORE_SEED={seed} EXPLORE_SCHEDULES={schedules}");
+    let config = || {
+        let mut config = Config::new();
+        config.stack_size = 1 << 20;
+        config
+    };
+    let at_random = RandomScheduler::new_from_seed(seed, schedules / 2);
+    let ran = Runner::new(at_random, config()).run(story);
+    let few_changes = PctScheduler::new_from_seed(seed, DEPTH, schedules - schedules / 2);
+    let ran = ran + Runner::new(few_changes, config()).run(story);
+    assert_eq!(ran, schedules);
+}
+
+/// Room for one batch and for one row: everybody waits for everybody.
+fn narrow(partitions: usize) -> Harness {
+    let options =
+        EngineOptions { partitions, mailbox_batches: 1, output_rows: 1, ..EngineOptions::default() };
+    Harness::new(options)
+}
+
+const BATCHES: [&str; 3] = [
+    r#"{"k":"a","x":1}{"k":"b","x":2}{"k":"c","x":3}"#,
+    r#"{"k":"d","x":4}"#,
+    r#"{"k":"b","x":5}{"k":"a","x":6}"#,
+];
+
+/// Inserts the batches, taking what comes whenever the engine is full, and everything up to the end.
+fn run_through(t: &mut Harness, sql: &str) -> Vec<String> {
+    let query = t.query(sql);
+    let id = t.engine.relation("s").expect("it exists").id;
+    let mut lines = Vec::new();
+    for batch in BATCHES {
+        while t.engine.insert_json(id, batch.as_bytes(), true, 0).expect("accepted") == Admission::Full {
+            t.wait();
+            t.pull(query, &mut lines);
+        }
+    }
+    t.end();
+    while t.pull(query, &mut lines) {
+        t.wait();
+    }
+    lines
+}
+
+#[test]
+fn partitions_give_each_change_once_in_the_order_of_records() {
+    explore(|| {
+        let mut t = narrow(2);
+        t.exec("CREATE STREAM s (k STRING, x INT)");
+        let lines = run_through(&mut t, "SELECT k, SUM(x) AS total FROM s GROUP BY k");
+        assert_eq!(lines, ["+ a 1", "+ b 2", "+ c 3", "+ d 4", "~ b 7", "~ a 7"]);
+    });
+}
+
+#[test]
+fn a_chain_gives_each_change_once_in_the_order_of_records() {
+    explore(|| {
+        let mut t = narrow(2);
+        t.exec(
+            "CREATE STREAM s (k STRING, x INT);
+             CREATE TABLE sums AS SELECT k, SUM(x) AS total FROM s GROUP BY k",
+        );
+        let lines = run_through(&mut t, "SELECT COUNT(*) AS n, SUM(total) AS all_of FROM sums");
+        assert_eq!(lines, ["+ 1 1", "~ 2 3", "~ 3 6", "~ 4 10", "~ 4 15", "~ 4 21"]);
+    });
+}
+
+#[test]
+fn a_flush_is_done_when_everything_before_it_is_out_and_a_question_sees_just_that() {
+    explore(|| {
+        let mut t =
+            Harness::new(EngineOptions { partitions: 2, mailbox_batches: 1, ..EngineOptions::default() });
+        t.exec(
+            "CREATE STREAM s (k STRING, x INT);
+             CREATE TABLE sums AS SELECT k, SUM(x) AS total FROM s GROUP BY k",
+        );
+        let query = t.query("SELECT k, total FROM sums WHERE total > 1");
+        t.insert("s", BATCHES[0]);
+        let asked = t.engine.all("SELECT k, total FROM sums", &Default::default(), 0).expect("it is a table");
+        t.insert("s", BATCHES[1]);
+        t.flush();
+        let mut lines = Vec::new();
+        t.pull(query, &mut lines);
+        assert_eq!(lines, ["+ b 2", "+ c 3", "+ d 4"]);
+        let answer = t.finish(asked).expect("it is answered");
+        let velostream_runtime::TicketValue::Rows(_, rows) = answer else { panic!("rows") };
+        let mut rows = harness::show(&rows);
+        rows.sort();
+        assert_eq!(rows, ["+ a 1", "+ b 2", "+ c 3"]);
+    });
+}
+
+#[test]
+fn a_query_that_nobody_reads_closes_whatever_waits() {
+    explore(|| {
+        let mut t = narrow(2);
+        t.exec(
+            "CREATE STREAM s (k STRING, x INT);
+             CREATE STREAM big AS SELECT k, x FROM s WHERE x > 1",
+        );
+        let grouped = t.query("SELECT k, COUNT(*) AS n FROM s GROUP BY k");
+        let chained = t.query("SELECT k, x FROM big");
+        let id = t.engine.relation("s").expect("it exists").id;
+        for batch in BATCHES {
+            if t.engine.insert_json(id, batch.as_bytes(), true, 0).expect("accepted") == Admission::Full {
+                break;
+            }
+        }
+        t.engine.close_query(chained);
+        t.engine.close_query(grouped);
+        t.engine.close();
+    });
+}
