@@ -109,6 +109,8 @@ export function versions(history: History, source: Source): Version[] {
 /** Before any record of its source, a watermark is before everything; at end of input it is past everything. */
 export const BEFORE_MICROS = -1_000_000_000_000_000
 export const AFTER_MICROS = 1_000_000_000_000_000
+/** Before that, however far a watermark is held back: of what can never change. */
+export const ALWAYS_MICROS = 2 * BEFORE_MICROS
 
 /** The watermark of each stream after each step: entry 0 is before the first, the last is at end of input. */
 export function watermarks(history: History): { [stream: string]: number[] } {

@@ -9,7 +9,7 @@ import type { Expression, Scope } from '../expressions.js'
 import type { Choices } from '../choices.js'
 import { behind, closing, least, watermark } from '../relation.js'
 import type { Builder, Clock, Input, Piece, Relation, Traits } from '../relation.js'
-import { BEFORE_MICROS } from '../history.js'
+import { ALWAYS_MICROS } from '../history.js'
 import { SECOND_MICROS } from '../schema.js'
 
 type Kind = 'JOIN' | 'LEFT JOIN' | 'RIGHT JOIN' | 'FULL JOIN'
@@ -253,7 +253,7 @@ function clockOf({ relation: { traits } }: Side): Clock {
  */
 function unmatchedFinal({ alias }: Side, keys: readonly string[], patienceMicros: number): string {
   const never = ['FALSE', ...keys.map((key) => `${key} IS NULL`)].join(' OR ')
-  return `CASE WHEN ${never} THEN ${BEFORE_MICROS} ELSE ${alias}._et + ${patienceMicros + 1} END`
+  return `CASE WHEN ${never} THEN ${ALWAYS_MICROS} ELSE ${alias}._et + ${patienceMicros + 1} END`
 }
 
 /** A side without the rows that were late when they came: no match was kept for them. */
@@ -285,7 +285,7 @@ export const intervalJoin: Piece = {
     if (kind === 'JOIN') return inner(builder, left, right, text, clock, Math.max(beforeMicros, afterMicros))
     const final = `CASE WHEN ${r}._p IS NULL THEN ${unmatchedFinal(left, on.leftKeys, beforeMicros + afterMicros)}
       WHEN ${l}._p IS NULL THEN ${unmatchedFinal(right, on.rightKeys, beforeMicros + afterMicros)}
-      ELSE ${BEFORE_MICROS} END`
+      ELSE ${ALWAYS_MICROS} END`
     const hidden = [`COALESCE(${l}._p, ${r}._p) AS _p`, `${final} AS _final`]
     const rows = joined(builder, [left, right], hidden, text, { append: false, closes: true })
     return { ...rows, duck: `(${closing(`SELECT * FROM ${rows.duck}`, clock)})` }

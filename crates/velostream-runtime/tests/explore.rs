@@ -10,8 +10,8 @@
 mod harness;
 
 mod wakes {
-    use shuttle::sync::mpsc::{Receiver, Sender, channel};
     use shuttle::sync::Mutex;
+    use shuttle::sync::mpsc::{Receiver, Sender, channel};
     use velostream_runtime::Waker;
 
     pub struct Wakes(Receiver<()>);

@@ -6,7 +6,7 @@ use crate::operators::join::JoinSpec;
 use velostream_sql::explain::{
     aggregate_name, duration, expression, join_condition, join_method, window_kind,
 };
-use velostream_sql::plan::{Expr, JoinKind, LogicalPlan};
+use velostream_sql::plan::{Expr, JoinKind, LogicalPlan, Side};
 use velostream_sql::types::Schema;
 
 /// The names of some columns.
@@ -89,11 +89,13 @@ pub(super) fn join_line(
                 (_, true) => "; rows without a match when none can come",
                 (_, false) => "; rows without a match at once",
             };
-            let unmatched = spec.kind != JoinKind::Inner;
-            format!(
-                "; keeps rows until the watermark is {} past them{shows}",
-                duration(bounds.hold(unmatched))
-            )
+            let [left, right] = [Side::Left, Side::Right].map(|side| bounds.keep(side).max(0));
+            let others = if left == right {
+                String::new()
+            } else {
+                format!(", those of the right {}", duration(right))
+            };
+            format!("; keeps rows until the watermark is {} past them{others}{shows}", duration(left))
         }
         JoinPlan::Kept if !spec.left.updating && !spec.right.updating => {
             "; keeps all rows of both streams for ever: WITHIN would bound them".to_owned()

@@ -91,6 +91,11 @@ fn closes_in_order(plan: &LogicalPlan) -> bool {
     }
 }
 
+/// Whether the rows of its frame make a difference to a call; those of the others have their places in the partition.
+fn depends_on_frame(call: &Call<'_>) -> bool {
+    !["ROW_NUMBER", "LAG"].iter().any(|name| call.name.eq_ignore_ascii_case(name))
+}
+
 impl Binder<'_> {
     /// A call with OVER.
     pub(super) fn over_call(
@@ -185,6 +190,12 @@ impl Binder<'_> {
         }
         let frame = match &spec.window_frame {
             Some(frame) => self.frame(frame, call.span, scope)?,
+            None if spec.order_by.is_empty() && depends_on_frame(call) => {
+                let message = "OVER without ORDER BY, which is over the whole partition, is not supported";
+                let error = Diagnostic::new(ErrorCode::Unsupported, call.span, message);
+                let hint = "add ORDER BY the time column for values up to each row, or use GROUP BY";
+                return Err(self.report(error.with_hint(hint)));
+            }
             None => Frame::Unbounded,
         };
         Ok(Specification { partition, frame })

@@ -68,7 +68,7 @@ pub const TEMPLATES: [&str; 44] = [
         {join} (SELECT k, SUM({y}) AS total FROM b GROUP BY k) y ON x.k = y.k",
     "SELECT id, SUM({y}) OVER (PARTITION BY k ORDER BY ts {frame}) AS x FROM s",
     "SELECT id, 12 / SUM(v) OVER (PARTITION BY k ORDER BY ts {frame}) AS x FROM s",
-    "SELECT id, MIN(v) OVER (PARTITION BY g) AS lo, COUNT(DISTINCT v) OVER () AS kinds FROM s WHERE {x} > 0",
+    "SELECT id, MIN(v) OVER (PARTITION BY g ORDER BY ts) AS lo, COUNT(DISTINCT v) OVER (ORDER BY ts) AS kinds FROM s WHERE {x} > 0",
     "SELECT id, v - LAG({y}) OVER (PARTITION BY k ORDER BY ts) AS step, FIRST_VALUE(v) OVER (ORDER BY ts) AS f FROM s",
     "SELECT k, MAX(x) AS most FROM (SELECT k, SUM({y}) OVER (PARTITION BY k ORDER BY ts {frame}) AS x FROM s) q \
         GROUP BY k",

@@ -40,7 +40,8 @@ impl Bounds {
     }
 
     /// How far the smallest watermark may be beyond a row's time while a match may still come.
-    fn keep(&self, side: Side) -> i64 {
+    #[must_use]
+    pub fn keep(&self, side: Side) -> i64 {
         let (bound, other) = match side {
             Side::Left => (self.after, self.before),
             Side::Right => (self.before, self.after),

@@ -420,7 +420,7 @@ fn bytes_after(query: &Query, count: usize) -> u64 {
 fn state_is_flat() {
     let frames = "SUM(a) OVER (PARTITION BY k ORDER BY ts ROWS 9 PRECEDING) AS s, \
         MAX(d) OVER (PARTITION BY k ORDER BY ts RANGE INTERVAL '20' SECOND PRECEDING) AS r, \
-        COUNT(*) OVER (PARTITION BY k) AS n, MIN(b) OVER (PARTITION BY k) AS l, LAG(a, 3) OVER (PARTITION BY k) AS p";
+        COUNT(*) OVER (PARTITION BY k ORDER BY ROWTIME) AS n, MIN(b) OVER (PARTITION BY k ORDER BY ROWTIME) AS l, LAG(a, 3) OVER (PARTITION BY k) AS p";
     for bound in [0, 4] {
         for emit in ["CHANGES", "FINAL"] {
             let create =
