@@ -1,12 +1,12 @@
 //! State stays flat while time advances: what a window or an interval has left behind is dropped.
 //!
-//! `BOUNDED_RECORDS` says how many records each query reads; the default is small.
+//! `BOUNDED_RECORDS` says how many records each query reads.
 
 use velostream_engine::batch::{ChangeBatch, Op, Seq};
 use velostream_sql::plan::Literal;
 use velostream_testkit::session::Session;
 
-const DEFAULT_RECORDS: usize = 200_000;
+const DEFAULT_RECORDS: usize = 10_000_000;
 const BATCH_RECORDS: usize = 1000;
 /// After so many records a query has all the state that it will need.
 const WARM_UP_RECORDS: usize = 100_000;
@@ -67,6 +67,25 @@ fn of_tumbling_windows() {
     let sql = "SELECT k, window_start, COUNT(*) AS n, MIN(v) AS least, COUNT(DISTINCT v) AS kinds FROM s \
         WINDOW TUMBLING (SIZE 10 SECONDS, GRACE PERIOD 2 SECONDS) GROUP BY k EMIT FINAL";
     check(&["s"], sql, steady);
+}
+
+/// Sessions of ten records, each of a key of its own for a while.
+fn in_sessions(i: usize) -> Record {
+    ((i / 10 % 5_000) as i64, i as i64)
+}
+
+#[test]
+fn of_final_sessions() {
+    let sql = "SELECT k, window_start, window_end, COUNT(*) AS n, SUM(v) AS total FROM s \
+        WINDOW SESSION (1 SECOND, GRACE PERIOD 2 SECONDS) GROUP BY k EMIT FINAL";
+    check(&["s"], sql, in_sessions);
+}
+
+#[test]
+fn of_changing_sessions() {
+    let sql = "SELECT k, window_start, COUNT(*) AS n, MAX(v) AS most FROM s WINDOW SESSION (1 SECOND) GROUP BY k \
+        EMIT CHANGES";
+    check(&["s"], sql, in_sessions);
 }
 
 #[test]

@@ -8,7 +8,7 @@ use super::{Binder, Bound, Reported, balanced, names, schema};
 use crate::ast::{Join, JoinCondition, Name, Union, Within};
 use crate::diagnostic::{Diagnostic, ErrorCode, Span};
 use crate::expr::{for_each_column, map_columns};
-use crate::plan::{BinaryOp, Expr, ExprKind, JoinKind, JoinMethod, Literal, LogicalPlan, Side};
+use crate::plan::{BinaryOp, EmitMode, Expr, ExprKind, JoinKind, JoinMethod, Literal, LogicalPlan, Side};
 use crate::types::{DataType, Schema};
 use sqlparser::ast as syntax;
 use std::sync::Arc;
@@ -95,6 +95,7 @@ impl Binder<'_> {
         join: &Join,
         predicate: Option<&syntax::Expr>,
     ) -> Bound<Input<'q>> {
+        let input = self.settled(input);
         let width = input.plan.schema().fields.len();
         let mut part = right.parts.into_iter().next().expect("a relation is one part");
         self.distinct_parts(&input.parts, &part, join.right.span)?;
@@ -125,6 +126,19 @@ impl Binder<'_> {
             }
         }
         Ok(Input { plan, parts, merged, window: None })
+    }
+
+    /// Where only final rows are shown, an outer join of streams gives the next join its rows when they are final, so
+    /// that they are rows of a stream.
+    fn settled<'q>(&self, input: Input<'q>) -> Input<'q> {
+        match &input.plan {
+            LogicalPlan::Join { method: JoinMethod::Interval { .. }, schema, .. }
+                if self.is_final && schema.updating =>
+            {
+                Input { plan: schema::finalise(input.plan, EmitMode::Final), ..input }
+            }
+            _ => input,
+        }
     }
 
     /// What of WHERE joins the sides of a comma or a CROSS JOIN; WHERE itself stays as it is.
@@ -215,8 +229,16 @@ impl Binder<'_> {
         }
         conditions.residual.append(&mut conditions.bounds);
         if let Some(within) = &join.within {
+            let of_outer = |plan: &LogicalPlan| {
+                matches!(plan, LogicalPlan::Join { method: JoinMethod::Interval { .. }, .. })
+            };
+            let hint = if of_outer(sides.left) {
+                "an outer join of streams takes rows back: with EMIT FINAL it is a stream"
+            } else {
+                "a stream meets a table as it stands on arrival"
+            };
             let error = Diagnostic::new(ErrorCode::Type, within.span, "WITHIN bounds a join of two streams");
-            return Err(self.report(error.with_hint("a stream meets a table as it stands on arrival")));
+            return Err(self.report(error.with_hint(hint)));
         }
         let stream = match updating {
             (false, true) => Side::Left,

@@ -128,6 +128,8 @@ pub(crate) struct Binder<'a> {
     copied: usize,
     /// How many views are being expanded inside each other.
     expansion_depth: usize,
+    /// Whether the query in hand shows final rows only.
+    is_final: bool,
 }
 
 impl<'a> Binder<'a> {
@@ -150,6 +152,7 @@ impl<'a> Binder<'a> {
             files: HashSet::new(),
             volatile: HashSet::new(),
             expansion_depth: 0,
+            is_final: false,
         }
     }
 

@@ -43,7 +43,11 @@ impl Binder<'_> {
 
     /// The same inside a query whose reads are being collected.
     fn query_of_view(&mut self, query: &Query, window_is_final: bool) -> Bound<BoundQuery> {
-        let Selected { mut plan, windowed } = self.select_query(query, &[])?;
+        let is_final = self.options.snapshot || query.emit.is_some_and(|(mode, _)| mode == EmitMode::Final);
+        let outer = std::mem::replace(&mut self.is_final, is_final);
+        let selected = self.select_query(query, &[]);
+        self.is_final = outer;
+        let Selected { mut plan, windowed } = selected?;
         let default = if windowed && window_is_final { EmitMode::Final } else { EmitMode::Changes };
         let emit = query.emit.map_or(default, |(mode, _)| mode);
         if let Some(limit) = &query.limit {
