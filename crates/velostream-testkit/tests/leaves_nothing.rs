@@ -9,7 +9,7 @@ use velostream_testkit::session::Session;
 const ROWS: i64 = 6_000;
 const BATCH_ROWS: usize = 700;
 /// What buffers may keep that are too small to be given back.
-const REMAINS_MAX_BYTES: u64 = 1024;
+const REMAINS_MAX_BYTES: u64 = 16 * 1024;
 
 const DEFINITIONS: [&str; 2] = [
     "CREATE TABLE a (id BIGINT PRIMARY KEY, k BIGINT, v BIGINT, s STRING, ts TIMESTAMP, \
