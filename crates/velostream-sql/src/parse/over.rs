@@ -21,8 +21,8 @@ pub(super) fn named_windows(cursor: &mut Cursor<'_>) -> Parsed<Vec<(Name, syntax
     })
 }
 
-/// The tokens with each `(ROWS WINDOW BUFFER n ROWS ...)` behind OVER or AS as the frame that it means: the
-/// last `n` rows, the row itself among them. The frame goes to the end of its brackets, where SQL has it.
+/// The tokens with each `ROWS WINDOW BUFFER n ROWS` in the brackets behind OVER or AS as the frame that it means: the
+/// last `n` rows, the row itself among them. From their beginning the frame goes to their end, where SQL has it.
 pub(super) fn buffers_as_frames(tokens: Vec<TokenWithSpan>) -> Parsed<Vec<TokenWithSpan>> {
     if !tokens.iter().any(|token| is_word(token, "BUFFER")) {
         return Ok(tokens);
@@ -33,16 +33,16 @@ pub(super) fn buffers_as_frames(tokens: Vec<TokenWithSpan>) -> Parsed<Vec<TokenW
     // The frames that wait for their brackets to close, with the depth of those.
     let mut waiting: Vec<(usize, [TokenWithSpan; 3])> = Vec::new();
     let mut depth = 0_usize;
-    while let Some(token) = ahead.pop() {
+    loop {
+        let begins = out.last().is_some_and(|token| token.token == Token::LParen);
+        if (begins || counts_buffer(&ahead))
+            && let Some(frame) = buffer(&mut ahead)?
+        {
+            if begins { waiting.push((depth, frame)) } else { out.extend(frame) }
+        }
+        let Some(token) = ahead.pop() else { return Ok(out) };
         match token.token {
-            Token::LParen => {
-                depth += 1;
-                out.push(token);
-                if let Some(frame) = buffer(&mut ahead)? {
-                    waiting.push((depth, frame));
-                }
-                continue;
-            }
+            Token::LParen => depth += 1,
             Token::RParen => {
                 if let Some((_, frame)) = waiting.pop_if(|(at, _)| *at == depth) {
                     out.extend(frame);
@@ -53,7 +53,11 @@ pub(super) fn buffers_as_frames(tokens: Vec<TokenWithSpan>) -> Parsed<Vec<TokenW
         }
         out.push(token);
     }
-    Ok(out)
+}
+
+/// Whether a number stands where `ROWS WINDOW BUFFER` has it: elsewhere these may be names.
+fn counts_buffer(ahead: &[TokenWithSpan]) -> bool {
+    matches!(ahead, [.., count, _, _, _] if matches!(count.token, Token::Number(..)))
 }
 
 fn is_word(token: &TokenWithSpan, word: &str) -> bool {
