@@ -73,7 +73,8 @@ fn encode_one(changes: &ChangeBatch, row: usize, out: &mut [u8]) -> Option<usize
     let mut heap_end = 0;
     for (column, part) in changes.columns.iter().zip(parts.chunks_exact_mut(ONE_COLUMN_BYTES)) {
         let valid = column.validity.is_valid(row);
-        part[0] = u8::from(!valid);
+        // It has NULLs or not, and no text that stands in the heap once for several rows.
+        (part[0], part[1]) = (u8::from(!valid), 0);
         part[ONE_VALID_AT] = u8::from(valid);
         let slot = match (&column.values, column.data_type) {
             (Values::F64(values), _) => values[row].to_bits(),

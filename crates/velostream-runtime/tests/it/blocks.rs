@@ -216,6 +216,11 @@ fn in_a_block_of_one_row_every_column_has_its_place() {
         assert_eq!(t.engine.pull(query, 10, &mut out).expect("running"), Pull::Rows);
         let bytes = block_of(&out);
         let word = |at: usize| u32::from_le_bytes(bytes[at..at + 4].try_into().expect("four bytes"));
+        let mut used = vec![0xff; bytes.len()];
+        assert_eq!(encode(&out, 0, 1, &mut used), Some(bytes.len()));
+        for column in 0..4 {
+            assert_eq!(used[24 + column * 24 + 1], 0, "no text comes again, whatever was there before");
+        }
         let valid = [0, 1, 2, 3].map(|column| bytes[24 + column * 24 + 8]);
         assert_eq!((word(0), valid), (1, [0, 1, 1, 1]));
         assert_eq!((word(24 + 24 + 16), word(24 + 48 + 16)), (5, 9));
