@@ -31,8 +31,10 @@ function lines(title: string, rows: string[]): string {
   return rows.length === 0 ? '' : `\n    ${title}\n${rows.map((row) => `      ${row}`).join('\n')}`
 }
 
-function keyOf({ singleRow }: Query, { primaryKey }: Run): readonly string[] | undefined {
-  return singleRow || primaryKey.length > 0 ? primaryKey : undefined
+/** No columns are the key of a single row, which alone can be updated without others. */
+function keyOf({ singleRow }: Query, { primaryKey, steps }: Run): readonly string[] | undefined {
+  const isSingle = singleRow || steps.some((changes) => changes.some(({ op }) => op === 'update'))
+  return isSingle || primaryKey.length > 0 ? primaryKey : undefined
 }
 
 /** The first of some final rows that comes before one that belongs before it. */
