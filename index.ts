@@ -11,8 +11,8 @@
 
 export { version } from '#native'
 export { VelostreamError, type Diagnostic, type ErrorCode } from './src/errors.js'
-export type { QueryProcessor } from './src/processor.js'
-export type { Query, QueryEvents } from './src/query.js'
-export type { StreamWriter } from './src/stream-writer.js'
+export { QueryProcessor } from './src/processor.js'
+export { Query, type QueryEvents } from './src/query.js'
+export { StreamWriter } from './src/stream-writer.js'
 export type * from './src/types.js'
-export { open, type Velostream, type VelostreamEvents } from './src/velostream.js'
+export { Velostream, open, type VelostreamEvents } from './src/velostream.js'

@@ -58,6 +58,28 @@ test.serial('packed, installed and used without cargo, by import and by require'
   for (const file of ['example.mjs', 'example.cjs']) {
     t.is(execFileSync(process.execPath, [file], { cwd: work, encoding: 'utf8', env }), output, file)
   }
+  const use =
+    "import { Velostream, open, type Query } from 'velostream'\nexport const all: [typeof Velostream, typeof open, Query?] = [Velostream, open]\n"
+  for (const file of ['types.mts', 'types.cts']) writeFileSync(join(work, file), use)
+  const compiler = resolve('node_modules', 'typescript', 'bin', 'tsc')
+  const types = [
+    '--noEmit',
+    '--strict',
+    '--module',
+    'nodenext',
+    '--target',
+    'es2023',
+    '--lib',
+    'es2023,esnext.disposable',
+  ]
+  const here = ['--typeRoots', resolve('node_modules', '@types'), '--types', 'node', 'types.mts', 'types.cts']
+  t.notThrows(() =>
+    execFileSync(process.execPath, [compiler, ...types, ...here], {
+      cwd: work,
+      stdio: 'pipe',
+      encoding: 'utf8',
+    }),
+  )
   const velostream = join(work, 'node_modules', '.bin', 'velostream')
   const version = JSON.parse(readFileSync('package.json', 'utf8')).version
   t.is(execFileSync(velostream, ['--version'], { encoding: 'utf8', env }), `${version}\n`)

@@ -61,9 +61,11 @@ function buildTypeScript() {
     runBin('tsc', ['-p', 'tsconfig.esm.json'])
     runBin('tsc', ['-p', 'tsconfig.cjs.json'])
     // A package scope of its own makes the files CommonJS; its `#native` leads out of it.
-    const scope = { type: 'commonjs', imports: { '#native': './native.cjs' } }
+    const native = { types: './native.d.cts', default: './native.cjs' }
+    const scope = { type: 'commonjs', imports: { '#native': native } }
     writeFileSync(join(root, 'dist', 'cjs', 'package.json'), JSON.stringify(scope))
     writeFileSync(join(root, 'dist', 'cjs', 'native.cjs'), "module.exports = require('../../native.cjs')\n")
+    writeFileSync(join(root, 'dist', 'cjs', 'native.d.cts'), "export * from '../../native.cjs'\n")
   })
 }
 

@@ -1,7 +1,7 @@
 /** The synchronous door of one relation. */
 
 import type { Buffered, Engine, Target } from './engine.js'
-import { VelostreamError, fromNative } from './errors.js'
+import { VelostreamError, badArgument, fromNative } from './errors.js'
 import { RowBlock } from './marshal/layout.js'
 import type { Column, Row } from './types.js'
 
@@ -55,6 +55,8 @@ export class StreamWriter<T extends object = Row> implements Buffered {
   /** Takes JSON bytes, which may end inside a record; false means that the engine is behind. */
   pushJson(bytes: Uint8Array): boolean {
     this.#check()
+    if (!(bytes instanceof Uint8Array))
+      throw badArgument('pushJson takes bytes: a Buffer or another Uint8Array')
     this.endJson(bytes, false)
     return !this.#behind
   }

@@ -71,6 +71,13 @@ export class Velostream implements AsyncDisposable {
     })
   }
 
+  /** Binds statements of any kind and runs none; throws with all that is wrong with them. */
+  check(sql: string): void {
+    this.#engine.checkOpen()
+    requireText(sql, 'sql')
+    guarded(() => this.#engine.native.check(sql))
+  }
+
   /** Starts a continuous query. */
   query<T = Row>(sql: string, params?: Params, options: QueryOptions = {}): Query<T> {
     const engine = this.#engine

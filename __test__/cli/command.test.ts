@@ -105,6 +105,23 @@ test('a file of statements runs in order', (t) => {
   ])
 })
 
+test('all statements are bound before the first runs', (t) => {
+  const { status, stdout, stderr } = velostream([
+    'SELECT 1 AS a; SELECT nope; CREATE TABLE t (a INT); SELECT b FROM t',
+  ])
+  t.deepEqual([status, stdout], [2, ''])
+  t.regex(stderr, /no column "nope"[^]*no column "b"/)
+})
+
+test('a text that is too much is an error of the text', (t) => {
+  const unions = Array.from({ length: 300 }, () => 'SELECT 1 AS a').join(' UNION ALL ')
+  for (const text of [`SELECT ${'('.repeat(400)}1${')'.repeat(400)} AS a`, unions]) {
+    const { status, stderr } = velostream([text])
+    t.is(status, 2)
+    t.regex(stderr, /^error\[LIMIT\]/)
+  }
+})
+
 test('--stats tells what the run took', (t) => {
   const { status, stdout, stderr } = velostream([means("'flights.csv'", 'FINAL'), '--stats'])
   t.is(status, 0)

@@ -59,6 +59,8 @@ test('an error without place is one line, and a hint', (t) => {
 })
 
 test('data and text are told apart', (t) => {
-  t.true(isOfTheText('ERR_VELO_PARSE'))
-  t.false(isOfTheText('ERR_VELO_RECORD'))
+  t.true(isOfTheText({ code: 'ERR_VELO_PARSE' }))
+  t.false(isOfTheText({ code: 'ERR_VELO_RECORD' }))
+  t.true(isOfTheText({ code: 'ERR_VELO_LIMIT', line: 1 }))
+  t.false(isOfTheText({ code: 'ERR_VELO_LIMIT' }))
 })

@@ -31,18 +31,27 @@ export function randomQuery(choices: Choices): Query {
   const derived = builder.operator(choices.between(1, MOST_DEPTH), 'any')
   if (derived === undefined) throw new Error('no piece is enabled')
   const emit = choices.chance(30) ? 'FINAL' : 'CHANGES'
+  const velo = withText(derived.ctes, derived.velo)
   return {
     created: builder.created,
-    velo: `${withText(derived.ctes, derived.velo)} EMIT ${emit}`,
+    velo: `${velo} EMIT ${emit}`,
     duck: reference(builder, derived, emit),
     columns: derived.columns,
     emit,
     append: derived.traits.append || emit === 'FINAL',
     singleRow: derived.traits.singleRow === true,
     ranked: emit === 'FINAL' && derived.traits.ranked === true,
-    reads: builder.reads,
+    reads: readsOf(builder, velo),
     pieces: builder.used,
   }
+}
+
+/** The sources that a query reads, by itself or by what is created for it: some are chosen and then not joined. */
+function readsOf({ created, reads }: Builder, velo: string): Set<string> {
+  const mentions = (text: string, name: string) => new RegExp(`\\b(?:FROM|JOIN|TABLE) ${name}\\b`).test(text)
+  let text = velo
+  for (const { name, sql } of created.toReversed()) if (mentions(text, name)) text += `\n${sql}`
+  return new Set([...reads].filter((name) => mentions(text, name)))
 }
 
 /** Which rows of each prefix the change log has led to by then. */

@@ -11,8 +11,9 @@ const ofTheText = new Set(
   ),
 )
 
-export function isOfTheText(code: string): boolean {
-  return ofTheText.has(code)
+/** Whether the text is to blame, rather than the data; a limit is the text's where it has a place there. */
+export function isOfTheText({ code, line }: Pick<VelostreamError, 'code' | 'line'>): boolean {
+  return ofTheText.has(code) || (code === `${prefix}LIMIT` && line !== undefined)
 }
 
 /** What one of the errors of a text, or an error without a text, says. */

@@ -73,7 +73,7 @@ function report(error: unknown, text: string, source: string | undefined): numbe
   }
   if (!(error instanceof VelostreamError)) throw error
   process.stderr.write(`${diagnose(error, text, source)}\n`)
-  return isOfTheText(error.code) ? exitCodes.refused : exitCodes.failed
+  return isOfTheText(error) ? exitCodes.refused : exitCodes.failed
 }
 
 process.exitCode = await main(process.argv.slice(2))

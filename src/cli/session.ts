@@ -26,6 +26,7 @@ export async function runText(
   const db = await open(options.partitions === undefined ? {} : { partitions: options.partitions })
   const session = new Session(db, options, streams, signal)
   try {
+    db.check(text)
     for (const statement of splitStatements(text)) {
       if (signal.aborted) break
       await session.run(statement)
@@ -134,6 +135,7 @@ class Session {
   #show({ relation, offset, code, message }: DeadLetter): void {
     this.#letters += 1
     if (this.#letters > lettersShownMax) return
-    this.#note(`dead letter: ${relation}, record ${offset}: ${code.replace('ERR_VELO_', '')}: ${message}`)
+    const place = relation === '' ? '' : `${relation}, record ${offset}: `
+    this.#note(`dead letter: ${place}${code.replace('ERR_VELO_', '')}: ${message}`)
   }
 }

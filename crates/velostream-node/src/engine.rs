@@ -223,6 +223,12 @@ impl NativeEngine {
         Ok(self.engine()?.flush().0 as f64)
     }
 
+    /// Binds statements and runs none.
+    #[napi(catch_unwind)]
+    pub fn check(&mut self, sql: String) -> napi::Result<()> {
+        self.engine()?.check(&sql, &velostream_runtime::Params::default()).map_err(to_js)
+    }
+
     /// The plan of a query.
     #[napi(catch_unwind)]
     pub fn explain(&self, sql: String) -> napi::Result<String> {

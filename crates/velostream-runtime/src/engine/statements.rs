@@ -22,6 +22,14 @@ use velostream_sql::plan::Expr;
 use velostream_sql::statement::{BoundQuery, CreateDerived, CreateSource, CreateView, Statement};
 
 impl Engine {
+    /// Binds statements of any kind and runs none; the error has all that is wrong with them.
+    pub fn check(&mut self, sql: &str, params: &Params) -> Result<()> {
+        self.open()?;
+        // As answers given once SELECTs may do the most.
+        let options = BindOptions { snapshot: true, ..BindOptions::default() };
+        self.bind(sql, params, &options).map(drop)
+    }
+
     /// Runs one or several statements but those that give rows; all are bound before the first runs.
     pub fn exec(&mut self, sql: &str, params: &Params, now_ms: i64) -> Result<ExecOutcome> {
         self.open()?;

@@ -212,6 +212,7 @@ pub fn infer_csv(sample: &[u8], options: CsvOptions) -> Result<Inferred, String>
     let mut guesses = Guesses::new();
     let mut names: Option<Vec<String>> = None;
     let mut records = 0;
+    let mut repeated = None;
     let whole = sample.len() < SAMPLE_BYTES_MAX.min(RECORD_BYTES_MAX);
     CsvReader::new(options.delimiter).push(sample, whole, &mut |record| {
         let names = match &names {
@@ -220,8 +221,11 @@ pub fn infer_csv(sample: &[u8], options: CsvOptions) -> Result<Inferred, String>
                 let header = options.header;
                 let found =
                     names.insert((0..record.width()).map(|index| csv_name(&record, index, header)).collect());
-                for name in found.iter() {
+                for (index, name) in found.iter().enumerate() {
                     guesses.column(name);
+                    if found[..index].contains(name) {
+                        repeated.get_or_insert_with(|| name.clone());
+                    }
                 }
                 if header {
                     return;
@@ -237,7 +241,10 @@ pub fn infer_csv(sample: &[u8], options: CsvOptions) -> Result<Inferred, String>
                 .for_each(|(index, name)| csv_field(&mut guesses, name, record.field(index)));
         }
     });
-    guesses.finish()
+    match repeated {
+        Some(name) => Err(format!("its header names the column {name} twice")),
+        None => guesses.finish(),
+    }
 }
 
 fn csv_name(record: &CsvRecord<'_>, index: usize, header: bool) -> String {

@@ -68,8 +68,13 @@ impl Binder<'_> {
     /// it where they mean the same in it. `what` begins the message: `IN compares`.
     pub(super) fn unify(&mut self, exprs: &mut Vec<Expr>, what: &str) -> Bound<DataType> {
         let mut common = DataType::Null;
-        for pass_constants in [false, true] {
-            for expr in exprs.iter().filter(|expr| is_constant(expr) == pass_constants) {
+        // What can take another type comes behind what that is.
+        let place = |expr: &Expr| match &expr.kind {
+            ExprKind::Literal(Literal::String(_)) => 2,
+            _ => u8::from(is_constant(expr)),
+        };
+        for pass in 0..=2 {
+            for expr in exprs.iter().filter(|expr| place(expr) == pass) {
                 common = self.meet(common, expr, what)?;
             }
         }

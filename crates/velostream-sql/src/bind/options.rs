@@ -67,7 +67,24 @@ impl Binder<'_> {
                 Err(Reported) => failed = true,
             }
         }
+        if !failed {
+            for option in written {
+                failed |= self.check_of_file(option, &options).is_err();
+            }
+        }
         if failed { Err(Reported) } else { Ok(options) }
+    }
+
+    /// Refuses what only a file has where there is none, and what only CSV has of another format.
+    fn check_of_file(&mut self, option: &WithOption, options: &SourceOptions) -> Bound<()> {
+        let key = option.key.value.to_ascii_lowercase();
+        let is = |key: &str, value: &str| options.get(key).is_some_and(|set| set.eq_ignore_ascii_case(value));
+        let needs = match key.as_str() {
+            "path" | "delimiter" | "header" if !is("connector", "file") => "connector = 'file'",
+            "delimiter" | "header" if is("format", "json") => "format = 'csv'",
+            _ => return Ok(()),
+        };
+        Err(self.error(ErrorCode::Argument, option.key.span, format!("option {key} needs {needs}")))
     }
 
     fn check_option(&mut self, key: &str, option: &WithOption, of: Of) -> Bound<()> {

@@ -14,6 +14,9 @@ use sqlparser::tokenizer::Token;
 /// How many SELECTs may stand inside each other.
 const QUERY_DEPTH_MAX: usize = 32;
 
+/// Most SELECTs that UNION puts together.
+const UNION_PARTS_MAX: usize = 256;
+
 /// `[WITH ...] SELECT ... [LIMIT n] [EMIT ...]`
 pub(super) fn query(cursor: &mut Cursor<'_>) -> Parsed<Query> {
     if cursor.query_depth == QUERY_DEPTH_MAX {
@@ -46,6 +49,10 @@ fn unions(cursor: &mut Cursor<'_>) -> Parsed<Vec<Union>> {
     let mut unions = Vec::new();
     while cursor.is_word("UNION") {
         let span = cursor.here();
+        if unions.len() + 1 == UNION_PARTS_MAX {
+            let message = format!("a UNION of more than {UNION_PARTS_MAX} SELECTs");
+            return Err(Diagnostic::new(ErrorCode::Limit, span, message));
+        }
         cursor.advance();
         let all = cursor.eat(&["ALL"]);
         if !all {

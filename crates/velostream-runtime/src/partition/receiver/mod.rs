@@ -134,7 +134,8 @@ impl PartitionReceiver {
 
     /// A plan over constant rows alone has nothing to wait for.
     pub fn begin(&mut self) {
-        if self.open_inputs == 0 && matches!(self.phase, Phase::Running) {
+        let is_complete = self.setup.plan.as_ref().is_some_and(Kernel::is_complete);
+        if (self.open_inputs == 0 || is_complete) && matches!(self.phase, Phase::Running) {
             let ended = guarded(|| self.complete());
             if let Err(error) = ended.and_then(|result| result) {
                 self.fail(error);
