@@ -2,7 +2,7 @@
 
 use crate::plan::Literal;
 use jiff::civil::{Date, DateTime, Time};
-use jiff::tz::TimeZone;
+use jiff::fmt::temporal::Pieces;
 use jiff::{Span, Timestamp};
 
 /// Microseconds of a day.
@@ -16,9 +16,16 @@ pub fn parse_timestamp(text: &str) -> Option<i64> {
     if let Ok(timestamp) = text.parse::<Timestamp>() {
         return Some(timestamp.as_microsecond());
     }
-    let civil: DateTime = text.parse().ok()?;
-    let zoned = civil.to_zoned(TimeZone::UTC).ok()?;
-    Some(zoned.timestamp().as_microsecond())
+    // Without an offset, or in the last hours of the year 9999, which jiff's timestamps leave to the offsets.
+    let pieces = Pieces::parse(text).ok()?;
+    if pieces.time_zone_annotation().is_some() {
+        return None;
+    }
+    let civil = DateTime::from_parts(pieces.date(), pieces.time().unwrap_or(Time::midnight()));
+    let since_epoch = civil.duration_since(DateTime::constant(1970, 1, 1, 0, 0, 0, 0));
+    let offset = pieces.to_numeric_offset().map_or(0, |offset| i64::from(offset.seconds()));
+    let micros = i64::try_from(since_epoch.as_micros()).ok()?;
+    micros.checked_sub(offset * 1_000_000)
 }
 
 /// `2024-01-15` in days since the epoch.

@@ -192,7 +192,10 @@ impl Binder<'_> {
         let Ok([first, second]) = <[Expr; 2]>::try_from(arguments) else {
             return Err(self.arity(call, "two arguments"));
         };
-        let first = self.typed(first);
+        let first = match (first.data_type, second.data_type) {
+            (DataType::Null, other) if other != DataType::Null => self.coerce(first, other)?,
+            _ => self.typed(first),
+        };
         let data_type = first.data_type;
         self.charge_copy(&first)?;
         let condition = self.compare_exprs(BinaryOp::Equal, first.clone(), second)?;
