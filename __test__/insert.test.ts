@@ -70,7 +70,9 @@ test('an unknown relation, and one that takes no rows', async (t) => {
   const db = await opened(t)
   await db.exec('CREATE STREAM s (k INT); CREATE STREAM d AS SELECT k FROM s')
   t.is((await errorOf(() => db.insert('nowhere', {}))).code, 'ERR_VELO_UNKNOWN_NAME')
-  t.truthy((await errorOf(() => db.insert('d', { k: 1 }))).code)
+  const made = await errorOf(() => db.insert('d', { k: 1 }))
+  t.is(made.code, 'ERR_VELO_UNSUPPORTED')
+  t.regex(made.message, /^d is made by its query/)
   t.is((await errorOf(() => db.insert(5 as never, {}))).code, 'ERR_VELO_ARGUMENT')
 })
 

@@ -95,12 +95,17 @@ impl Engine {
     /// A source that takes records.
     pub(super) fn open_source(&mut self, relation: RelationId) -> Result<&mut Source> {
         self.open()?;
-        let Some(source) = self.catalog.source_mut(relation) else {
-            return Err(Error::new(
-                ErrorCode::UnknownName,
-                "the relation does not exist, or takes no records",
-            ));
-        };
+        if self.catalog.source(relation).is_none() {
+            return Err(match self.catalog.get(relation) {
+                Some(entry) => {
+                    let message =
+                        format!("{} is made by its query and takes no records", entry.relation.name);
+                    Error::new(ErrorCode::Unsupported, message)
+                }
+                None => Error::new(ErrorCode::UnknownName, "the relation does not exist any more"),
+            });
+        }
+        let source = self.catalog.source_mut(relation).expect("it was found");
         let name = &source.create.relation.name;
         if source.file.is_some() {
             let message = format!("{name} is read from a file and takes no records");

@@ -273,6 +273,10 @@ impl<'a> Cursor<'a> {
         if let Some(thing) = message.strip_prefix(UNSUPPORTED_MARK) {
             return unsupported(span, thing);
         }
+        if message.starts_with("No infix parser for token") {
+            let message = format!("{} does not continue an expression", self.slice(span));
+            return Diagnostic::new(ErrorCode::Parse, span, message);
+        }
         let message = message.replace("Expected: ", "expected ").replace(", found: ", ", found ");
         Diagnostic::new(ErrorCode::Parse, span, lower_first(&message.replace("found EOF", "found the end")))
     }
