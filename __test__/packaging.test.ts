@@ -80,10 +80,22 @@ test.serial('packed, installed and used without cargo, by import and by require'
       encoding: 'utf8',
     }),
   )
+  writeFileSync(join(work, 'same.mjs'), asked)
+  t.is(execFileSync(process.execPath, ['same.mjs'], { cwd: work, encoding: 'utf8', env }), 'true\n')
   const velostream = join(work, 'node_modules', '.bin', 'velostream')
   const version = JSON.parse(readFileSync('package.json', 'utf8')).version
   t.is(execFileSync(velostream, ['--version'], { encoding: 'utf8', env }), `${version}\n`)
 })
+
+/** Whether import and require give the same classes. */
+const asked = `
+  import { createRequire } from 'node:module'
+  import * as imported from 'velostream'
+  const required = createRequire(import.meta.url)('velostream')
+  const names = Object.keys(required)
+  const isSame = names.every((name) => imported[name] === required[name])
+  console.log(isSame && names.includes('VelostreamError') && Object.keys(imported).length === names.length)
+`
 
 /** The same example for a reader who uses require, and so has no await outside of functions. */
 function asCommonJs(code: string): string {
