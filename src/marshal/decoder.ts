@@ -244,7 +244,7 @@ function readOfOne(type: TypeName, options: ValueOptions, at: number, start: str
 }
 
 /** In a block of one row every part has its fixed place. */
-function generateOne(columns: Column[], options: ValueOptions): MakeOne {
+function generateOne(columns: Column[], options: ValueOptions, text: TextAt): MakeOne {
   const ends: string[] = []
   let start = '0'
   const members = columns.map(({ name, type }, position) => {
@@ -263,7 +263,7 @@ function generateOne(columns: Column[], options: ValueOptions): MakeOne {
     const ${['heap = u32[1]', `ascii = (u32[3] & ${asciiFlag}) !== 0`, ...ends].join(', ')}
     return { ${members.join(', ')} }
   }`
-  return new Function('text', 'integerAt', body)(textReader(), integerAt) as MakeOne
+  return new Function('text', 'integerAt', body)(text, integerAt) as MakeOne
 }
 
 /** A property's name in generated code; only a computed key makes a plain property of `__proto__`. */
@@ -347,13 +347,7 @@ function changeWithBefore(): Give<Change<Row>> {
 }
 
 /** An update's old row is passed over. */
-function changeWithout(): Give<Change<Row>> {
-  return (op, row) => {
-    if (op === ops.insert) return { op: 'insert', row }
-    if (op === ops.after) return { op: 'update', row }
-    return op === ops.delete ? { op: 'delete', row } : undefined
-  }
-}
+const changeWithout: Give<Change<Row>> = (op, row) => (op === ops.before ? undefined : changeOf(op, row))
 
 export interface Decoder {
   /** The changes of the block in `memory`. */
@@ -376,10 +370,10 @@ export function createDecoder(columns: Column[], options: DecoderOptions = {}): 
   const views = names.map((name) => new ColumnView(sizes[name], textTypes.has(name)))
   const generated = options.generated ?? canGenerate
   const many = generated ? generateMany(columns, reads, options) : closureMany(columns, reads)
-  const decodeChanges = many(options.before ? changeWithBefore() : changeWithout())
-  const decodeOne = generated ? generateOne(columns, options) : undefined
-  const decodeRows = many<Row>((_, row) => row)
+  const decodeChanges = many(options.before ? changeWithBefore() : changeWithout)
   const text = textReader()
+  const decodeOne = generated ? generateOne(columns, options, text) : undefined
+  const decodeRows = many<Row>((_, row) => row)
   let view: BlockView | undefined
 
   const open = (memory: Memory): BlockView => {

@@ -137,7 +137,7 @@ impl NativeEngine {
 
     /// Writes the changes of the last `pull`, or the rows of the last ticket, again.
     #[napi(catch_unwind)]
-    pub fn reread(&self, mut memory: BufferSlice<'_>) -> f64 {
+    pub fn reread(&mut self, mut memory: BufferSlice<'_>) -> f64 {
         self.held.write(&mut memory) as f64
     }
 
@@ -225,8 +225,8 @@ impl NativeEngine {
 
     /// Binds statements and runs none.
     #[napi(catch_unwind)]
-    pub fn check(&mut self, sql: String) -> napi::Result<()> {
-        self.engine()?.check(&sql, &velostream_runtime::Params::default()).map_err(to_js)
+    pub fn check(&self, sql: String) -> napi::Result<()> {
+        self.engine_ref()?.check(&sql, &velostream_runtime::Params::default()).map_err(to_js)
     }
 
     /// The plan of a query.

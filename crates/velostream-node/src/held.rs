@@ -1,7 +1,7 @@
 //! [`Held`]: changes on their way out, kept until the facade has memory for them.
 
 use std::sync::Arc;
-use velostream_runtime::sink::rows::{bytes_max, encode};
+use velostream_runtime::sink::rows::{Repeats, bytes_max, encode};
 use velostream_runtime::{ChangeBatch, Schema};
 
 /// One batch of changes; its buffers live as long as the handle.
@@ -10,6 +10,7 @@ pub struct Held {
     changes: ChangeBatch,
     /// Whose columns `changes` has.
     schema: Option<Arc<Schema>>,
+    repeats: Repeats,
 }
 
 impl Held {
@@ -34,12 +35,12 @@ impl Held {
 
     /// Writes the change block and gives its length, 0 for no changes; where `out` is too small, more bytes than
     /// it has, which are enough.
-    pub fn write(&self, out: &mut [u8]) -> usize {
+    pub fn write(&mut self, out: &mut [u8]) -> usize {
         let rows = self.changes.len();
         if rows == 0 {
             return 0;
         }
-        encode(&self.changes, 0, rows, out)
+        encode(&self.changes, 0, rows, &mut self.repeats, out)
             .unwrap_or_else(|| bytes_max(&self.changes, 0, rows).max(out.len() + 1))
     }
 }

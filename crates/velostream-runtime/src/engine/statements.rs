@@ -23,7 +23,7 @@ use velostream_sql::statement::{BoundQuery, CreateDerived, CreateSource, CreateV
 
 impl Engine {
     /// Binds statements of any kind and runs none; the error has all that is wrong with them.
-    pub fn check(&mut self, sql: &str, params: &Params) -> Result<()> {
+    pub fn check(&self, sql: &str, params: &Params) -> Result<()> {
         self.open()?;
         // As answers given once SELECTs may do the most.
         let options = BindOptions { snapshot: true, ..BindOptions::default() };

@@ -172,15 +172,15 @@ impl<'a> Cursor<'a> {
         let mut decimals = 0;
         if self.bytes.get(at) == Some(&b'.') {
             let (more, value) = leading_digits(*self.bytes.get(at + 1..)?.first_chunk()?);
+            if more == 0 || count + more > SHORT_DIGITS_MAX {
+                return None;
+            }
             mantissa = mantissa * POWERS[more] + value;
             decimals = more;
             at += 1 + more;
-            if more == 0 {
-                return None;
-            }
         }
         let ends = !matches!(self.bytes.get(at), None | Some(b'0'..=b'9' | b'e' | b'E'));
-        if count == 0 || count + decimals > SHORT_DIGITS_MAX || leading_zero || !ends {
+        if count == 0 || count > SHORT_DIGITS_MAX || leading_zero || !ends {
             return None;
         }
         self.at = at;

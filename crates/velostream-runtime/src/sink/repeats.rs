@@ -12,7 +12,7 @@ const ROWS_MIN: usize = 16;
 
 /// Which rows of a column have the same text; the buffers are reused from column to column.
 #[derive(Debug)]
-pub(super) struct Repeats {
+pub struct Repeats {
     /// By hash, one more than the number of the text there; 0 where none is.
     slots: [u8; SLOTS],
     keys: Vec<u128>,
@@ -29,7 +29,7 @@ impl Default for Repeats {
 impl Repeats {
     /// Numbers the different texts of a column's rows, NULLs as empty ones; `mask` is 0 where a row is NULL. False
     /// where that does not pay: for long texts, for many different ones, for few rows.
-    pub fn find(&mut self, views: &[TextView], mask: Option<&[u8]>) -> bool {
+    pub(super) fn find(&mut self, views: &[TextView], mask: Option<&[u8]>) -> bool {
         if views.len() < ROWS_MIN {
             return false;
         }
@@ -71,12 +71,12 @@ impl Repeats {
     }
 
     /// Per different text, the row where it first comes.
-    pub fn firsts(&self) -> &[u32] {
+    pub(super) fn firsts(&self) -> &[u32] {
         &self.firsts
     }
 
     /// Per row, its text's number.
-    pub fn numbers(&self) -> &[u8] {
+    pub(super) fn numbers(&self) -> &[u8] {
         &self.numbers
     }
 }

@@ -25,7 +25,7 @@
 //! In a block of one row everything but the heap has its fixed place. Padding, and what lies between the last
 //! column and the heap, is left as it was.
 
-use super::repeats::Repeats;
+pub use super::repeats::Repeats;
 use velostream_engine::batch::ChangeBatch;
 use velostream_engine::column::{Column, TextView, Values};
 use velostream_engine::value;
@@ -48,9 +48,15 @@ const SHORT_TEXT_BYTES_MAX: usize = 64;
 struct NoRoom;
 
 /// Writes rows `from..to` of `changes` as a block to the beginning of `out` and gives its length; `None` where
-/// `out` is too small, and then what it holds means nothing.
+/// `out` is too small, and then what it holds means nothing. `repeats` is scratch.
 #[must_use]
-pub fn encode(changes: &ChangeBatch, from: usize, to: usize, out: &mut [u8]) -> Option<usize> {
+pub fn encode(
+    changes: &ChangeBatch,
+    from: usize,
+    to: usize,
+    repeats: &mut Repeats,
+    out: &mut [u8],
+) -> Option<usize> {
     if to - from == 1 {
         return encode_one(changes, from, out);
     }
@@ -58,8 +64,7 @@ pub fn encode(changes: &ChangeBatch, from: usize, to: usize, out: &mut [u8]) -> 
     if out.len() < heap_offset {
         return None;
     }
-    let mut block =
-        Block { out, at: HEADER_BYTES, heap_offset, heap_end: heap_offset, repeats: Repeats::default() };
+    let mut block = Block { out, at: HEADER_BYTES, heap_offset, heap_end: heap_offset, repeats };
     block.put(changes.ops[from..to].iter().map(|&op| [op as u8]));
     changes.columns.iter().try_for_each(|column| block.column(column, from, to)).ok()?;
     Some(block.finish(to - from))
@@ -122,7 +127,8 @@ pub fn block_of(changes: &ChangeBatch) -> Vec<u8> {
     let mut block = Vec::new();
     if !changes.is_empty() {
         block.resize(bytes_max(changes, 0, changes.len()), 0);
-        let length = encode(changes, 0, changes.len(), &mut block).expect("the bound holds");
+        let length =
+            encode(changes, 0, changes.len(), &mut Repeats::default(), &mut block).expect("the bound holds");
         block.truncate(length);
     }
     block
@@ -164,7 +170,7 @@ struct Block<'a> {
     at: usize,
     heap_offset: usize,
     heap_end: usize,
-    repeats: Repeats,
+    repeats: &'a mut Repeats,
 }
 
 impl Block<'_> {
@@ -214,14 +220,14 @@ impl Block<'_> {
 
     /// Writes the numbers of the rows' texts, and each of these once.
     fn repeated<'v>(&mut self, from: usize, value: impl Fn(usize) -> &'v [u8]) -> Result<(), NoRoom> {
-        let repeats = std::mem::take(&mut self.repeats);
+        let repeats = std::mem::take(self.repeats);
         self.put(repeats.numbers().iter().map(|&number| [number]));
         let firsts = repeats.firsts();
         for (index, &row) in firsts.iter().enumerate() {
             self.push_text(index, value(from + row as usize))?;
         }
         self.at += (firsts.len() * TEXT_END_BYTES).next_multiple_of(8);
-        self.repeats = repeats;
+        *self.repeats = repeats;
         Ok(())
     }
 

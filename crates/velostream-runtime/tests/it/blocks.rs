@@ -1,7 +1,7 @@
 //! Row blocks in, change blocks out.
 
 use crate::harness::each;
-use velostream_runtime::sink::rows::{block_of, bytes_max, encode};
+use velostream_runtime::sink::rows::{Repeats, block_of, bytes_max, encode};
 use velostream_runtime::{Admission, ChangeBatch, ErrorCode, Pull};
 
 /// A value as the JavaScript side writes it.
@@ -217,7 +217,7 @@ fn in_a_block_of_one_row_every_column_has_its_place() {
         let bytes = block_of(&out);
         let word = |at: usize| u32::from_le_bytes(bytes[at..at + 4].try_into().expect("four bytes"));
         let mut used = vec![0xff; bytes.len()];
-        assert_eq!(encode(&out, 0, 1, &mut used), Some(bytes.len()));
+        assert_eq!(encode(&out, 0, 1, &mut Repeats::default(), &mut used), Some(bytes.len()));
         for column in 0..4 {
             assert_eq!(used[24 + column * 24 + 1], 0, "no text comes again, whatever was there before");
         }
@@ -243,10 +243,14 @@ fn a_block_is_written_where_it_has_room_and_not_elsewhere() {
             let whole = block_of(&out);
             assert!(whole.len() <= bytes_max(&out, 0, out.len()));
             for length in 0..whole.len() {
-                assert_eq!(encode(&out, 0, out.len(), &mut vec![0; length]), None, "{length} bytes");
+                assert_eq!(
+                    encode(&out, 0, out.len(), &mut Repeats::default(), &mut vec![0; length]),
+                    None,
+                    "{length} bytes"
+                );
             }
             let mut exact = vec![0; whole.len()];
-            assert_eq!(encode(&out, 0, out.len(), &mut exact), Some(whole.len()));
+            assert_eq!(encode(&out, 0, out.len(), &mut Repeats::default(), &mut exact), Some(whole.len()));
             assert_eq!(exact, whole);
         }
     });

@@ -132,7 +132,7 @@ impl PartitionReceiver {
         PartitionStats { batches: self.batches, failed: matches!(self.phase, Phase::Failed(_)) }
     }
 
-    /// A plan over constant rows alone has nothing to wait for.
+    /// A plan over constant rows alone has nothing to wait for, and LIMIT 0 nothing to give.
     pub fn begin(&mut self) {
         let is_complete = self.setup.plan.as_ref().is_some_and(Kernel::is_complete);
         if (self.open_inputs == 0 || is_complete) && matches!(self.phase, Phase::Running) {
