@@ -7,7 +7,7 @@ use crate::batch::ChangeBatch;
 use crate::column::Values;
 use crate::error::{RecordError, Result};
 use crate::expr::{Program, RowErrors};
-use crate::operators::{Context, Operator, Stateful};
+use crate::operators::{Context, Operator, Stateful, take_out_failing};
 use std::sync::Arc;
 use velostream_sql::plan::Expr;
 
@@ -82,12 +82,10 @@ impl Operator for Check {
             return Ok(());
         }
         // Of a record that fails no row stays.
-        let seq = |row: u32| input.seqs[row as usize];
-        let fails = |row: u32, failing: u32| failing == row || (ctx.on_record && seq(failing) == seq(row));
-        for row in 0..input.len() as u32 {
-            if !failing.iter().any(|&failing| fails(row, failing)) {
-                out.push_row(input, row as usize, input.ops[row as usize]);
-            }
+        let mut rows: Vec<u32> = (0..input.len() as u32).collect();
+        take_out_failing(failing.iter().copied(), input, ctx.on_record, &mut rows);
+        for row in rows {
+            out.push_row(input, row as usize, input.ops[row as usize]);
         }
         Ok(())
     }

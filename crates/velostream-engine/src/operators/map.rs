@@ -8,7 +8,7 @@ use crate::batch::{ChangeBatch, Op};
 use crate::column::Column;
 use crate::error::Result;
 use crate::expr::{Program, RowErrors};
-use crate::operators::{Context, Operator, Stateful};
+use crate::operators::{Context, Operator, Stateful, take_out_failing};
 use velostream_sql::plan::Expr;
 use velostream_sql::types::DataType;
 
@@ -146,9 +146,7 @@ fn take_failing_rows(
     if errors.is_empty() {
         return;
     }
-    let seq = |row: u32| input.seqs[row as usize];
-    let fails = |row: u32, failing: u32| failing == row || (ctx.on_record && seq(failing) == seq(row));
-    rows.retain(|&row| errors.iter().all(|&(failing, _)| !fails(row, failing)));
+    take_out_failing(errors.iter().map(|&(row, _)| row), input, ctx.on_record, rows);
     ctx.failures.extend(errors.drain(..).map(|(row, error)| (input.seqs[row as usize], error)));
 }
 

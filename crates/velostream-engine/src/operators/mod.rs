@@ -46,6 +46,24 @@ impl Context<'_> {
     }
 }
 
+/// Takes the rows that fail out of `rows`; where they come in the step of a record (`on_record`), all of the step.
+fn take_out_failing(
+    failing: impl Iterator<Item = u32>,
+    input: &ChangeBatch,
+    on_record: bool,
+    rows: &mut Vec<u32>,
+) {
+    if on_record {
+        let mut steps: Vec<Seq> = failing.map(|row| input.seqs[row as usize]).collect();
+        steps.sort_unstable();
+        rows.retain(|&row| steps.binary_search(&input.seqs[row as usize]).is_err());
+    } else {
+        let mut failing: Vec<u32> = failing.collect();
+        failing.sort_unstable();
+        rows.retain(|row| failing.binary_search(row).is_err());
+    }
+}
+
 /// What every node of a running plan shows of itself besides its work.
 pub trait Stateful: Send {
     /// Everything that survives `process`; nothing for a stateless operator.

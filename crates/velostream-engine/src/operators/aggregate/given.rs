@@ -6,7 +6,7 @@ use crate::column::{Column, Values};
 use crate::error::Result;
 use crate::expr::{Program, RowErrors};
 use crate::functions::aggregate::{CallRows, is_fallible};
-use crate::operators::Context;
+use crate::operators::{Context, take_out_failing};
 use crate::state::{GroupId, KeySource};
 
 /// Where a call finds what it is given.
@@ -61,13 +61,7 @@ impl Evaluation {
         self.evaluate(input);
         rows.extend(0..input.len() as u32);
         if !self.errors.is_empty() {
-            let failing = |row: &u32| {
-                let seq = input.seqs[*row as usize];
-                let fails =
-                    |failed: u32| failed == *row || (ctx.on_record && input.seqs[failed as usize] == seq);
-                self.errors.iter().any(|&(failed, _)| fails(failed))
-            };
-            rows.retain(|row| !failing(row));
+            take_out_failing(self.errors.iter().map(|&(row, _)| row), input, ctx.on_record, rows);
             ctx.failures.extend(self.errors.drain(..).map(|(row, error)| (input.seqs[row as usize], error)));
         }
     }
