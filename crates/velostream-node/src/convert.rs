@@ -39,6 +39,7 @@ impl From<NativeOptions> for EngineOptions {
             default_grace_micros: given
                 .default_grace_micros
                 .map_or(defaults.default_grace_micros, |value| value as i64),
+            ..defaults
         }
     }
 }

@@ -16,6 +16,8 @@ pub struct EngineOptions {
     pub mailbox_batches: usize,
     /// Bytes that a mailbox holds.
     pub mailbox_bytes: usize,
+    /// Bytes of a file that a receiver reads at a time, at least 1.
+    pub file_block_bytes: usize,
     /// State of all queries together, bytes.
     pub memory_limit: u64,
     /// Dead letters kept; beyond it the oldest is dropped and counted.
@@ -35,6 +37,7 @@ impl Default for EngineOptions {
         Self {
             partitions: 1,
             mailbox_batches: 1000,
+            file_block_bytes: 64 << 10,
             mailbox_bytes: 8 << 20,
             memory_limit: 4 << 30,
             dead_letter_capacity: 1000,

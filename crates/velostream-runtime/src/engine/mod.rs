@@ -4,6 +4,7 @@ mod accept;
 mod ask;
 mod calls;
 mod describe;
+mod file_ways;
 mod pipelines;
 mod settings;
 mod sharing;
@@ -60,6 +61,7 @@ impl Engine {
         let capacities = [
             ("mailboxBatches", options.mailbox_batches),
             ("mailboxBytes", options.mailbox_bytes),
+            ("fileBlockBytes", options.file_block_bytes),
             ("outputRows", options.output_rows),
             ("outputBytes", options.output_bytes),
         ];

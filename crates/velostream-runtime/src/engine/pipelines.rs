@@ -67,7 +67,8 @@ impl Engine {
         let snapshot = start.purpose == Purpose::Ask;
         let kernel = Kernel::new(&plan, &KernelOptions { snapshot, ..self.kernel_options(before) })?;
         let sharing = self.sharing(&plan, start.purpose);
-        let ways = self.ways(&kernel, sharing.as_ref())?;
+        let inline = self.is_inline(start.purpose);
+        let ways = self.ways(&kernel, sharing.as_ref(), !inline)?;
         let wake = self.shared.wake.clone();
         let output = match start.purpose {
             Purpose::Derived(_) => None,
@@ -81,7 +82,8 @@ impl Engine {
         let id = self.next_pipeline;
         let inputs = kernel.inputs().iter().map(|relation| relation.id).collect();
         let finite = self.is_finite(&plan);
-        let common = Common { id, query: name.clone(), finite, serves, on_error, before };
+        let common =
+            Common { id, query: name.clone(), finite, serves, on_error, before, now_ms: start.now_ms };
         let Receivers { mut setups, mailboxes } = self.receivers(kernel, sharing.as_ref(), &ways, &common)?;
         let of_plan = setups.iter().filter(|setup| setup.plan.is_some());
         let metrics = of_plan.map(|setup| Arc::clone(&setup.metrics)).collect();
@@ -113,6 +115,11 @@ impl Engine {
         self.launch(pipeline, receivers, ways, start.now_ms)
     }
 
+    /// Whether a query's receiver runs on the calling thread.
+    fn is_inline(&self, purpose: Purpose) -> bool {
+        self.options.partitions == 0 || matches!(purpose, Purpose::Feed(_) | Purpose::Ask)
+    }
+
     /// A name for a query: the one asked for, or one that is free.
     fn free_name(&self, wanted: Option<&str>) -> Result<String> {
         let Some(wanted) = wanted else { return Ok(format!("query_{}", self.next_pipeline)) };
@@ -131,8 +138,7 @@ impl Engine {
         now_ms: i64,
     ) -> Result<PipelineId> {
         let id = pipeline.id;
-        let inline =
-            self.options.partitions == 0 || matches!(pipeline.purpose, Purpose::Feed(_) | Purpose::Ask);
+        let inline = self.is_inline(pipeline.purpose);
         if inline {
             ways.of_threads().for_each(|mailbox| mailbox.wake_caller());
         }

@@ -36,6 +36,8 @@ pub(super) struct Common {
     pub on_error: OnError,
     /// Whether updates come with the old row.
     pub before: bool,
+    /// The clock at the start.
+    pub now_ms: i64,
 }
 
 /// The receivers of a query to be started; the last one gives the answer.
@@ -56,7 +58,7 @@ impl Engine {
     ) -> Result<Receivers> {
         let schema = Arc::clone(plan.schema());
         let Some(sharing) = sharing else {
-            let inlet = self.inlet(ways, 0, &|| None);
+            let inlet = self.inlet(ways, 0, &|| None, common)?;
             let setup = self.setup(common, Some(plan), schema, Box::new(inlet));
             return Ok(Receivers { setups: vec![setup], mailboxes: vec![ways.mailboxes(0)] });
         };
@@ -85,7 +87,7 @@ impl Engine {
         let plan = Kernel::new(&sharing.shares.plan, &self.kernel_options(common.before))?;
         let numbered = sharing.shares.order.has_number();
         let taker = || Some(Taker::new(place as u16, plan.inputs(), numbered));
-        let inlet = Box::new(self.inlet(ways, place, &taker));
+        let inlet = Box::new(self.inlet(ways, place, &taker, common)?);
         let lane = self.mailbox();
         let reader = Reader { pipeline: common.id, mailbox: Arc::clone(&lane), input: 0 };
         let schema = Arc::clone(plan.schema());

@@ -1,7 +1,8 @@
 //! The ways by which records and changes come to a pipeline, and what travels along them.
 
-use super::sharing::Sharing;
-use super::{Engine, FILE_NUMBERS};
+use super::Engine;
+use super::file_ways::{FileOf, FileWays};
+use super::sharing::{Common, Sharing};
 use crate::catalog::{PipelineId, What};
 use crate::error::Result;
 use crate::kernel::Kernel;
@@ -12,9 +13,6 @@ use crate::partition::mailbox::{
 use crate::partition::outlet::Outlet;
 use crate::partition::share::Taker;
 use crate::pipeline::{Pipeline, Purpose};
-use crate::source::door::Door;
-use crate::source::reader::{self, FileInput, ReaderSetup};
-use crate::sync::JoinHandle;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use velostream_engine::batch::Seq;
@@ -25,8 +23,7 @@ pub(super) struct Ways {
     /// What the engine accepts.
     from_engine: Option<Outlet>,
     engine_inputs: Vec<(usize, RelationId)>,
-    from_files: Option<Outlet>,
-    file_inputs: Vec<(usize, RelationId)>,
+    from_files: Option<FileWays>,
     /// Relations that other pipelines maintain.
     derived: Vec<Derived>,
 }
@@ -45,7 +42,7 @@ impl Ways {
     }
 
     fn outlets(&self) -> impl Iterator<Item = &Outlet> {
-        self.from_engine.iter().chain(&self.from_files)
+        self.from_engine.iter().chain(self.from_files.iter().map(|files| &files.outlet))
     }
 
     /// The mailboxes of receiver `place`.
@@ -57,7 +54,7 @@ impl Ways {
     /// The mailboxes into which other threads may push.
     pub fn of_threads(&self) -> impl Iterator<Item = &Arc<Mailbox>> {
         let derived = self.derived.iter().map(|derived| &derived.mailbox);
-        self.from_files.iter().flat_map(Outlet::mailboxes).chain(derived)
+        self.from_files.iter().flat_map(|files| files.outlet.mailboxes()).chain(derived)
     }
 }
 
@@ -75,11 +72,16 @@ impl Engine {
     }
 
     /// How each input of a plan is to come.
-    pub(super) fn ways(&self, kernel: &Kernel, sharing: Option<&Sharing>) -> Result<Ways> {
-        let (mut engine_inputs, mut file_inputs, mut derived) = (Vec::new(), Vec::new(), Vec::new());
+    pub(super) fn ways(
+        &self,
+        kernel: &Kernel,
+        sharing: Option<&Sharing>,
+        have_threads: bool,
+    ) -> Result<Ways> {
+        let (mut engine_inputs, mut files, mut derived) = (Vec::new(), Vec::new(), Vec::new());
         for (input, relation) in kernel.inputs().iter().enumerate() {
-            if self.catalog.file_of(relation.id).is_some() {
-                file_inputs.push((input, relation.id));
+            if let Some((create, source)) = self.catalog.file_of(relation.id) {
+                files.push(FileOf { input, create, source });
             } else if self.catalog.source(relation.id).is_some() {
                 engine_inputs.push((input, relation.id));
             } else {
@@ -89,38 +91,46 @@ impl Engine {
             }
         }
         let outlet = |is_used: bool| is_used.then(|| self.outlet(kernel, sharing)).transpose();
+        let from_files = outlet(!files.is_empty())?
+            .map(|outlet| self.file_ways(files, outlet, kernel, sharing, have_threads));
         Ok(Ways {
             // Without any input there is still somebody to ask.
             from_engine: outlet(!engine_inputs.is_empty() || kernel.inputs().is_empty())?,
             engine_inputs,
-            from_files: outlet(!file_inputs.is_empty())?,
-            file_inputs,
+            from_files,
             derived,
         })
     }
 
     /// The ways' end at receiver `place`, which takes its rows by `taker` where others share them.
-    pub(super) fn inlet(&self, ways: &Ways, place: usize, taker: &dyn Fn() -> Option<Taker>) -> Inlet {
+    pub(super) fn inlet(
+        &self,
+        ways: &Ways,
+        place: usize,
+        taker: &dyn Fn() -> Option<Taker>,
+        common: &Common,
+    ) -> Result<Inlet> {
         let lane = |mailbox: &Arc<Mailbox>, open_inputs, carries_barriers| Lane {
             mailbox: Arc::clone(mailbox),
             open_inputs,
             carries_barriers,
             taker: taker(),
         };
-        let from =
-            |outlet: &Outlet, inputs: &[_], carries| lane(&outlet.mailboxes()[place], inputs.len(), carries);
-        let engine = ways.from_engine.iter().map(|outlet| from(outlet, &ways.engine_inputs, true));
-        let files = ways.from_files.iter().map(|outlet| from(outlet, &ways.file_inputs, false));
+        let from = |outlet: &Outlet, inputs, carries| lane(&outlet.mailboxes()[place], inputs, carries);
+        let engine = ways.from_engine.iter().map(|outlet| from(outlet, ways.engine_inputs.len(), true));
+        let files = ways.from_files.iter().map(|files| from(&files.outlet, files.inputs(), false));
         let derived = ways.derived.iter().map(|way| lane(&way.mailbox, 1, way.carries_barriers));
-        Inlet::new(engine.chain(files).chain(derived).collect())
+        let lanes = engine.chain(files).chain(derived).collect();
+        let reader = ways.from_files.as_ref().and_then(|files| files.reader(place, common).transpose());
+        Ok(Inlet::new(lanes).with_reader(reader.transpose()?))
     }
 
     /// Lets the inputs flow: the current rows of tables first, all as one step.
     pub(super) fn connect(&mut self, pipeline: &mut Pipeline, ways: Ways, now_ms: i64) -> Result<()> {
         let at = self.last_number();
         let once = pipeline.purpose == Purpose::Ask;
-        if let Some(outlet) = ways.from_files {
-            pipeline.reader = self.read_files(pipeline, outlet, &ways.file_inputs, now_ms)?;
+        if let Some(files) = ways.from_files {
+            pipeline.reader = self.read_files(pipeline, files, now_ms)?;
         }
         if let Some(mut outlet) = ways.from_engine {
             self.begin_sources(pipeline.id, &mut outlet, &ways.engine_inputs, (at, once), now_ms);
@@ -133,32 +143,6 @@ impl Engine {
             self.send_barrier(Some(way.pipeline), &BarrierKind::Subscribe(Arc::new(subscription)));
         }
         Ok(())
-    }
-
-    /// Starts the thread that reads a pipeline's files; nothing for standard input, which may never end.
-    fn read_files(
-        &mut self,
-        pipeline: &Pipeline,
-        outlet: Outlet,
-        inputs: &[(usize, RelationId)],
-        now_ms: i64,
-    ) -> Result<Option<JoinHandle<()>>> {
-        let mut files = Vec::with_capacity(inputs.len());
-        for &(input, relation) in inputs {
-            if let Some((create, source)) = self.catalog.file_of(relation) {
-                files.push(FileInput { input, source, door: Door::new(&create)? });
-            }
-        }
-        let is_stdin = files.iter().any(|file| file.source.is_stdin());
-        let setup = ReaderSetup {
-            outlet,
-            shared: Arc::clone(&self.shared),
-            query: pipeline.name.clone(),
-            next: self.take_numbers(FILE_NUMBERS),
-            now_ms,
-        };
-        let reader = reader::spawn(files, setup)?;
-        Ok((!is_stdin).then_some(reader))
     }
 
     /// Sends the rows of source tables and makes the pipeline a reader of what the engine accepts.

@@ -44,6 +44,12 @@ impl CsvDecoder {
         self.push_until(chunk, end, u64::MAX, out);
     }
 
+    /// Whether the line that names the columns has not come.
+    #[must_use]
+    pub fn awaits_header(&self) -> bool {
+        self.reader.awaits_header()
+    }
+
     /// Starts afresh at a record's first byte, which is at byte `position` of the input.
     ///
     /// What earlier chunks left unfinished is forgotten; neither a byte order mark nor a header is expected. The

@@ -88,6 +88,11 @@ impl CsvReader {
         reader
     }
 
+    /// Whether the next record is the header.
+    pub fn awaits_header(&self) -> bool {
+        self.header
+    }
+
     /// Goes to a record's first byte at this position of the input, behind the header.
     pub fn resume_at(&mut self, position: u64) {
         self.forget();

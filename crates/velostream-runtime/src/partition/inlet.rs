@@ -8,6 +8,7 @@
 use super::mailbox::{Barrier, Envelope, Event, Mailbox};
 use super::share::Taker;
 use crate::error::Error;
+use crate::source::block_reader::BlockReader;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use velostream_engine::batch::Seq;
@@ -79,6 +80,8 @@ pub enum Work {
 /// All lanes of a receiver.
 pub struct Inlet {
     lanes: Vec<Waiting>,
+    /// What the receiver does for the files that it reads with others, while nothing else has come.
+    reader: Option<BlockReader>,
     /// The largest number up to which everything was given out.
     told: Seq,
 }
@@ -140,10 +143,15 @@ impl Inlet {
     /// Over these lanes, from which nothing has come.
     pub fn new(lanes: Vec<Lane>) -> Self {
         let waiting = |lane| Waiting { lane, events: VecDeque::new(), through: Seq(0) };
-        Self { lanes: lanes.into_iter().map(waiting).collect(), told: Seq(0) }
+        Self { lanes: lanes.into_iter().map(waiting).collect(), reader: None, told: Seq(0) }
     }
 
-    fn take(&mut self, pop: impl Fn(&Mailbox) -> Option<Event>) -> Option<Work> {
+    /// With what the receiver reads itself.
+    pub fn with_reader(self, reader: Option<BlockReader>) -> Self {
+        Self { reader, ..self }
+    }
+
+    fn take(&mut self, mut pop: impl FnMut(&Mailbox) -> Option<Event>) -> Option<Work> {
         if self.lanes.len() == 1 {
             return self.take_single(pop);
         }
@@ -171,7 +179,7 @@ impl Inlet {
     }
 
     /// With one lane nothing has to be put in order.
-    fn take_single(&mut self, pop: impl Fn(&Mailbox) -> Option<Event>) -> Option<Work> {
+    fn take_single(&mut self, mut pop: impl FnMut(&Mailbox) -> Option<Event>) -> Option<Work> {
         let Waiting { lane, .. } = self.lanes.first_mut()?;
         let event = pop(&lane.mailbox)?;
         Some(match lane.open(event) {
@@ -300,7 +308,19 @@ impl Intake for Inlet {
     }
 
     fn next(&mut self) -> Option<Work> {
-        self.take(|mailbox| mailbox.pop())
+        let Some(mut reader) = self.reader.take() else { return self.take(|mailbox| mailbox.pop()) };
+        let work = self.take(|mailbox| {
+            loop {
+                if let Some(event) = mailbox.try_pop() {
+                    return Some(event);
+                }
+                if !reader.work() {
+                    return mailbox.pop();
+                }
+            }
+        });
+        self.reader = Some(reader);
+        work
     }
 
     fn try_next(&mut self) -> Option<Work> {

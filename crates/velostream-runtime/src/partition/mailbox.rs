@@ -11,7 +11,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 use std::time::Instant;
 use velostream_engine::batch::{Batch, ChangeBatch, Seq};
-use velostream_engine::time::TimeRuns;
+use velostream_engine::time::{TimeRuns, Watermark};
 
 /// A batch with what the receiver must know of its way.
 #[derive(Debug, Clone)]
@@ -66,6 +66,19 @@ impl Envelope {
         let row = self.batch.changes.seqs.last();
         let moved = self.batch.time.advances.last().map(|(seq, _)| seq);
         row.into_iter().chain(moved).max().copied()
+    }
+
+    /// Rows that were numbered from 0, in a time that begins with them, become those behind the first `offset` records,
+    /// of numbers from `next` on, which find `watermark` standing.
+    pub fn rebase(&mut self, next: Seq, offset: u64, watermark: Watermark) {
+        let Batch { changes, time } = &mut self.batch;
+        changes.seqs.iter_mut().for_each(|seq| seq.0 += next.0);
+        time.before = watermark;
+        time.advances.retain(|&(_, to)| to > watermark);
+        time.advances.iter_mut().for_each(|(seq, _)| seq.0 += next.0);
+        self.offset = offset;
+        self.first_seq = Some(next);
+        self.through.0 += next.0;
     }
 
     /// Takes out what is numbered below `bound`; what is left stays.
@@ -318,6 +331,11 @@ impl Mailbox {
         let room = self.has_room_in(&state);
         state.refused |= !room;
         room
+    }
+
+    /// Whether there is no room, for a sender that will ask again.
+    pub fn is_full(&self) -> bool {
+        !self.has_room_in(&self.lock())
     }
 
     /// Appends an event without regard to room; a closed mailbox gives it back.

@@ -37,6 +37,11 @@ impl Outlet {
         Ok(Self { mailboxes, routers, turn: 0 })
     }
 
+    /// The same way for batches whose rows are told apart by others.
+    pub fn placed(&self) -> Self {
+        Self { mailboxes: self.mailboxes.clone(), routers: Vec::new(), turn: 0 }
+    }
+
     /// The mailboxes, by receiver.
     pub fn mailboxes(&self) -> &[Arc<Mailbox>] {
         &self.mailboxes
@@ -61,18 +66,38 @@ impl Outlet {
         self.address(envelope, |mailbox, event| mailbox.push_when_room(event, || ()).map_err(|_| Gone))
     }
 
-    /// Makes the event of each mailbox and pushes it.
+    /// Whether a receiver has no room, for a sender that will ask again.
+    pub fn is_full(&self) -> bool {
+        self.mailboxes.iter().any(|mailbox| mailbox.is_full())
+    }
+
+    /// Sends a batch, of which `places` tells whose each row is where there are several receivers, without regard to room.
+    pub fn send_placed(&self, whole: Envelope, places: Option<Places>) -> std::result::Result<(), Gone> {
+        self.hand_on(whole, places, |mailbox, event| mailbox.push(event).map_err(|_| Gone))
+    }
+
     fn address(
         &mut self,
         envelope: Envelope,
         push: impl Fn(&Mailbox, Event) -> std::result::Result<(), Gone>,
     ) -> std::result::Result<(), Gone> {
-        if let [mailbox] = self.mailboxes.as_slice() {
-            return push(mailbox, Event::Batch(Box::new(envelope)));
-        }
-        let share = Arc::new(self.share(envelope));
+        let places = (self.mailboxes.len() > 1).then(|| self.places(&envelope));
+        self.hand_on(envelope, places, push)
+    }
+
+    /// Makes the event of each mailbox and pushes it.
+    fn hand_on(
+        &self,
+        whole: Envelope,
+        places: Option<Places>,
+        push: impl Fn(&Mailbox, Event) -> std::result::Result<(), Gone>,
+    ) -> std::result::Result<(), Gone> {
+        let Some(places) = places else {
+            let event = Event::Batch(Box::new(whole));
+            return self.mailboxes.first().map_or(Err(Gone), |mailbox| push(mailbox, event));
+        };
         // The last receiver to take its rows is the last to hold the batch: none is kept here.
-        let each = std::iter::repeat_n(share, self.mailboxes.len());
+        let each = std::iter::repeat_n(Arc::new(Share { places, whole }), self.mailboxes.len());
         self.mailboxes.iter().zip(each).try_for_each(|(mailbox, share)| push(mailbox, Event::Share(share)))
     }
 

@@ -82,6 +82,12 @@ impl Door {
         self.offset = offset;
     }
 
+    /// As before the first record, for a source without rows of its own.
+    pub fn restart(&mut self) {
+        self.gate.set_watermark(Watermark::NONE);
+        self.offset = 0;
+    }
+
     /// An empty batch of the relation's columns.
     pub fn empty(&self) -> ChangeBatch {
         ChangeBatch::of(&self.relation.schema)
@@ -94,32 +100,72 @@ impl Door {
 
     /// Lets rows in, of which `raw` has the values: they get numbers from `next` on and move time, and a table
     /// takes them as replacements or, with `Op::Delete`, as tombstones. Gives what happened, if anything did, and
-    /// the rows that were refused.
+    /// letters for what was refused and for what could not be read, in the order of the records, to the name of the
+    /// query that alone was to get them, if there is one.
     pub fn admit(
         &mut self,
         mut raw: ChangeBatch,
+        bad: impl IntoIterator<Item = BadRecord>,
         op: Op,
         next: &mut Seq,
-        now_ms: i64,
-    ) -> (Option<Envelope>, Vec<Refused>) {
+        to: (Option<&str>, i64),
+    ) -> (Option<Envelope>, Vec<DeadLetter>) {
+        let now_ms = to.1;
         let mut batch = Batch { changes: self.empty(), ..Batch::default() };
         let mut rejects = Vec::new();
         let (first, offset) = (*next, self.offset);
         self.stamp(&mut raw, op, now_ms);
         self.admit_into(&mut raw, next, &mut batch, &mut rejects);
-        let refused = rejects.into_iter().map(|reject| Refused {
-            offset: offset + u64::from(reject.row),
-            record: single(&raw.columns, reject.row as usize),
-            error: reject.error,
-        });
-        let refused = refused.collect();
+        let letters = self.letters(bad, rejects, &raw, offset, to);
         if next.0 == first.0 {
-            return (None, refused);
+            return (None, letters);
         }
         let through = Seq(next.0 - 1);
         let home = Some(Arc::clone(&self.spares));
         let envelope = Envelope { first_seq: Some(first), home, ..envelope(batch, offset, now_ms, through) };
-        (Some(envelope), refused)
+        (Some(envelope), letters)
+    }
+
+    /// The letters of rows that were refused, of which `raw` has the values, and of what could not be read between
+    /// them. Each has the number of the relation's records before it.
+    fn letters(
+        &self,
+        bad: impl IntoIterator<Item = BadRecord>,
+        rejects: Vec<Reject>,
+        raw: &ChangeBatch,
+        offset: u64,
+        (query, at_ms): (Option<&str>, i64),
+    ) -> Vec<DeadLetter> {
+        let mut letters = Vec::new();
+        let mut rejects = rejects.into_iter().peekable();
+        let mut refused = 0;
+        let letter = |row: u64, refused: u64, code, message, record| DeadLetter {
+            relation: self.relation.name.to_string(),
+            query: query.map(str::to_owned),
+            partition: 0,
+            offset: offset + row - refused,
+            code,
+            message,
+            record,
+            at_ms,
+        };
+        let refuse = |reject: Reject, letters: &mut Vec<DeadLetter>, refused: &mut u64| {
+            let record = single(&raw.columns, reject.row as usize);
+            let record = DeadRecord::Row(Arc::clone(&self.relation.schema), record);
+            let RecordError { code, message, .. } = reject.error;
+            letters.push(letter(u64::from(reject.row), *refused, code, message.into_owned(), record));
+            *refused += 1;
+        };
+        for bad in bad {
+            while let Some(reject) = rejects.next_if(|reject| (reject.row as usize) < bad.row) {
+                refuse(reject, &mut letters, &mut refused);
+            }
+            let message = format!("{} (record at byte {})", bad.message, bad.position);
+            let record = DeadRecord::Bytes(bad.bytes);
+            letters.push(letter(bad.row as u64, refused, ErrorCode::Record, message, record));
+        }
+        rejects.for_each(|reject| refuse(reject, &mut letters, &mut refused));
+        letters
     }
 
     /// Gives all rows of the columns of `raw` one mark and one time.
@@ -186,34 +232,6 @@ impl Door {
         let batch = Batch { changes, time: TimeRuns::reaching(self.gate.watermark(), seq) };
         Some(envelope(batch, 0, now_ms, seq))
     }
-
-    /// The letter of a refused row.
-    pub fn letter(&self, refused: Refused, query: Option<&str>, at_ms: i64) -> DeadLetter {
-        DeadLetter {
-            relation: self.relation.name.to_string(),
-            query: query.map(str::to_owned),
-            partition: 0,
-            offset: refused.offset,
-            code: refused.error.code,
-            message: refused.error.message.into_owned(),
-            record: DeadRecord::Row(Arc::clone(&self.relation.schema), refused.record),
-            at_ms,
-        }
-    }
-
-    /// The letter of bytes that could not be read.
-    pub fn bad_letter(&self, bad: &BadRecord, query: Option<&str>, at_ms: i64) -> DeadLetter {
-        DeadLetter {
-            relation: self.relation.name.to_string(),
-            query: query.map(str::to_owned),
-            partition: 0,
-            offset: self.offset + bad.row as u64,
-            code: ErrorCode::Record,
-            message: format!("{} (record at byte {})", bad.message, bad.position),
-            record: DeadRecord::Bytes(bad.bytes.clone()),
-            at_ms,
-        }
-    }
 }
 
 /// A batch on its way, for a receiver's first input.
@@ -228,16 +246,6 @@ fn envelope(batch: Batch, offset: u64, at_ms: i64, through: Seq) -> Envelope {
         through,
         home: None,
     }
-}
-
-/// A row that did not pass the gate.
-pub struct Refused {
-    /// The number within the relation that it would have got.
-    pub offset: u64,
-    /// Its content: one row.
-    pub record: ChangeBatch,
-    /// Why.
-    pub error: RecordError,
 }
 
 /// A batch of one row.

@@ -15,6 +15,9 @@ use velostream_sql::diagnostic::ErrorCode;
 use velostream_sql::statement::SourceOptions;
 use velostream_sql::types::Field;
 
+/// Bytes at the start by which a file is known.
+const START_BYTES: u64 = 4 << 10;
+
 /// How a file is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FileFormat {
@@ -125,6 +128,23 @@ impl FileSource {
         Ok(Box::new(file))
     }
 
+    pub(super) fn open_file(&self) -> Result<File> {
+        let Some(path) = &self.path else { return Err(io("standard input has one reader".to_owned())) };
+        File::open(&**path).map_err(|error| self.unreadable(&error))
+    }
+
+    /// Its bytes, if several can read it at once: a file, and not one JSON array, whose elements say nothing of where
+    /// they are.
+    pub fn splits(&self) -> Option<u64> {
+        let mut file = self.open_file().ok()?;
+        let metadata = file.metadata().ok()?;
+        let mut start = Vec::new();
+        (&mut file).take(START_BYTES).read_to_end(&mut start).ok()?;
+        let is_array = || start.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'[');
+        let splits = metadata.is_file() && !(self.format == FileFormat::Json && is_array());
+        splits.then_some(metadata.len())
+    }
+
     pub(super) fn decoder(&self, fields: &[Field]) -> Result<Decoder> {
         let timestamp_format = self.timestamp_format.as_deref().map(compile_format).transpose()?;
         let format = SourceFormat { fields: fields.to_vec(), timestamp_format, json_text: self.inferred };
@@ -153,6 +173,30 @@ impl Decoder {
         match self {
             Self::Json(decoder) => decoder.push(chunk, end, out),
             Self::Csv(decoder) => decoder.push(chunk, end, out),
+        }
+    }
+
+    /// Takes the records that begin before byte `limit` and gives where the next one does, once that has come.
+    pub fn push_until(&mut self, chunk: &[u8], end: bool, limit: u64, out: &mut Decoded) -> Option<u64> {
+        match self {
+            Self::Json(decoder) => decoder.push_until(chunk, end, limit, out),
+            Self::Csv(decoder) => decoder.push_until(chunk, end, limit, out),
+        }
+    }
+
+    /// From here on the bytes are those from `position` on, where a record begins.
+    pub fn resume_at(&mut self, position: u64) {
+        match self {
+            Self::Json(decoder) => decoder.resume_at(position),
+            Self::Csv(decoder) => decoder.resume_at(position),
+        }
+    }
+
+    /// Whether the line that names the columns has not come.
+    pub fn awaits_header(&self) -> bool {
+        match self {
+            Self::Json(_) => false,
+            Self::Csv(decoder) => decoder.awaits_header(),
         }
     }
 }

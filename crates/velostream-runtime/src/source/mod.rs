@@ -1,5 +1,7 @@
 //! Sources: the door where records get their time, the rows of source tables, and files.
 
+pub mod block_reader;
+pub mod blocks;
 pub mod door;
 pub mod file;
 pub mod reader;

@@ -3,10 +3,11 @@
 //! Of a file the order is the file's. Of several, those of tables come first, each whole; then those of streams,
 //! together by their records' event times where all declare one, else one after the other.
 
+use super::blocks::Blocks;
 use super::door::Door;
 use super::file::{Decoder, FileSource, io};
 use crate::error::Result;
-use crate::ingest::Decoded;
+use crate::ingest::{BadRecord, Decoded};
 use crate::partition::mailbox::{Envelope, Event};
 use crate::partition::outlet::Outlet;
 use crate::partition::poison::guarded;
@@ -44,6 +45,8 @@ pub struct ReaderSetup {
     pub next: Seq,
     /// The clock at the start, which is the arrival of every record.
     pub now_ms: i64,
+    /// Files that the receivers read themselves, behind these.
+    pub then: Option<Arc<Blocks>>,
 }
 
 /// Starts reading. The thread ends behind the last file, or soon after its mailbox is closed.
@@ -83,7 +86,7 @@ impl Feed {
     }
 
     /// Decodes the next chunk.
-    fn read(&mut self, chunk: &mut [u8], setup: &ReaderSetup) -> Result<()> {
+    fn read(&mut self, chunk: &mut [u8]) -> Result<()> {
         let length = loop {
             match self.bytes.read(chunk) {
                 Ok(length) => break length,
@@ -93,18 +96,21 @@ impl Feed {
         };
         self.ended = length == 0;
         self.decoder.push(&chunk[..length], self.ended, &mut self.decoded);
-        let bad = self.decoded.bad.drain(..);
-        let letters = bad.map(|bad| self.file.door.bad_letter(&bad, Some(&setup.query), setup.now_ms));
-        setup.shared.dead_letters.add(letters.collect::<Vec<_>>());
         Ok(())
     }
 
     /// Makes sure that a row is there, unless the file has ended.
-    fn fill(&mut self, chunk: &mut [u8], setup: &ReaderSetup) -> Result<()> {
-        while self.sent == self.decoded.rows && !self.ended {
+    fn fill(&mut self, chunk: &mut [u8], setup: &mut ReaderSetup) -> Result<()> {
+        while self.is_empty() {
+            if !self.decoded.bad.is_empty() {
+                self.send(self.decoded.rows, setup);
+            }
+            if self.ended {
+                break;
+            }
             self.decoded.clear();
             self.sent = 0;
-            self.read(chunk, setup)?;
+            self.read(chunk)?;
         }
         Ok(())
     }
@@ -127,16 +133,19 @@ impl Feed {
     /// Sends the rows up to `end`; false when nobody takes them any more.
     fn send(&mut self, end: usize, setup: &mut ReaderSetup) -> bool {
         let mut rows = self.file.door.fresh();
-        if self.sent == 0 && end == self.decoded.rows {
+        let first = self.sent;
+        let bad_before = self.decoded.bad.partition_point(|bad| bad.row <= end);
+        let bad: Vec<BadRecord> = self.decoded.bad.drain(..bad_before).collect();
+        let bad = bad.into_iter().map(|bad| BadRecord { row: bad.row - first, ..bad });
+        if first == 0 && end == self.decoded.rows {
             std::mem::swap(&mut rows.columns, &mut self.decoded.columns);
             self.decoded.rows = 0;
         } else {
-            copy(&self.decoded, self.sent, end, &mut rows);
+            copy(&self.decoded, first, end, &mut rows);
             self.sent = end;
         }
-        let (door, query) = (&mut self.file.door, Some(setup.query.as_str()));
-        let (envelope, refused) = door.admit(rows, Op::Insert, &mut setup.next, setup.now_ms);
-        let letters: Vec<_> = refused.into_iter().map(|one| door.letter(one, query, setup.now_ms)).collect();
+        let to = (Some(setup.query.as_str()), setup.now_ms);
+        let (envelope, letters) = self.file.door.admit(rows, bad, Op::Insert, &mut setup.next, to);
         setup.shared.dead_letters.add(letters);
         let Some(envelope) = envelope else { return true };
         let envelope = Envelope { input: self.file.input, ..envelope };
@@ -178,7 +187,11 @@ fn read(feeds: Vec<Feed>, setup: &mut ReaderSetup) -> Result<()> {
         }
         feed.end(setup);
     }
-    read_together(together, &mut chunk, setup)
+    read_together(together, &mut chunk, setup)?;
+    if let Some(blocks) = &setup.then {
+        blocks.open(setup.next);
+    }
+    Ok(())
 }
 
 /// Always sends the rows of the file whose next row is the earliest, as long as they are.

@@ -1,8 +1,9 @@
 //! Files as sources.
 
-use crate::harness::each;
+use crate::harness::{Harness, each};
+use proptest::prelude::*;
 use std::path::PathBuf;
-use velostream_runtime::ErrorCode;
+use velostream_runtime::{EngineOptions, ErrorCode};
 
 /// A file that is removed when it goes out of scope.
 struct Temporary(PathBuf);
@@ -108,4 +109,80 @@ fn a_file_takes_no_inserts() {
         t.exec(&format!("CREATE STREAM s (x INT) WITH (connector = 'file', path = '{}')", file.path()));
         assert_eq!(t.try_exec("INSERT INTO s VALUES (1)").expect_err("a file").code, ErrorCode::Unsupported);
     });
+}
+
+/// A query over a file, by so many threads that read blocks of so many bytes: its changes and dead letters.
+fn read_by(partitions: usize, block: usize, declaration: &str, sql: &str) -> (Vec<String>, Vec<String>) {
+    let mut t = Harness::new(EngineOptions {
+        partitions,
+        file_block_bytes: block,
+        mailbox_batches: if block % 2 == 0 { 1 } else { 1000 },
+        ..EngineOptions::default()
+    });
+    t.exec(declaration);
+    let query = t.query(sql);
+    let changes = t.drain(query);
+    (changes, t.letters())
+}
+
+/// Pieces of files that are hard to cut.
+fn nasty_csv() -> impl Strategy<Value = String> {
+    let line = prop_oneof![
+        8 => (0..5_u8, -99..99_i32).prop_map(|(k, x)| format!("k{k},{x},{}\n", 1000 + x)),
+        1 => Just("\"k1\nand,more\",1,5\n".to_owned()),
+        1 => Just("\r\n\n".to_owned()),
+        1 => Just("bad\n".to_owned()),
+        1 => Just("k1,x,7\r\n".to_owned()),
+        1 => Just("k1,,7\r\n".to_owned()),
+        1 => Just("k2,5,\n".to_owned()),
+        1 => (1..60_usize).prop_map(|length| format!("{},3,2000\n", "long".repeat(length))),
+    ];
+    (prop::collection::vec(line, 0..60), any::<bool>()).prop_map(|(lines, unclosed)| {
+        let tail = if unclosed { "\"k3,1,2\nk1,1,1\n" } else { "" };
+        format!("\n\u{feff}k,x,ts\n{}{tail}", lines.concat()).trim_start_matches('\n').to_owned()
+    })
+}
+
+fn nasty_json() -> impl Strategy<Value = String> {
+    let record = prop_oneof![
+        8 => (0..5_u8, -99..99_i32).prop_map(|(k, x)| format!("{{\"k\":\"k{k}\",\"x\":{x},\"ts\":{}}}\n", 1000 + x)),
+        1 => Just("{\"k\":\"a\",\n \"x\":\n1,\"ts\":5}\n".to_owned()),
+        1 => Just("{\"k\":\"a\\n{\",\"x\":1,\"ts\":9}".to_owned()),
+        1 => Just("{\"k\":\"a\",\"x\":\"no\",\"ts\":9}\n".to_owned()),
+        1 => Just("  \n\n".to_owned()),
+        1 => Just("broken\n".to_owned()),
+        1 => Just("[{\"k\":\"in\",\"x\":2,\"ts\":1},\n{\"k\":\"in\",\"x\":3,\"ts\":1500}]\n".to_owned()),
+        1 => (1..60_usize).prop_map(|n| format!("{{\"k\":\"{}\",\"x\":2,\"ts\":3}}\n", "long".repeat(n))),
+    ];
+    prop::collection::vec(record, 0..60).prop_map(|records| records.concat())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(1_000))]
+    /// Whoever reads which block of a file, and where blocks end, changes nothing: rows, their order, time, letters.
+    #[test]
+    fn a_file_gives_the_same_by_any_number_of_threads(
+        csv in nasty_csv(),
+        json in nasty_json(),
+        is_json in any::<bool>(),
+        block in 1..300_usize,
+        partitions in prop_oneof![Just(1_usize), Just(2), Just(3), Just(8)],
+        query in 0..4_usize,
+    ) {
+        let (name, content, format) = if is_json { ("n.json", &json, "json") } else { ("n.csv", &csv, "csv") };
+        let file = Temporary::new(name, content);
+        let declaration = format!(
+            "CREATE STREAM s (k STRING NOT NULL, x INT CHECK (x <> 13), ts BIGINT, WATERMARK FOR ts AS ts)
+             WITH (connector = 'file', path = '{}', format = '{format}')",
+            file.path()
+        );
+        let sql = [
+            "SELECT k, x, ts FROM s WHERE x > -90",
+            "SELECT k, COUNT(*) AS n, SUM(x) AS total FROM s GROUP BY k EMIT CHANGES",
+            "SELECT k, window_start, COUNT(*) AS n FROM s WINDOW TUMBLING (SIZE 50 MILLISECONDS) GROUP BY k EMIT FINAL",
+            "SELECT k, x, SUM(x) OVER (PARTITION BY k ORDER BY ts ROWS 3 PRECEDING) AS y FROM s",
+        ][query];
+        let expected = read_by(0, 64 << 10, &declaration, sql);
+        prop_assert_eq!(read_by(partitions, block, &declaration, sql), expected);
+    }
 }

@@ -1,0 +1,135 @@
+//! How files come to a pipeline: read by its receivers, block by block, or by a thread of their own.
+
+use super::sharing::{Common, Sharing};
+use super::{Engine, FILE_NUMBERS};
+use crate::error::Result;
+use crate::kernel::Kernel;
+use crate::partition::outlet::Outlet;
+use crate::pipeline::Pipeline;
+use crate::source::block_reader::{BlockFeed, BlockReader, BlockReaderSetup};
+use crate::source::blocks::Blocks;
+use crate::source::door::Door;
+use crate::source::file::FileSource;
+use crate::source::reader::{self, FileInput, ReaderSetup};
+use crate::sync::JoinHandle;
+use std::sync::Arc;
+use velostream_engine::router::Router;
+use velostream_sql::catalog::RelationKind;
+use velostream_sql::shares::Route;
+use velostream_sql::statement::CreateSource;
+
+/// A file that is one of a pipeline's inputs.
+pub(super) struct FileOf {
+    pub input: usize,
+    pub create: CreateSource,
+    pub source: FileSource,
+}
+
+impl FileOf {
+    fn is_table(&self) -> bool {
+        self.create.relation.kind == RelationKind::Table
+    }
+}
+
+/// The way from a pipeline's files.
+pub(super) struct FileWays {
+    pub outlet: Outlet,
+    /// Read by a thread of their own.
+    alone: Vec<FileOf>,
+    /// Read by the receivers, one behind the other, after the others.
+    together: Vec<FileOf>,
+    /// These, and bytes of a block.
+    blocks: Option<(Arc<Blocks>, usize)>,
+    /// Of the inputs of a plan that receivers share.
+    routes: Option<Vec<Route>>,
+}
+
+impl FileWays {
+    /// How many inputs come by it.
+    pub fn inputs(&self) -> usize {
+        self.alone.len() + self.together.len()
+    }
+
+    /// What receiver `place` reads, if anything.
+    pub fn reader(&self, place: usize, common: &Common) -> Result<Option<BlockReader>> {
+        let Some((blocks, block_bytes)) = &self.blocks else { return Ok(None) };
+        let setup = BlockReaderSetup {
+            blocks: Arc::clone(blocks),
+            place: place as u16,
+            count: self.outlet.mailboxes().len() as u16,
+            block_bytes: *block_bytes,
+            query: common.query.clone(),
+            now_ms: common.now_ms,
+        };
+        let feed = |file: &FileOf| {
+            let route = self.routes.as_ref().map(|routes| &routes[file.input]);
+            let router = match route {
+                Some(Route::Keys(keys)) => Some(Router::new(keys)?),
+                Some(Route::Deal) | None => None,
+            };
+            Ok(BlockFeed::new(file.input, file.source.clone(), Door::new(&file.create)?, router))
+        };
+        let feeds = self.together.iter().map(feed).collect::<Result<_>>()?;
+        Ok(Some(BlockReader::new(setup, feeds)))
+    }
+}
+
+impl Engine {
+    /// Which of these files the receivers read: streams that stand one behind the other, if all can be split. Tables keep
+    /// rows at their door, which has one thread; so has the choice by event time among several.
+    pub(super) fn file_ways(
+        &self,
+        files: Vec<FileOf>,
+        outlet: Outlet,
+        kernel: &Kernel,
+        sharing: Option<&Sharing>,
+        have_threads: bool,
+    ) -> FileWays {
+        let routes = sharing.map(|sharing| sharing.routes(kernel.inputs()));
+        let (tables, streams): (Vec<FileOf>, Vec<FileOf>) = files.into_iter().partition(FileOf::is_table);
+        let timed = streams.iter().all(|file| file.create.relation.event_time.is_some());
+        let in_turn = streams.len() == 1 || !timed;
+        let size = |file: &FileOf| Some((file.input, file.source.splits()?));
+        let sizes: Option<Vec<_>> = streams.iter().map(size).collect();
+        let sizes = sizes.filter(|sizes| have_threads && in_turn && !sizes.is_empty());
+        let Some(sizes) = sizes else {
+            let alone = tables.into_iter().chain(streams).collect();
+            return FileWays { outlet, alone, together: Vec::new(), blocks: None, routes };
+        };
+        let block_bytes = self.options.file_block_bytes;
+        let shared = Arc::clone(&self.shared);
+        let blocks = Arc::new(Blocks::new(sizes, block_bytes as u64, outlet.placed(), shared));
+        FileWays { outlet, alone: tables, together: streams, blocks: Some((blocks, block_bytes)), routes }
+    }
+
+    /// Lets the files of a pipeline be read. Gives the thread that does, if there is one; nothing for standard input,
+    /// which may never end.
+    pub(super) fn read_files(
+        &mut self,
+        pipeline: &Pipeline,
+        ways: FileWays,
+        now_ms: i64,
+    ) -> Result<Option<JoinHandle<()>>> {
+        let next = self.take_numbers(FILE_NUMBERS);
+        if ways.alone.is_empty() {
+            ways.blocks.iter().for_each(|(blocks, _)| blocks.open(next));
+            return Ok(None);
+        }
+        let is_stdin = ways.alone.iter().any(|file| file.source.is_stdin());
+        let input = |FileOf { input, create, source }| {
+            let door = Door::new(&create)?;
+            Ok(FileInput { input, source, door })
+        };
+        let files = ways.alone.into_iter().map(input).collect::<Result<_>>()?;
+        let setup = ReaderSetup {
+            outlet: ways.outlet,
+            shared: Arc::clone(&self.shared),
+            query: pipeline.name.clone(),
+            next,
+            now_ms,
+            then: ways.blocks.map(|(blocks, _)| blocks),
+        };
+        let reader = reader::spawn(files, setup)?;
+        Ok((!is_stdin).then_some(reader))
+    }
+}
