@@ -116,7 +116,7 @@ fn read_by(partitions: usize, block: usize, declaration: &str, sql: &str) -> (Ve
     let mut t = Harness::new(EngineOptions {
         partitions,
         file_block_bytes: block,
-        mailbox_batches: if block % 2 == 0 { 1 } else { 1000 },
+        mailbox_batches: if block.is_multiple_of(2) { 1 } else { 1000 },
         ..EngineOptions::default()
     });
     t.exec(declaration);

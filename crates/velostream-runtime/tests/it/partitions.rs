@@ -30,6 +30,10 @@ const SHARED: &[&str] = &[
     "SELECT s.k, r.j, SUM(s.v - r.v) AS sum FROM s JOIN r WITHIN 2 SECONDS ON s.k = r.k GROUP BY s.k, r.j EMIT FINAL",
     "SELECT a.k, COUNT(*) AS n FROM s a JOIN s b WITHIN 1 SECOND ON a.k = b.k AND a.v < b.v GROUP BY a.k EMIT CHANGES",
     "SELECT names.k, s.j, COUNT(*) AS n FROM s JOIN names ON s.k = names.k GROUP BY names.k, s.j EMIT FINAL",
+    "SELECT k, COUNT(*) AS n, MAX(total) AS top FROM (SELECT k, j, SUM(v) AS total FROM s GROUP BY k, j) AS c GROUP BY k EMIT CHANGES",
+    "SELECT k, MIN(n) AS low FROM (SELECT k, j, window_start, COUNT(*) AS n FROM s WINDOW TUMBLING (SIZE 5 SECONDS) GROUP BY k, j) AS c WHERE n > 1 GROUP BY k EMIT CHANGES",
+    "SELECT k, COUNT(*) AS n, SUM(x) AS sum FROM (SELECT k, v - LAG(v) OVER (PARTITION BY k ORDER BY t) AS x FROM s) AS c GROUP BY k EMIT CHANGES",
+    "SELECT a.k, COUNT(*) AS n FROM (SELECT DISTINCT k, j FROM s) AS a GROUP BY a.k HAVING 12 / COUNT(*) > 4 EMIT CHANGES",
     "SELECT k, 12 / v AS share FROM s",
     "SELECT k, SUM(12 / v) AS shares FROM s GROUP BY k EMIT CHANGES",
     "SELECT 12 / v AS share, COUNT(*) AS n FROM s GROUP BY 12 / v EMIT CHANGES",
@@ -40,6 +44,9 @@ const SINGLE: &[&str] = &[
     "SELECT k, window_start, window_end, COUNT(*) AS n FROM s WINDOW SESSION (2 SECONDS) GROUP BY k EMIT FINAL",
     "SELECT s.k, s.v, r.v AS w FROM s LEFT JOIN r WITHIN 2 SECONDS ON s.k = r.k AND s.j = r.j EMIT FINAL",
     "SELECT COUNT(*) AS n FROM s EMIT CHANGES",
+    "SELECT k, COUNT(*) AS n FROM (SELECT k, j, SUM(v) AS total FROM s GROUP BY k, j) AS c WHERE total > 9 GROUP BY k EMIT FINAL",
+    "SELECT total, COUNT(*) AS n FROM (SELECT k, j, SUM(v) AS total FROM s GROUP BY k, j) AS c GROUP BY total EMIT CHANGES",
+    "SELECT j, SUM(x) AS sum FROM (SELECT j, v - LAG(v) OVER (PARTITION BY k ORDER BY t) AS x FROM s) AS c GROUP BY j EMIT CHANGES",
     "SELECT k, v FROM s LIMIT 9",
 ];
 

@@ -1,7 +1,8 @@
 //! Cuts a plan into shares: receivers that run the same plan over disjoint rows and together give its answer.
 //!
 //! Rows that meet in state have equal keys, so a plan can be shared where the keys of its operators with state
-//! can be computed from the rows of its sources. What a record causes then comes from one share, in its order. What
+//! can be computed from the rows of its sources: of several operators, one above the other, the last one's keys, which
+//! must be among those of the others. What a record causes then comes from one share, in its order. What
 //! time causes comes from all of them under one sequence number: there each row carries the number of its group's
 //! first record, in a last column that the plan gets for it.
 
@@ -69,6 +70,10 @@ pub fn shares(plan: &LogicalPlan) -> Option<Shares> {
                 (true, None) if schema.updating => Order::ByGroup,
                 _ => Order::ByRecord,
             };
+            if order.has_number() && keeps_groups(input) {
+                // The first record of a group of groups may not be the first that is left.
+                return None;
+            }
             (route::by_keys(input, keys)?, order)
         }
         LogicalPlan::Over { input, partitions, schema, .. } if !(is_final && schema.updating) => {
@@ -88,6 +93,15 @@ fn operator(plan: &LogicalPlan) -> &LogicalPlan {
         | LogicalPlan::Project { input, .. }
         | LogicalPlan::Check { input, .. } => operator(input),
         plan => plan,
+    }
+}
+
+/// Whether rows of a plan stand for groups, which come and go.
+fn keeps_groups(plan: &LogicalPlan) -> bool {
+    match operator(plan) {
+        LogicalPlan::Aggregate { .. } | LogicalPlan::Over { .. } => true,
+        LogicalPlan::Join { left, right, .. } => keeps_groups(left) || keeps_groups(right),
+        _ => false,
     }
 }
 

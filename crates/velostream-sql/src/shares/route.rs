@@ -2,7 +2,7 @@
 
 use super::{Route, operator};
 use crate::catalog::{Relation, RelationId, RelationKind};
-use crate::expr::substitute;
+use crate::expr::{for_each_column, map_columns, substitute};
 use crate::plan::{Expr, ExprKind, JoinKind, JoinMethod, LogicalPlan, Side};
 
 /// The routes of a plan's sources, each once.
@@ -23,6 +23,19 @@ pub(super) fn by_keys(plan: &LogicalPlan, keys: &[Expr]) -> Option<Routes> {
         LogicalPlan::Project { input, items, .. } => {
             let keys: Vec<Expr> = keys.iter().map(|key| substitute(key.clone(), items)).collect();
             by_keys(input, &keys)
+        }
+        // Its groups, or partitions, are parts of those that `keys` make.
+        LogicalPlan::Aggregate { input, keys: inner, .. } => {
+            let keys = over_columns(keys, inner.len())?.map(|key| substitute(key, inner));
+            by_keys(input, &keys.collect::<Vec<_>>())
+        }
+        LogicalPlan::Over { input, columns, partitions, .. } => {
+            let keys = over_columns(keys, columns.len())?.map(|key| map_columns(key, &mut |at| columns[at]));
+            let keys: Vec<Expr> = keys.collect();
+            let is_key = |at: usize| {
+                partitions.iter().all(|partition| partition.keys.iter().any(|key| is_column(key, at)))
+            };
+            only_columns(&keys, is_key).then(|| by_keys(input, &keys))?
         }
         LogicalPlan::Join { .. } => of_join(plan, Some(keys)),
         LogicalPlan::Source { .. } => Some(vec![(stream(plan)?.id, Route::Keys(keys.to_vec()))]),
@@ -56,6 +69,17 @@ pub(super) fn of_join(plan: &LogicalPlan, keys: Option<&[Expr]>) -> Option<Route
         JoinMethod::Interval { .. } | JoinMethod::Kept => return None,
     };
     both(first, second)
+}
+
+/// The keys, if they are over the first `count` columns alone.
+fn over_columns(keys: &[Expr], count: usize) -> Option<impl Iterator<Item = Expr>> {
+    only_columns(keys, |at| at < count).then(|| keys.to_vec().into_iter())
+}
+
+fn only_columns(exprs: &[Expr], is_allowed: impl Fn(usize) -> bool) -> bool {
+    let mut all = true;
+    exprs.iter().for_each(|expr| for_each_column(expr, &mut |at| all &= is_allowed(at)));
+    all
 }
 
 fn is_column(expr: &Expr, column: usize) -> bool {
