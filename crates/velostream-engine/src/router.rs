@@ -18,6 +18,7 @@ pub struct Router {
     errors: RowErrors,
     rows: Vec<u32>,
     hashes: Vec<u64>,
+    shares: Vec<u16>,
 }
 
 impl Router {
@@ -29,22 +30,24 @@ impl Router {
             errors: RowErrors::new(),
             rows: Vec::new(),
             hashes: Vec::new(),
+            shares: Vec::new(),
         })
     }
 
-    /// Writes for each row which of `count` shares it belongs to. A row whose keys cannot be computed, which its
+    /// Gives for each row which of `count` shares it belongs to. A row whose keys cannot be computed, which its
     /// query rejects, belongs to the first.
-    pub fn route(&mut self, changes: &ChangeBatch, count: u16, shares: &mut Vec<u16>) {
+    pub fn route(&mut self, changes: &ChangeBatch, count: u16) -> &[u16] {
         self.errors.clear();
         self.program.evaluate(changes, &mut self.errors);
         self.rows.clear();
         self.rows.extend(0..changes.len() as u32);
         hash_rows(self.keys, |key| self.program.output(key, changes), &self.rows, &mut self.hashes);
         let share = |hash: &u64| ((hash >> SHARE_SHIFT) & ((1 << SHARE_BITS) - 1)) * u64::from(count);
-        shares.clear();
-        shares.extend(self.hashes.iter().map(|hash| (share(hash) >> SHARE_BITS) as u16));
+        self.shares.clear();
+        self.shares.extend(self.hashes.iter().map(|hash| (share(hash) >> SHARE_BITS) as u16));
         for (row, _) in self.errors.drain(..) {
-            shares[row as usize] = 0;
+            self.shares[row as usize] = 0;
         }
+        &self.shares
     }
 }

@@ -6,6 +6,7 @@ use crate::partition::mailbox::Mailbox;
 use crate::partition::outlet::Outlet;
 use crate::partition::receiver::{PartitionReceiver, PartitionStats};
 use crate::sink::memory::OutputQueue;
+use crate::source::blocks::Blocks;
 use crate::sync::{AtomicBool, JoinHandle};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -64,8 +65,10 @@ pub struct Pipeline {
     pub inline: Option<Box<PartitionReceiver>>,
     /// The receivers' threads.
     pub threads: Vec<JoinHandle<PartitionStats>>,
-    /// The file reader's thread; none for standard input, which may never return.
-    pub reader: Option<JoinHandle<()>>,
+    /// Threads that read files; none for standard input, which may never return.
+    pub readers: Vec<JoinHandle<()>>,
+    /// Files that the receivers read, and those threads.
+    pub blocks: Option<Arc<Blocks>>,
 }
 
 impl Pipeline {
@@ -93,6 +96,7 @@ impl Pipeline {
     /// Ends all waiting of its threads, which then return.
     pub fn stop(&self) {
         self.close_mailboxes();
+        self.blocks.iter().for_each(|blocks| blocks.close());
         if let Some(output) = &self.output {
             output.abandon();
         }
@@ -103,8 +107,8 @@ impl Drop for Pipeline {
     fn drop(&mut self) {
         self.stop();
         let receivers: Vec<_> = self.threads.drain(..).map(JoinHandle::join).collect();
-        let reader = self.reader.take().map(JoinHandle::join);
+        let readers: Vec<_> = self.readers.drain(..).map(JoinHandle::join).collect();
         // A panic is caught and reported where it happens; what joins is only the thread's own end.
-        drop((receivers, reader));
+        drop((receivers, readers));
     }
 }

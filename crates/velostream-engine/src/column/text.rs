@@ -81,6 +81,29 @@ impl TextView {
     }
 }
 
+/// Appends a value to a heap, one that is not long in two pieces of fixed size that overlap, as [`TextView::inline`]
+/// reads them.
+#[inline]
+fn append(heap: &mut Vec<u8>, value: &[u8]) {
+    let begin = heap.len();
+    match (value.first_chunk::<16>(), value.last_chunk::<16>()) {
+        (Some(first), Some(last)) if value.len() <= 32 => {
+            heap.extend_from_slice(first);
+            heap.truncate(begin + value.len() - 16);
+            heap.extend_from_slice(last);
+        }
+        (None, None) => {
+            let (Some(first), Some(last)) = (value.first_chunk::<8>(), value.last_chunk::<8>()) else {
+                return heap.extend_from_slice(value);
+            };
+            heap.extend_from_slice(first);
+            heap.truncate(begin + value.len() - 8);
+            heap.extend_from_slice(last);
+        }
+        _ => heap.extend_from_slice(value),
+    }
+}
+
 /// A column of texts or byte strings.
 #[derive(Debug, Clone, Default)]
 pub struct TextColumn {
@@ -142,7 +165,7 @@ impl TextColumn {
         } else {
             let prefix = [value[0], value[1], value[2], value[3]];
             self.views.push(TextView::outlined(prefix, value.len() as u32, self.heap.len() as u64));
-            self.heap.extend_from_slice(value);
+            append(&mut self.heap, value);
         }
     }
 

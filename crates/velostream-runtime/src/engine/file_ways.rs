@@ -1,13 +1,13 @@
 //! How files come to a pipeline: read by its receivers, block by block, or by a thread of their own.
 
-use super::sharing::{Common, Sharing};
+use super::sharing::Sharing;
 use super::{Engine, FILE_NUMBERS};
 use crate::error::Result;
 use crate::kernel::Kernel;
 use crate::partition::outlet::Outlet;
 use crate::pipeline::Pipeline;
 use crate::source::block_reader::{BlockFeed, BlockReader, BlockReaderSetup};
-use crate::source::blocks::Blocks;
+use crate::source::blocks::{Blocks, Crew};
 use crate::source::door::Door;
 use crate::source::file::FileSource;
 use crate::source::reader::{self, FileInput, ReaderSetup};
@@ -38,28 +38,39 @@ pub(super) struct FileWays {
     alone: Vec<FileOf>,
     /// Read by the receivers, one behind the other, after the others.
     together: Vec<FileOf>,
-    /// These, and bytes of a block.
-    blocks: Option<(Arc<Blocks>, usize)>,
+    blocks: Option<(Arc<Blocks>, Crew)>,
     /// Of the inputs of a plan that receivers share.
     routes: Option<Vec<Route>>,
 }
 
 impl FileWays {
+    fn receivers(&self) -> usize {
+        self.outlet.mailboxes().len()
+    }
+
+    /// Threads that help a receiver that runs its plan alone.
+    fn helpers(&self, pipeline: &Pipeline, now_ms: i64) -> Result<Vec<JoinHandle<()>>> {
+        let Some((_, crew)) = &self.blocks else { return Ok(Vec::new()) };
+        let places = self.receivers()..crew.threads;
+        let readers = places.filter_map(|place| self.reader(place, &pipeline.name, now_ms).transpose());
+        readers.map(|reader| reader::start(&pipeline.name, reader?, BlockReader::help)).collect()
+    }
+
     /// How many inputs come by it.
     pub fn inputs(&self) -> usize {
         self.alone.len() + self.together.len()
     }
 
-    /// What receiver `place` reads, if anything.
-    pub fn reader(&self, place: usize, common: &Common) -> Result<Option<BlockReader>> {
-        let Some((blocks, block_bytes)) = &self.blocks else { return Ok(None) };
+    /// What receiver `place` of a query reads, if anything.
+    pub fn reader(&self, place: usize, query: &str, now_ms: i64) -> Result<Option<BlockReader>> {
+        let Some((blocks, crew)) = &self.blocks else { return Ok(None) };
         let setup = BlockReaderSetup {
             blocks: Arc::clone(blocks),
             place: place as u16,
-            count: self.outlet.mailboxes().len() as u16,
-            block_bytes: *block_bytes,
-            query: common.query.clone(),
-            now_ms: common.now_ms,
+            receivers: self.receivers() as u16,
+            block_bytes: crew.block_bytes,
+            query: query.to_owned(),
+            now_ms,
         };
         let feed = |file: &FileOf| {
             let route = self.routes.as_ref().map(|routes| &routes[file.input]);
@@ -96,24 +107,19 @@ impl Engine {
             let alone = tables.into_iter().chain(streams).collect();
             return FileWays { outlet, alone, together: Vec::new(), blocks: None, routes };
         };
-        let block_bytes = self.options.file_block_bytes;
-        let shared = Arc::clone(&self.shared);
-        let blocks = Arc::new(Blocks::new(sizes, block_bytes as u64, outlet.placed(), shared));
-        FileWays { outlet, alone: tables, together: streams, blocks: Some((blocks, block_bytes)), routes }
+        let crew = Crew { threads: self.options.partitions, block_bytes: self.options.file_block_bytes };
+        let blocks = Arc::new(Blocks::new(sizes, crew, outlet.placed(), Arc::clone(&self.shared)));
+        FileWays { outlet, alone: tables, together: streams, blocks: Some((blocks, crew)), routes }
     }
 
-    /// Lets the files of a pipeline be read. Gives the thread that does, if there is one; nothing for standard input,
-    /// which may never end.
-    pub(super) fn read_files(
-        &mut self,
-        pipeline: &Pipeline,
-        ways: FileWays,
-        now_ms: i64,
-    ) -> Result<Option<JoinHandle<()>>> {
+    /// Lets the files of a pipeline be read.
+    pub(super) fn read_files(&mut self, pipeline: &mut Pipeline, ways: FileWays, now_ms: i64) -> Result<()> {
         let next = self.take_numbers(FILE_NUMBERS);
+        pipeline.readers = ways.helpers(pipeline, now_ms)?;
+        pipeline.blocks = ways.blocks.as_ref().map(|(blocks, _)| Arc::clone(blocks));
         if ways.alone.is_empty() {
-            ways.blocks.iter().for_each(|(blocks, _)| blocks.open(next));
-            return Ok(None);
+            pipeline.blocks.iter().for_each(|blocks| blocks.open(next));
+            return Ok(());
         }
         let is_stdin = ways.alone.iter().any(|file| file.source.is_stdin());
         let input = |FileOf { input, create, source }| {
@@ -130,6 +136,8 @@ impl Engine {
             then: ways.blocks.map(|(blocks, _)| blocks),
         };
         let reader = reader::spawn(files, setup)?;
-        Ok((!is_stdin).then_some(reader))
+        // Standard input may never end, nor its thread.
+        pipeline.readers.extend((!is_stdin).then_some(reader));
+        Ok(())
     }
 }

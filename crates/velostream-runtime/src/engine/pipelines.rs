@@ -109,7 +109,8 @@ impl Engine {
             finite,
             inline: None,
             threads: Vec::new(),
-            reader: None,
+            readers: Vec::new(),
+            blocks: None,
         };
         let receivers = setups.into_iter().map(PartitionReceiver::new).collect();
         self.launch(pipeline, receivers, ways, start.now_ms)

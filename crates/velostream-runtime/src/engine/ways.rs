@@ -121,7 +121,8 @@ impl Engine {
         let files = ways.from_files.iter().map(|files| from(&files.outlet, files.inputs(), false));
         let derived = ways.derived.iter().map(|way| lane(&way.mailbox, 1, way.carries_barriers));
         let lanes = engine.chain(files).chain(derived).collect();
-        let reader = ways.from_files.as_ref().and_then(|files| files.reader(place, common).transpose());
+        let reader = |files: &FileWays| files.reader(place, &common.query, common.now_ms).transpose();
+        let reader = ways.from_files.as_ref().and_then(reader);
         Ok(Inlet::new(lanes).with_reader(reader.transpose()?))
     }
 
@@ -130,7 +131,7 @@ impl Engine {
         let at = self.last_number();
         let once = pipeline.purpose == Purpose::Ask;
         if let Some(files) = ways.from_files {
-            pipeline.reader = self.read_files(pipeline, files, now_ms)?;
+            self.read_files(pipeline, files, now_ms)?;
         }
         if let Some(mut outlet) = ways.from_engine {
             self.begin_sources(pipeline.id, &mut outlet, &ways.engine_inputs, (at, once), now_ms);

@@ -113,9 +113,7 @@ impl Outlet {
                 Places::One(self.turn as u16)
             }
             Some(router) => {
-                let mut places = Vec::new();
-                router.route(&envelope.batch.changes, count as u16, &mut places);
-                Places::Each(places)
+                Places::of(router.route(&envelope.batch.changes, count as u16), count)
             }
         }
     }

@@ -22,16 +22,28 @@ pub struct Share {
 pub enum Places {
     /// All of them one receiver's.
     One(u16),
-    /// Each row's receiver.
-    Each(Vec<u16>),
+    /// Rows by receiver, those of each in order, and where those of each end.
+    Each {
+        /// All rows of the batch.
+        rows: Vec<u32>,
+        /// Per receiver.
+        ends: Vec<u32>,
+    },
 }
 
 impl Share {
     /// The rows of receiver `place`, appended to `changes`, which has the batch's columns or more.
-    fn own(&self, place: u16, rows: &mut Vec<u32>, changes: &mut ChangeBatch) {
+    fn own(&self, place: u16, changes: &mut ChangeBatch) {
         let all = &self.whole.batch.changes;
-        self.places.rows_of(place, all.len(), rows);
-        changes.extend_selected(all, rows);
+        match &self.places {
+            Places::One(one) if *one == place => changes.extend_range(all, 0, all.len()),
+            Places::One(_) => {}
+            Places::Each { rows, ends } => {
+                let place = usize::from(place);
+                let begin = place.checked_sub(1).map_or(0, |before| ends[before] as usize);
+                changes.extend_selected(all, &rows[begin..ends[place] as usize]);
+            }
+        }
     }
 
     /// A batch of one receiver's rows, with the time of all.
@@ -44,23 +56,28 @@ impl Share {
     /// The rows of receiver `place` in memory of their own.
     pub fn part(&self, place: u16) -> Envelope {
         let mut changes = ChangeBatch::like(&self.whole.batch.changes);
-        self.own(place, &mut Vec::new(), &mut changes);
+        self.own(place, &mut changes);
         self.envelope(changes, None)
     }
 }
 
 impl Places {
-    /// Which of a batch's rows belong to receiver `place`.
-    fn rows_of(&self, place: u16, count: usize, rows: &mut Vec<u32>) {
-        rows.clear();
-        match self {
-            Self::One(one) if *one == place => rows.extend(0..count as u32),
-            Self::One(_) => {}
-            Self::Each(places) => {
-                let mine = places.iter().enumerate().filter(|&(_, &other)| other == place);
-                rows.extend(mine.map(|(row, _)| row as u32));
-            }
+    /// From each row's receiver, one of `count`.
+    pub fn of(each: &[u16], count: usize) -> Self {
+        let mut ends = vec![0_u32; count];
+        each.iter().for_each(|&place| ends[usize::from(place)] += 1);
+        let mut begin = 0;
+        for end in &mut ends {
+            begin += std::mem::replace(end, begin);
         }
+        // What is the beginning of a receiver's rows becomes, row by row, their end.
+        let mut rows = vec![0_u32; each.len()];
+        for (row, &place) in each.iter().enumerate() {
+            let at = &mut ends[usize::from(place)];
+            rows[*at as usize] = row as u32;
+            *at += 1;
+        }
+        Self::Each { rows, ends }
     }
 }
 
@@ -70,7 +87,6 @@ pub struct Taker {
     place: u16,
     inputs: Vec<TakenInput>,
     numbered: bool,
-    rows: Vec<u32>,
 }
 
 #[derive(Debug)]
@@ -89,14 +105,14 @@ impl Taker {
             let types = of_fields.chain(numbered.then_some(DataType::BigInt)).collect();
             TakenInput { types, spares: Arc::default() }
         };
-        Self { place, inputs: inputs.iter().map(input).collect(), numbered, rows: Vec::new() }
+        Self { place, inputs: inputs.iter().map(input).collect(), numbered }
     }
 
     /// Its rows of a batch. The whole batch's buffers go home with the last receiver.
     pub fn take(&mut self, share: Arc<Share>) -> Envelope {
         let TakenInput { types, spares } = &self.inputs[share.whole.input];
         let mut changes = spares.take().unwrap_or_else(|| ChangeBatch::new(types));
-        share.own(self.place, &mut self.rows, &mut changes);
+        share.own(self.place, &mut changes);
         if self.numbered {
             number(&mut changes);
         }

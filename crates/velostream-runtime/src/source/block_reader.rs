@@ -35,7 +35,7 @@ pub struct BlockReaderSetup {
     /// Which receiver.
     pub place: u16,
     /// Of how many.
-    pub count: u16,
+    pub receivers: u16,
     /// Bytes of a block.
     pub block_bytes: usize,
     /// The query, for dead letters.
@@ -126,6 +126,11 @@ impl BlockReader {
         true
     }
 
+    /// Reads for a receiver that runs its plan alone, until all is read or nobody takes it.
+    pub fn help(mut self) {
+        while self.work() || self.setup.blocks.wait() {}
+    }
+
     /// Decodes a block.
     pub fn decode(&mut self, claim: &Claim) -> Decoding {
         guarded(|| self.read(claim)).and_then(|block| block)
@@ -141,12 +146,11 @@ impl BlockReader {
         let to = (Some(setup.query.as_str()), setup.now_ms);
         let (envelope, letters) = door.admit(rows, decoded.bad.drain(..), Op::Insert, &mut Seq(0), to);
         let envelope = envelope.map(|envelope| Envelope { input: feed.input, ..envelope });
-        let places = envelope.as_ref().filter(|_| setup.count > 1).map(|envelope| match &mut feed.router {
+        let places = envelope.as_ref().filter(|_| setup.receivers > 1).map(|envelope| match &mut feed.router {
             None => Places::One(setup.place),
             Some(router) => {
-                let mut places = Vec::new();
-                router.route(&envelope.batch.changes, setup.count, &mut places);
-                Places::Each(places)
+                let places = router.route(&envelope.batch.changes, setup.receivers);
+                Places::of(places, usize::from(setup.receivers))
             }
         });
         Ok(Block { start, end, is_last, envelope, places, letters })

@@ -12,22 +12,33 @@ use crate::partition::mailbox::{Envelope, Event};
 use crate::partition::outlet::Outlet;
 use crate::partition::share::Places;
 use crate::shared::Shared;
-use crate::sync::{Mutex, MutexGuard};
+use crate::sync::{Condvar, Mutex, MutexGuard};
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError};
 use velostream_engine::batch::Seq;
 use velostream_engine::time::Watermark;
 
-/// Blocks per receiver that may be claimed and not given out.
-const AHEAD_PER_RECEIVER: u64 = 4;
+/// Blocks per thread that may be claimed and not given out.
+const AHEAD_PER_THREAD: u64 = 4;
 /// Wrong guesses after which, if they are one in four, blocks are no longer guessed at.
 const WRONG_GUESSES_MAX: u64 = 8;
 
 /// The files of one query, each behind the one before, and how far they are given out.
 pub struct Blocks {
     state: Mutex<State>,
+    /// Told when more may be claimed, to threads that do nothing else.
+    moved: Condvar,
     shared: Arc<Shared>,
     ahead: u64,
+}
+
+/// By whom files are read, and how.
+#[derive(Debug, Clone, Copy)]
+pub struct Crew {
+    /// Threads that decode.
+    pub threads: usize,
+    /// Bytes of a block, whose records are a batch.
+    pub block_bytes: usize,
 }
 
 struct State {
@@ -49,6 +60,8 @@ struct State {
     /// Records of the file given out.
     offset: u64,
     wrong_guesses: u64,
+    /// Threads that wait for `moved`.
+    idle: usize,
     /// What was handed in and waits for the blocks before it.
     waiting: BTreeMap<u64, Decoding>,
 }
@@ -97,12 +110,10 @@ enum Step {
 }
 
 impl Blocks {
-    /// Of these files, by input and size, in blocks of so many bytes, whose records are a batch each; nothing is read
-    /// before [`Self::open`].
-    pub fn new(files: Vec<(usize, u64)>, block_bytes: u64, outlet: Outlet, shared: Arc<Shared>) -> Self {
-        let ahead = AHEAD_PER_RECEIVER * outlet.mailboxes().len() as u64;
+    /// Of these files, by input and size; nothing is read before [`Self::open`].
+    pub fn new(files: Vec<(usize, u64)>, crew: Crew, outlet: Outlet, shared: Arc<Shared>) -> Self {
         let state = State {
-            block_bytes,
+            block_bytes: crew.block_bytes as u64,
             outlet,
             next: None,
             files,
@@ -113,9 +124,11 @@ impl Blocks {
             watermark: Watermark::NONE,
             offset: 0,
             wrong_guesses: 0,
+            idle: 0,
             waiting: BTreeMap::new(),
         };
-        Self { state: Mutex::new(state), shared, ahead }
+        let ahead = AHEAD_PER_THREAD * crew.threads as u64;
+        Self { state: Mutex::new(state), moved: Condvar::new(), shared, ahead }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -128,6 +141,24 @@ impl Blocks {
         state.next = Some(next);
         // They wait at their mailboxes.
         state.outlet.tell(|| Event::Through(Seq(0)));
+        self.moved.notify_all();
+    }
+
+    /// Nobody reads any more.
+    pub fn close(&self) {
+        self.lock().finish();
+        self.moved.notify_all();
+    }
+
+    /// Waits until a block can be claimed; false once none will be.
+    pub fn wait(&self) -> bool {
+        let mut state = self.lock();
+        state.idle += 1;
+        while !state.is_finished() && state.next_start(self.ahead).is_none() {
+            state = self.moved.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+        state.idle -= 1;
+        !state.is_finished()
     }
 
     /// The next block for whoever asks; none while enough are claimed, or all are.
@@ -154,6 +185,7 @@ impl Blocks {
         loop {
             match state.step(&self.shared) {
                 Step::Wait => return,
+                Step::Given if state.idle > 0 => self.moved.notify_all(),
                 Step::Given => {}
                 Step::Again(claim) => {
                     drop(state);
@@ -167,19 +199,26 @@ impl Blocks {
 }
 
 impl State {
-    fn claim(&mut self, ahead: u64) -> Option<Claim> {
+    fn is_finished(&self) -> bool {
+        self.file == self.files.len()
+    }
+
+    /// Where the next block to be claimed begins, if that is known; nothing where none may be claimed now.
+    fn next_start(&self, ahead: u64) -> Option<Option<u64>> {
         let &(_, bytes) = self.files.get(self.file)?;
         self.next?;
         let open = self.claimed - self.given;
-        let guesses = self.wrong_guesses < WRONG_GUESSES_MAX || self.wrong_guesses * 4 < self.given;
-        // Behind the bytes that were there at the start there may be more by now; the end shows where they are read.
-        let is_sure = open == 0;
-        let may_guess = guesses && open < ahead && self.claimed * self.block_bytes < bytes;
-        if !is_sure && !may_guess {
-            return None;
+        if open == 0 {
+            // Behind the bytes that were there at first there may be more by now; the end shows where they are read.
+            return Some(Some(self.position));
         }
+        let guesses = self.wrong_guesses < WRONG_GUESSES_MAX || self.wrong_guesses * 4 < self.given;
+        (guesses && open < ahead && self.claimed * self.block_bytes < bytes).then_some(None)
+    }
+
+    fn claim(&mut self, ahead: u64) -> Option<Claim> {
+        let start = self.next_start(ahead)?;
         self.claimed += 1;
-        let start = is_sure.then_some(self.position);
         Some(self.block(self.claimed - 1, start))
     }
 

@@ -52,17 +52,20 @@ pub struct ReaderSetup {
 /// Starts reading. The thread ends behind the last file, or soon after its mailbox is closed.
 pub fn spawn(files: Vec<FileInput>, setup: ReaderSetup) -> Result<JoinHandle<()>> {
     let feeds: Vec<Feed> = files.into_iter().map(Feed::open).collect::<Result<_>>()?;
-    let name = format!("velostream-read-{}", setup.query);
-    Builder::new()
-        .name(name)
-        .spawn(move || {
-            let mut setup = setup;
-            let read = guarded(|| read(feeds, &mut setup));
-            if let Err(error) = read.and_then(|read| read) {
-                setup.outlet.tell(|| Event::Failed(Box::new(error.clone())));
-            }
-        })
-        .map_err(|error| io(format!("no thread can be started: {error}")))
+    let query = setup.query.clone();
+    start(&query, (feeds, setup), |(feeds, mut setup)| {
+        let read = guarded(|| read(feeds, &mut setup));
+        if let Err(error) = read.and_then(|read| read) {
+            setup.outlet.tell(|| Event::Failed(Box::new(error.clone())));
+        }
+    })
+}
+
+/// Starts a thread that reads for a query.
+pub fn start<T: Send + 'static>(query: &str, what: T, read: fn(T)) -> Result<JoinHandle<()>> {
+    let thread = Builder::new().name(format!("velostream-read-{query}"));
+    let started = thread.spawn(move || read(what));
+    started.map_err(|error| io(format!("no thread can be started: {error}")))
 }
 
 /// A file being read.

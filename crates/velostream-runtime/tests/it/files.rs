@@ -167,22 +167,35 @@ proptest! {
         is_json in any::<bool>(),
         block in 1..300_usize,
         partitions in prop_oneof![Just(1_usize), Just(2), Just(3), Just(8)],
-        query in 0..4_usize,
+        query in 0..8_usize,
     ) {
         let (name, content, format) = if is_json { ("n.json", &json, "json") } else { ("n.csv", &csv, "csv") };
-        let file = Temporary::new(name, content);
+        let (file, other) = (Temporary::new(name, content), Temporary::new("other.json", &json));
         let declaration = format!(
             "CREATE STREAM s (k STRING NOT NULL, x INT CHECK (x <> 13), ts BIGINT, WATERMARK FOR ts AS ts)
-             WITH (connector = 'file', path = '{}', format = '{format}')",
-            file.path()
+             WITH (connector = 'file', path = '{path}', format = '{format}');
+             CREATE STREAM untimed (k STRING, x INT) WITH (connector = 'file', path = '{path}', format = '{format}');
+             CREATE STREAM other (k STRING, x INT) WITH (connector = 'file', path = '{other}');
+             CREATE TABLE last (k STRING PRIMARY KEY, x INT) WITH (connector = 'file', path = '{other}')",
+            path = file.path(),
+            other = other.path()
         );
         let sql = [
             "SELECT k, x, ts FROM s WHERE x > -90",
             "SELECT k, COUNT(*) AS n, SUM(x) AS total FROM s GROUP BY k EMIT CHANGES",
             "SELECT k, window_start, COUNT(*) AS n FROM s WINDOW TUMBLING (SIZE 50 MILLISECONDS) GROUP BY k EMIT FINAL",
             "SELECT k, x, SUM(x) OVER (PARTITION BY k ORDER BY ts ROWS 3 PRECEDING) AS y FROM s",
+            "SELECT COUNT(*) AS n, SUM(x) AS total FROM s EMIT CHANGES",
+            "SELECT k, x FROM untimed UNION ALL SELECT k, x + 1 FROM other",
+            "SELECT untimed.k, untimed.x, last.x AS y FROM untimed JOIN last ON untimed.k = last.k",
+            "SELECT k, x FROM s LIMIT 7",
         ][query];
-        let expected = read_by(0, 64 << 10, &declaration, sql);
-        prop_assert_eq!(read_by(partitions, block, &declaration, sql), expected);
+        let (changes, letters) = read_by(0, 64 << 10, &declaration, sql);
+        let found = read_by(partitions, block, &declaration, sql);
+        prop_assert_eq!(found.0, changes);
+        // How far a query with LIMIT has read when it is complete is nobody's concern.
+        if !sql.contains("LIMIT") {
+            prop_assert_eq!(found.1, letters);
+        }
     }
 }
