@@ -3,9 +3,11 @@
 //! A column is a vector of values of one type and a validity mask. Values at NULL positions are defaults
 //! and never read. Clearing keeps the capacity, so steady state allocates nothing.
 
+mod pick;
 mod text;
 mod validity;
 
+pub use pick::Pick;
 pub use text::{TextColumn, TextView};
 pub use validity::Validity;
 

@@ -7,7 +7,7 @@ use crate::api::{OnError, QueryOptions};
 use crate::catalog::{PipelineId, What};
 use crate::error::{Error, Result};
 use crate::kernel::{self, Kernel, KernelOptions};
-use crate::partition::merge::merge;
+use crate::partition::merge::Merger;
 use crate::partition::receiver::PartitionReceiver;
 use crate::pipeline::{Pipeline, Purpose};
 use crate::sink::memory::OutputQueue;
@@ -225,7 +225,8 @@ impl Engine {
         let worked = !rows.is_empty();
         for (target, parts) in rows {
             let mut merged = ChangeBatch::like(&parts[0]);
-            merge(&parts.iter().collect::<Vec<_>>(), Order::ByRecord, &mut merged);
+            let lanes: Vec<_> = parts.iter().map(|part| vec![part]).collect();
+            Merger::default().merge(&lanes, Order::ByRecord, &mut merged);
             self.accept(target, merged, Op::Insert, now_ms);
         }
         worked

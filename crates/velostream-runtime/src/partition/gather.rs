@@ -5,7 +5,7 @@
 
 use super::inlet::{Intake, Work};
 use super::mailbox::{Barrier, Envelope, Event, Mailbox};
-use super::merge::merge;
+use super::merge::Merger;
 use crate::spares::Spares;
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -31,6 +31,7 @@ pub struct Gather {
     order: Order,
     schema: Arc<Schema>,
     spares: Arc<Spares>,
+    merger: Merger,
     /// The largest number up to which everything was given out.
     told: Seq,
 }
@@ -88,7 +89,15 @@ impl Gather {
             through: Seq(0),
         };
         let lanes = mailboxes.iter().map(lane).collect();
-        Self { lanes, sources, order, schema, spares: Arc::default(), told: Seq(0) }
+        Self {
+            lanes,
+            sources,
+            order,
+            schema,
+            spares: Arc::default(),
+            merger: Merger::default(),
+            told: Seq(0),
+        }
     }
 
     fn take(&mut self, pop: impl Fn(&Mailbox) -> Option<Event>) -> Option<Work> {
@@ -131,10 +140,9 @@ impl Gather {
         if self.order.has_number() {
             changes.columns.push(Column::new(DataType::BigInt));
         }
-        let parts: Vec<Envelope> = taken.into_iter().filter_map(joined).collect();
-        let rows: Vec<&ChangeBatch> = parts.iter().map(|part| &part.batch.changes).collect();
-        merge(&rows, self.order, &mut changes);
-        parts.into_iter().for_each(Envelope::recycle);
+        let lanes: Vec<Vec<&ChangeBatch>> = taken.iter().map(|lane| rows_of(lane)).collect();
+        self.merger.merge(&lanes, self.order, &mut changes);
+        taken.into_iter().flatten().for_each(Envelope::recycle);
         if self.order.has_number() {
             changes.columns.pop();
         }
@@ -211,22 +219,15 @@ impl Intake for Gather {
     }
 }
 
+fn rows_of(lane: &[Envelope]) -> Vec<&ChangeBatch> {
+    lane.iter().map(|part| &part.batch.changes).collect()
+}
+
 /// How time moved over a receiver's batches.
 fn time_of(parts: &[Envelope]) -> TimeRuns {
     let before = parts.first().map_or(Watermark::NONE, |part| part.batch.time.before);
     let advances = parts.iter().flat_map(|part| &part.batch.time.advances).copied();
     TimeRuns { before, advances: advances.collect() }
-}
-
-/// A receiver's batches as one.
-fn joined(parts: Vec<Envelope>) -> Option<Envelope> {
-    let mut parts = parts.into_iter();
-    let mut first = parts.next()?;
-    for part in parts {
-        first.batch.changes.extend_range(&part.batch.changes, 0, part.batch.changes.len());
-        part.recycle();
-    }
-    Some(first)
 }
 
 #[cfg(test)]

@@ -146,13 +146,14 @@ impl BlockReader {
         let to = (Some(setup.query.as_str()), setup.now_ms);
         let (envelope, letters) = door.admit(rows, decoded.bad.drain(..), Op::Insert, &mut Seq(0), to);
         let envelope = envelope.map(|envelope| Envelope { input: feed.input, ..envelope });
-        let places = envelope.as_ref().filter(|_| setup.receivers > 1).map(|envelope| match &mut feed.router {
-            None => Places::One(setup.place),
-            Some(router) => {
-                let places = router.route(&envelope.batch.changes, setup.receivers);
-                Places::of(places, usize::from(setup.receivers))
-            }
-        });
+        let places =
+            envelope.as_ref().filter(|_| setup.receivers > 1).map(|envelope| match &mut feed.router {
+                None => Places::One(setup.place),
+                Some(router) => {
+                    let places = router.route(&envelope.batch.changes, setup.receivers);
+                    Places::of(places, usize::from(setup.receivers))
+                }
+            });
         Ok(Block { start, end, is_last, envelope, places, letters })
     }
 }
