@@ -5,7 +5,7 @@ use crate::api::Admission;
 use crate::catalog::{PipelineId, Source};
 use crate::error::{Error, Result};
 use crate::ingest::json::JsonDecoder;
-use crate::ingest::{SourceFormat, rows};
+use crate::ingest::{BadRecord, SourceFormat, rows};
 use crate::partition::mailbox::{Envelope, Event};
 use crate::partition::outlet::Outlet;
 use crate::pipeline::Purpose;
@@ -83,13 +83,8 @@ impl Engine {
         });
         decoder.push(bytes, end, &mut source.decoded);
         let taken = source.decoded.take_rows(source.door.fresh());
-        let letters: Vec<_> =
-            source.decoded.bad.drain(..).map(|bad| source.door.bad_letter(&bad, None, now_ms)).collect();
-        if !letters.is_empty() {
-            self.shared.dead_letters.add(letters);
-            self.shared.wake.wake();
-        }
-        self.accept(relation, taken, Op::Insert, now_ms);
+        let bad = std::mem::take(&mut source.decoded.bad);
+        self.accept_decoded(relation, taken, &bad, Op::Insert, now_ms);
     }
 
     /// A source that takes records.
@@ -143,16 +138,27 @@ impl Engine {
         Err(Error::new(ErrorCode::Limit, message))
     }
 
-    /// Takes decoded rows in: refused ones become dead letters, the others get numbers and go to the readers.
+    /// Takes rows in: refused ones become dead letters, the others get numbers and go to the readers.
     pub(super) fn accept(&mut self, relation: RelationId, rows: ChangeBatch, op: Op, now_ms: i64) {
+        self.accept_decoded(relation, rows, &[], op, now_ms);
+    }
+
+    /// The same for rows among which there were records that could not be read.
+    fn accept_decoded(
+        &mut self,
+        relation: RelationId,
+        rows: ChangeBatch,
+        bad: &[BadRecord],
+        op: Op,
+        now_ms: i64,
+    ) {
         let Some(source) = self.catalog.source_mut(relation) else { return };
-        let held = source.door.table_bytes();
+        let (held, offset) = (source.door.table_bytes(), source.door.offset);
         let mut next = Seq(self.next_seq);
         let (envelope, refused) = source.door.admit(rows, op, &mut next, now_ms);
         self.next_seq = next.0;
-        if !refused.is_empty() {
-            let door = &source.door;
-            let letters: Vec<_> = refused.into_iter().map(|one| door.letter(one, None, now_ms)).collect();
+        let letters = source.door.letters(offset, refused, bad, now_ms);
+        if !letters.is_empty() {
             self.shared.dead_letters.add(letters);
             self.shared.wake.wake();
         }

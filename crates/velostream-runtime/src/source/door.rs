@@ -107,8 +107,10 @@ impl Door {
         let (first, offset) = (*next, self.offset);
         self.stamp(&mut raw, op, now_ms);
         self.admit_into(&mut raw, next, &mut batch, &mut rejects);
-        let refused = rejects.into_iter().map(|reject| Refused {
-            offset: offset + u64::from(reject.row),
+        // Those that were refused before it got no number.
+        let refused = rejects.into_iter().enumerate().map(|(before, reject)| Refused {
+            row: reject.row as usize,
+            offset: offset + u64::from(reject.row) - before as u64,
             record: single(&raw.columns, reject.row as usize),
             error: reject.error,
         });
@@ -170,7 +172,7 @@ impl Door {
     pub fn step(&mut self, changes: ChangeBatch, seq: Seq, now_ms: i64) -> Envelope {
         let batch = Batch { changes, time: self.standing() };
         self.offset += 1;
-        envelope(batch, self.offset - 1, now_ms, seq)
+        Envelope { first_seq: Some(seq), ..envelope(batch, self.offset - 1, now_ms, seq) }
     }
 
     /// A move of time by hand; `None` when it does not move.
@@ -184,7 +186,29 @@ impl Door {
     pub fn snapshot(&self, seq: Seq, now_ms: i64) -> Option<Envelope> {
         let changes = self.table.as_ref()?.rows(seq);
         let batch = Batch { changes, time: TimeRuns::reaching(self.gate.watermark(), seq) };
-        Some(envelope(batch, 0, now_ms, seq))
+        Some(Envelope { first_seq: Some(seq), ..envelope(batch, 0, now_ms, seq) })
+    }
+
+    /// The letters of one call's records, refused or unreadable, in the records' order; `offset` records had passed
+    /// before.
+    pub fn letters(
+        &self,
+        offset: u64,
+        refused: Vec<Refused>,
+        bad: &[BadRecord],
+        at_ms: i64,
+    ) -> Vec<DeadLetter> {
+        let count = refused.len();
+        let mut letters = Vec::with_capacity(count + bad.len());
+        let mut bad = bad.iter().peekable();
+        for (before, one) in refused.into_iter().enumerate() {
+            while let Some(bad) = bad.next_if(|bad| bad.row <= one.row) {
+                letters.push(self.unreadable(bad, offset + (bad.row - before) as u64, None, at_ms));
+            }
+            letters.push(self.letter(one, None, at_ms));
+        }
+        letters.extend(bad.map(|bad| self.unreadable(bad, offset + (bad.row - count) as u64, None, at_ms)));
+        letters
     }
 
     /// The letter of a refused row.
@@ -203,11 +227,15 @@ impl Door {
 
     /// The letter of bytes that could not be read.
     pub fn bad_letter(&self, bad: &BadRecord, query: Option<&str>, at_ms: i64) -> DeadLetter {
+        self.unreadable(bad, self.offset + bad.row as u64, query, at_ms)
+    }
+
+    fn unreadable(&self, bad: &BadRecord, offset: u64, query: Option<&str>, at_ms: i64) -> DeadLetter {
         DeadLetter {
             relation: self.relation.name.to_string(),
             query: query.map(str::to_owned),
             partition: 0,
-            offset: self.offset + bad.row as u64,
+            offset,
             code: ErrorCode::Record,
             message: format!("{} (record at byte {})", bad.message, bad.position),
             record: DeadRecord::Bytes(bad.bytes.clone()),
@@ -232,6 +260,8 @@ fn envelope(batch: Batch, offset: u64, at_ms: i64, through: Seq) -> Envelope {
 
 /// A row that did not pass the gate.
 pub struct Refused {
+    /// Its place among the rows of the call.
+    pub row: usize,
     /// The number within the relation that it would have got.
     pub offset: u64,
     /// Its content: one row.
