@@ -47,7 +47,11 @@ export interface OpenOptions {
 export interface QueryOptions {
   /** Gives updates the row they replace. */
   before?: boolean
-  /** 'key' keeps only each key's order and may be faster. Default 'input'. */
+  /**
+   * 'key' keeps the order of each key's changes, but lets those of different keys come as their partitions give them,
+   * which may be faster. It matters with `partitions` of 2 and more, for queries that share their work by key.
+   * Default 'input': the order of the records.
+   */
   order?: 'input' | 'key'
   /** What happens to a record that the query rejects. Default 'dead_letter'. */
   onError?: 'dead_letter' | 'null' | 'stop'
@@ -122,7 +126,9 @@ export interface DeadLetter {
   relation: string
   /** The query that rejected it; null when it did not get that far. */
   query: string | null
+  /** Which of the query's partitions met it: the one field that depends on how the work is shared. */
   partition: number
+  /** The record's number within the relation, from 0. 0 for a row that failed when time made it final. */
   offset: number
   code: ErrorCode
   message: string

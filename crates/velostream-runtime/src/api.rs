@@ -94,7 +94,7 @@ pub enum OnError {
 pub struct QueryOptions {
     /// Whether updates come with the row before them.
     pub before: bool,
-    /// Whether only each key's order matters.
+    /// Whether only the order of each key's changes matters; those of different keys come as receivers give them.
     pub order_by_key: bool,
     /// `dead_letter` (default), `stop` or `null`.
     pub on_error: Option<String>,
@@ -166,9 +166,10 @@ pub struct DeadLetter {
     pub relation: String,
     /// The query that rejected it; `None` when it did not get that far.
     pub query: Option<String>,
-    /// The receiver.
+    /// The receiver that met it: alone of all fields it depends on how the work is shared.
     pub partition: usize,
-    /// Its number within the relation, from 0; for bytes, that of the record that would have come.
+    /// Its number within the relation, from 0; for bytes, that of the record that would have come; 0 for a row of the
+    /// answer, which belongs to no record.
     pub offset: u64,
     /// RECORD, CONSTRAINT or PARSE.
     pub code: ErrorCode,

@@ -1,9 +1,64 @@
 //! Records that were left out, and why: dead letters and late records, bounded.
 
-use crate::api::{DeadLetter, LateRecord};
+use crate::api::{DeadLetter, DeadRecord, LateRecord};
+use crate::partition::mailbox::batch_bytes;
 use crate::sync::{Mutex, MutexGuard};
 use std::collections::VecDeque;
 use std::sync::PoisonError;
+use velostream_engine::batch::Seq;
+
+/// What a receiver has left out, each with the number of the record that caused it.
+#[derive(Debug, Default)]
+pub struct LeftOut {
+    /// Records, and rows of the answer, that failed.
+    pub letters: Vec<(Seq, DeadLetter)>,
+    /// Records that came too late.
+    pub late: Vec<(Seq, LateRecord)>,
+}
+
+impl LeftOut {
+    /// Whether there is nothing.
+    pub fn is_empty(&self) -> bool {
+        self.letters.is_empty() && self.late.is_empty()
+    }
+
+    /// About how many bytes its records take.
+    pub fn bytes(&self) -> usize {
+        let of_letter = |(_, letter): &(Seq, DeadLetter)| match &letter.record {
+            DeadRecord::Row(_, row) => batch_bytes(row) + letter.message.len(),
+            DeadRecord::Bytes(bytes) => bytes.len() + letter.message.len(),
+        };
+        let of_late = |(_, late): &(Seq, LateRecord)| batch_bytes(&late.row);
+        self.letters.iter().map(of_letter).sum::<usize>() + self.late.iter().map(of_late).sum::<usize>()
+    }
+
+    /// Adds what another receiver has left out.
+    pub fn append(&mut self, mut other: Self) {
+        self.letters.append(&mut other.letters);
+        self.late.append(&mut other.late);
+    }
+
+    /// Puts all in the order in which one receiver would meet it, record by record: of one number the record first, then
+    /// the rows that time made final, by what is said of them.
+    pub fn sort(&mut self) {
+        let is_row = |letter: &DeadLetter| matches!(letter.record, DeadRecord::Bytes(_));
+        self.letters.sort_by(|(seq, one), (other_seq, other)| {
+            let key = (seq, is_row(one), &one.message, one.partition);
+            key.cmp(&(other_seq, is_row(other), &other.message, other.partition))
+        });
+        self.late.sort_by_key(|&(seq, _)| seq);
+    }
+
+    /// Takes out what is numbered up to `bound`, in order.
+    pub fn take_through(&mut self, bound: Seq) -> Self {
+        let mut taken = Self {
+            letters: self.letters.extract_if(.., |(seq, _)| *seq <= bound).collect(),
+            late: self.late.extract_if(.., |(seq, _)| *seq <= bound).collect(),
+        };
+        taken.sort();
+        taken
+    }
+}
 
 #[derive(Default)]
 struct State {
@@ -31,6 +86,12 @@ impl DeadLetters {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Adds what a query has left out, which is in order.
+    pub fn report(&self, left_out: LeftOut) {
+        self.add(left_out.letters.into_iter().map(|(_, letter)| letter));
+        self.add_late(left_out.late.into_iter().map(|(_, late)| late));
+    }
+
     /// Adds letters; beyond the capacity the oldest go and are counted.
     pub fn add(&self, letters: impl IntoIterator<Item = DeadLetter>) {
         let mut state = self.lock();
@@ -47,7 +108,7 @@ impl DeadLetters {
     }
 
     /// Adds late records; beyond the capacity the oldest go (they stay counted in the metrics).
-    pub fn add_late(&self, late: impl IntoIterator<Item = LateRecord>) {
+    fn add_late(&self, late: impl IntoIterator<Item = LateRecord>) {
         let mut state = self.lock();
         for record in late {
             state.late.push_back(record);

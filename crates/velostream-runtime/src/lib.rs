@@ -24,6 +24,7 @@ mod source;
 mod spares;
 mod sync;
 mod time_use;
+mod trouble;
 mod wake;
 
 pub use api::*;
@@ -34,6 +35,8 @@ pub use processor::Processor;
 #[cfg(feature = "async")]
 pub use record::{OutputReceiver, TryReceiveError};
 pub use record::{StreamExecutionEngine, StreamRecord, StreamingQuery};
+#[cfg(feature = "trouble")]
+pub use trouble::{FAULTY, dawdle_from};
 pub use velostream_engine::batch::{ChangeBatch, Op, Seq};
 pub use velostream_sql::bind::Params;
 pub use velostream_sql::catalog::RelationId;

@@ -138,7 +138,7 @@ impl Engine {
         Err(Error::new(ErrorCode::Limit, message))
     }
 
-    /// Takes decoded rows in: refused ones become dead letters, the others get numbers and go to the readers.
+    /// Takes rows in: refused ones become dead letters, the others get numbers and go to the readers.
     pub(super) fn accept(&mut self, relation: RelationId, rows: ChangeBatch, op: Op, now_ms: i64) {
         self.admit(relation, (rows, Vec::new()), op, now_ms);
     }

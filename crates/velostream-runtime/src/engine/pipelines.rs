@@ -66,7 +66,7 @@ impl Engine {
         let before = start.options.before || matches!(start.purpose, Purpose::Derived(_));
         let snapshot = start.purpose == Purpose::Ask;
         let kernel = Kernel::new(&plan, &KernelOptions { snapshot, ..self.kernel_options(before) })?;
-        let sharing = self.sharing(&plan, start.purpose);
+        let sharing = self.sharing(&plan, start.purpose, start.options.order_by_key);
         let inline = self.is_inline(start.purpose);
         let ways = self.ways(&kernel, sharing.as_ref(), !inline)?;
         let wake = self.shared.wake.clone();

@@ -6,7 +6,7 @@ use crate::api::OnError;
 use crate::catalog::PipelineId;
 use crate::error::Result;
 use crate::kernel::Kernel;
-use crate::partition::gather::Gather;
+use crate::partition::gather::{AnyLane, Gather, Merging};
 use crate::partition::inlet::Intake;
 use crate::partition::mailbox::{Mailbox, Reader};
 use crate::partition::receiver::ReceiverSetup;
@@ -16,7 +16,7 @@ use std::sync::Arc;
 use velostream_sql::catalog::{Relation, RelationId};
 use velostream_sql::explain::expression;
 use velostream_sql::plan::LogicalPlan;
-use velostream_sql::shares::{Route, Shares, shares};
+use velostream_sql::shares::{Order, Route, Shares, shares};
 use velostream_sql::types::Schema;
 
 /// A plan in shares, and by how many receivers.
@@ -25,6 +25,8 @@ pub(super) struct Sharing {
     pub shares: Shares,
     /// Receivers, at least 2.
     pub count: usize,
+    /// Whether only each key's order counts, so that what the receivers give is not put in the order of numbers.
+    pub by_key: bool,
 }
 
 /// What all receivers of a query have in common.
@@ -64,37 +66,45 @@ impl Engine {
         };
         let (mut setups, mut lanes) = (Vec::with_capacity(sharing.count + 1), Vec::new());
         let mut mailboxes: Vec<Vec<Arc<Mailbox>>> = (0..sharing.count).map(|at| ways.mailboxes(at)).collect();
+        let (merging, wake) = if sharing.by_key {
+            let any = AnyLane::new();
+            let wake = any.wake();
+            (Merging::AsItComes(any), wake)
+        } else {
+            (Merging::ByNumber(sharing.shares.order), self.shared.wake.clone())
+        };
         for place in 0..sharing.count {
-            let (share, lane) = self.share(sharing, place, ways, common)?;
+            let lane = self.mailbox_waking(wake.clone());
+            let share = self.share(sharing, place, ways, common, Arc::clone(&lane))?;
             setups.push(share);
             lanes.push(lane);
         }
         let sources = mailboxes.iter().flatten().map(Arc::clone).collect();
-        let gather = Gather::new(&lanes, sources, sharing.shares.order, Arc::clone(&schema));
+        let gather = Gather::new(&lanes, sources, merging, Arc::clone(&schema));
         setups.push(self.setup(common, None, schema, Box::new(gather)));
         mailboxes.push(lanes);
         Ok(Receivers { setups, mailboxes })
     }
 
-    /// A receiver that shares the plan, and the mailbox for what it gives.
+    /// A receiver that shares the plan and gives its rows to `lane`.
     fn share(
         &self,
         sharing: &Sharing,
         place: usize,
         ways: &Ways,
         common: &Common,
-    ) -> Result<(ReceiverSetup, Arc<Mailbox>)> {
+        lane: Arc<Mailbox>,
+    ) -> Result<ReceiverSetup> {
         let plan = Kernel::new(&sharing.shares.plan, &self.kernel_options(common.before))?;
         let numbered = sharing.shares.order.has_number();
         let taker = || Some(Taker::new(place as u16, plan.inputs(), numbered));
         let inlet = Box::new(self.inlet(ways, place, &taker, common)?);
-        let lane = self.mailbox();
-        let reader = Reader { pipeline: common.id, mailbox: Arc::clone(&lane), input: 0 };
+        let reader = Reader { pipeline: common.id, mailbox: lane, input: 0 };
         let schema = Arc::clone(plan.schema());
         let setup = self.setup(common, Some(plan), schema, inlet);
         // It passes questions on until the answer is complete, which is later than its own end.
         let serves = true;
-        Ok((ReceiverSetup { partition: place, readers: vec![reader], is_share: true, serves, ..setup }, lane))
+        Ok(ReceiverSetup { partition: place, readers: vec![reader], is_share: true, serves, ..setup })
     }
 
     fn setup(
@@ -125,14 +135,21 @@ impl Engine {
         }
     }
 
-    /// How a query's work is shared; `None` where one receiver does it.
-    pub(super) fn sharing(&self, plan: &LogicalPlan, purpose: Purpose) -> Option<Sharing> {
+    /// How a query's work is shared; `None` where one receiver does it. With `by_key` each key's order is enough: what
+    /// has keys then needs no numbers, unless somebody else reads it by number.
+    pub(super) fn sharing(&self, plan: &LogicalPlan, purpose: Purpose, by_key: bool) -> Option<Sharing> {
         let count = self.options.partitions;
         let is_standing = matches!(purpose, Purpose::Query | Purpose::Derived(_));
         if count < 2 || !is_standing {
             return None;
         }
-        Some(Sharing { shares: shares(plan)?, count })
+        let shares = shares(plan)?;
+        let has_keys = shares.routes.iter().all(|(_, route)| *route != Route::Deal);
+        if !(by_key && has_keys && purpose == Purpose::Query) {
+            return Some(Sharing { shares, count, by_key: false });
+        }
+        let shares = Shares { plan: plan.clone(), order: Order::ByRecord, ..shares };
+        Some(Sharing { shares, count, by_key: true })
     }
 
     /// A line that says how many receivers a query would have, and whose each source's rows are; none where the engine
@@ -141,7 +158,7 @@ impl Engine {
         if self.options.partitions < 2 {
             return None;
         }
-        let Some(sharing) = self.sharing(plan, Purpose::Query) else {
+        let Some(sharing) = self.sharing(plan, Purpose::Query, false) else {
             return Some("Partitions: 1, because no key tells which rows meet".to_owned());
         };
         let source = |(id, route): &(RelationId, Route)| {

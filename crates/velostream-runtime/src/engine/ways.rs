@@ -13,6 +13,7 @@ use crate::partition::mailbox::{
 use crate::partition::outlet::Outlet;
 use crate::partition::share::Taker;
 use crate::pipeline::{Pipeline, Purpose};
+use crate::wake::Wake;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use velostream_engine::batch::Seq;
@@ -59,9 +60,13 @@ impl Ways {
 }
 
 impl Engine {
-    pub(super) fn mailbox(&self) -> Arc<Mailbox> {
+    fn mailbox(&self) -> Arc<Mailbox> {
+        self.mailbox_waking(self.shared.wake.clone())
+    }
+
+    pub(super) fn mailbox_waking(&self, wake: Wake) -> Arc<Mailbox> {
         let capacity = Capacity { batches: self.options.mailbox_batches, bytes: self.options.mailbox_bytes };
-        Arc::new(Mailbox::new(capacity, self.shared.wake.clone()))
+        Arc::new(Mailbox::new(capacity, wake))
     }
 
     /// The sender's end of a way to the receivers of a plan.

@@ -1,14 +1,20 @@
 //! What the receivers that share a plan give, as the one answer of the plan.
 //!
 //! Each of them has a lane and hears of every batch, rows or not. So it is known soon up to which number all have
-//! given everything; the rows up to there are merged. Time is the same for all.
+//! given everything; the rows up to there are merged, and what was left out is told. Time is the same for all.
+//!
+//! Where only each key's order counts, and so the order of each lane, rows are given on as they come. Everything
+//! else still waits for all lanes: questions, the end, failures, and what was left out.
 
 use super::inlet::{Intake, Work};
 use super::mailbox::{Barrier, Envelope, Event, Mailbox};
 use super::merge::Merger;
+use crate::dead_letter::LeftOut;
 use crate::spares::Spares;
+use crate::sync::{Condvar, Mutex};
+use crate::wake::Wake;
 use std::collections::VecDeque;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use velostream_engine::batch::{Batch, ChangeBatch, Seq};
 use velostream_engine::column::Column;
 use velostream_engine::time::{TimeRuns, Watermark};
@@ -21,6 +27,57 @@ struct Lane {
     waiting: VecDeque<Event>,
     /// Up to this number everything has come.
     through: Seq,
+    /// The receiver's time, as far as it was told.
+    watermark: Watermark,
+}
+
+/// Rings when something has come by any of several mailboxes.
+#[derive(Default)]
+struct Bell {
+    rung: Mutex<bool>,
+    signal: Condvar,
+}
+
+impl Bell {
+    fn ring(&self) {
+        *self.rung.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        self.signal.notify_one();
+    }
+
+    fn wait(&self) {
+        let mut rung = self.rung.lock().unwrap_or_else(PoisonError::into_inner);
+        while !std::mem::take(&mut *rung) {
+            rung = self.signal.wait(rung).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+}
+
+/// How a gather whose lanes are taken as they come is told that one of them has something.
+#[derive(Clone)]
+pub struct AnyLane {
+    bell: Arc<Bell>,
+    wake: Wake,
+}
+
+impl AnyLane {
+    pub fn new() -> Self {
+        let bell = Arc::new(Bell::default());
+        let ringing = Arc::clone(&bell);
+        Self { bell, wake: Wake::new(Arc::new(move || ringing.ring())) }
+    }
+
+    /// What the lanes' mailboxes wake.
+    pub fn wake(&self) -> Wake {
+        self.wake.clone()
+    }
+}
+
+/// How the lanes become one answer.
+pub enum Merging {
+    /// By the numbers of the records.
+    ByNumber(Order),
+    /// As it comes; the mailboxes wake this at every event.
+    AsItComes(AnyLane),
 }
 
 /// The lanes of all receivers of one plan.
@@ -28,7 +85,9 @@ pub struct Gather {
     lanes: Vec<Lane>,
     /// The receivers' own mailboxes: they end with the answer.
     sources: Vec<Arc<Mailbox>>,
-    order: Order,
+    merging: Merging,
+    /// What was left out under numbers that not all lanes have reached.
+    left_out: LeftOut,
     schema: Arc<Schema>,
     spares: Arc<Spares>,
     merger: Merger,
@@ -38,6 +97,9 @@ pub struct Gather {
 
 impl Lane {
     fn arrive(&mut self, event: Event) {
+        if let Event::Batch(envelope) = &event {
+            self.watermark = envelope.batch.time.after();
+        }
         self.through = match &event {
             Event::Batch(envelope) => self.through.max(envelope.through),
             Event::Through(seq) => self.through.max(*seq),
@@ -52,7 +114,11 @@ impl Lane {
 
     /// Whether nothing may be taken from the mailbox before the others are as far.
     fn is_stopped(&self) -> bool {
-        matches!(self.waiting.back(), Some(Event::Barrier(_) | Event::Failed(_)))
+        matches!(self.waiting.back(), Some(Event::Barrier(_) | Event::ShareFailed(..)))
+    }
+
+    fn is_failed(&self) -> bool {
+        matches!(self.waiting.back(), Some(Event::ShareFailed(..)))
     }
 
     /// Takes out what is numbered up to `bound`.
@@ -80,19 +146,24 @@ impl Gather {
     pub fn new(
         mailboxes: &[Arc<Mailbox>],
         sources: Vec<Arc<Mailbox>>,
-        order: Order,
+        merging: Merging,
         schema: Arc<Schema>,
     ) -> Self {
+        if let Merging::AsItComes(_) = merging {
+            mailboxes.iter().for_each(|mailbox| mailbox.wake_caller());
+        }
         let lane = |mailbox: &Arc<Mailbox>| Lane {
             mailbox: Arc::clone(mailbox),
             waiting: VecDeque::new(),
             through: Seq(0),
+            watermark: Watermark::NONE,
         };
         let lanes = mailboxes.iter().map(lane).collect();
         Self {
             lanes,
             sources,
-            order,
+            merging,
+            left_out: LeftOut::default(),
             schema,
             spares: Arc::default(),
             merger: Merger::default(),
@@ -100,22 +171,72 @@ impl Gather {
         }
     }
 
+    /// Of the lanes from which something may be taken, first the one that is furthest behind.
+    fn open_lanes(&self) -> Vec<usize> {
+        let mut open: Vec<usize> = (0..self.lanes.len()).filter(|&at| !self.lanes[at].is_stopped()).collect();
+        open.sort_by_key(|&at| self.lanes[at].through);
+        open
+    }
+
+    fn arrive(&mut self, at: usize, event: Event) {
+        match event {
+            Event::LeftOut(left_out) => self.left_out.append(*left_out),
+            event => self.lanes[at].arrive(event),
+        }
+    }
+
+    /// By number, nothing goes on without the lane that is behind: it is the one to wait for.
     fn take(&mut self, pop: impl Fn(&Mailbox) -> Option<Event>) -> Option<Work> {
         loop {
             if let Some(work) = self.ready() {
                 return Some(work);
             }
-            let open = self.lanes.iter_mut().filter(|lane| !lane.is_stopped());
-            let slowest = open.min_by_key(|lane| lane.through)?;
-            let event = pop(&slowest.mailbox)?;
-            slowest.arrive(event);
+            let slowest = *self.open_lanes().first()?;
+            let event = pop(&self.lanes[slowest].mailbox)?;
+            self.arrive(slowest, event);
+        }
+    }
+
+    /// What can be done with what is there, by whichever lane.
+    fn take_any(&mut self) -> Option<Work> {
+        loop {
+            if let Some(work) = self.ready() {
+                return Some(work);
+            }
+            let open = self.open_lanes().into_iter();
+            let mut events = open.map(|at| (at, self.lanes[at].mailbox.try_pop()));
+            let (at, event) = events.find_map(|(at, event)| Some((at, event?)))?;
+            self.arrive(at, event);
+        }
+    }
+
+    /// The same, waiting for it.
+    fn wait_for_any(&mut self, any: &AnyLane) -> Option<Work> {
+        loop {
+            // Before the look, so that what comes after it rings.
+            any.wake.clear();
+            if let Some(work) = self.take_any() {
+                return Some(work);
+            }
+            if self.lanes.iter().any(|lane| lane.mailbox.is_closed()) {
+                return None;
+            }
+            self.announce_room();
+            any.bell.wait();
         }
     }
 
     fn ready(&mut self) -> Option<Work> {
         let bound = self.lanes.iter().map(|lane| lane.through).min()?;
-        let taken = self.lanes.iter_mut().map(|lane| lane.take_through(bound)).collect();
-        if let Some(envelope) = self.merged(taken, bound) {
+        let left_out = self.left_out.take_through(bound);
+        if !left_out.is_empty() {
+            return Some(Work::LeftOut(left_out));
+        }
+        let rows = match self.merging {
+            Merging::ByNumber(order) => self.rows_through(bound, order),
+            Merging::AsItComes(_) => self.rows_of_any(),
+        };
+        if let Some(envelope) = rows {
             return Some(Work::Batch(Box::new(envelope)));
         }
         if let Some(work) = self.failed(bound).or_else(|| self.aligned()) {
@@ -131,19 +252,31 @@ impl Gather {
         None
     }
 
-    /// What was taken from the lanes, in order, with how time moved. It is all up to number `through`.
-    fn merged(&mut self, taken: Vec<Vec<Envelope>>, through: Seq) -> Option<Envelope> {
+    /// The rows that a lane has; where one has failed, none that stand behind its last ones.
+    fn rows_of_any(&mut self) -> Option<Envelope> {
+        let failed = self.lanes.iter().filter(|lane| lane.is_failed()).map(|lane| lane.through).min();
+        let limit = failed.unwrap_or(Seq(u64::MAX));
+        let mut rows = self.lanes.iter_mut().find_map(|lane| joined(lane.take_through(limit)))?;
+        let before = self.lanes.iter().map(|lane| lane.watermark).min().unwrap_or(Watermark::NONE);
+        rows.batch.time = TimeRuns { before, advances: Vec::new() };
+        Some(rows)
+    }
+
+    /// The rows of all lanes up to number `through`, in order, with how time moved.
+    fn rows_through(&mut self, through: Seq, order: Order) -> Option<Envelope> {
+        let taken: Vec<Vec<Envelope>> =
+            self.lanes.iter_mut().map(|lane| lane.take_through(through)).collect();
         // A receiver without rows is silent while time stands still: whoever speaks tells all of time.
         let speaks = taken.iter().find(|parts| !parts.is_empty())?;
         let (at_ms, accepted, time) = (speaks[0].at_ms, speaks[0].accepted, time_of(speaks));
         let mut changes = self.spares.take().unwrap_or_else(|| ChangeBatch::of(&self.schema));
-        if self.order.has_number() {
+        if order.has_number() {
             changes.columns.push(Column::new(DataType::BigInt));
         }
         let lanes: Vec<Vec<&ChangeBatch>> = taken.iter().map(|lane| rows_of(lane)).collect();
-        self.merger.merge(&lanes, self.order, &mut changes);
+        self.merger.merge(&lanes, order, &mut changes);
         taken.into_iter().flatten().for_each(Envelope::recycle);
-        if self.order.has_number() {
+        if order.has_number() {
             changes.columns.pop();
         }
         let tail = changes.seqs.last().copied().unwrap_or_default();
@@ -161,13 +294,23 @@ impl Gather {
         })
     }
 
-    /// A receiver's failure, once all others are as far.
+    /// A receiver's failure, once all others are as far; of those that fail at one number it is that of a record, else
+    /// the first by its text.
     fn failed(&mut self, bound: Seq) -> Option<Work> {
-        let at_bound = |lane: &&mut Lane| {
-            lane.through == bound && matches!(lane.waiting.front(), Some(Event::Failed(_)))
-        };
-        match self.lanes.iter_mut().find(at_bound)?.waiting.pop_front() {
-            Some(Event::Failed(error)) => Some(Work::Failed(error)),
+        let furthest_behind = self.lanes.iter().enumerate().filter(|(_, lane)| lane.through == bound);
+        let failures = furthest_behind.filter_map(|(place, lane)| match lane.waiting.front() {
+            Some(Event::ShareFailed(at, error)) => {
+                Some(((*at, error.relation.is_none(), &error.message), place))
+            }
+            _ => None,
+        });
+        let ((at, ..), place) = failures.min()?;
+        let may_fail_before = |lane: &Lane| lane.through < at && !lane.is_failed();
+        if self.lanes.iter().any(may_fail_before) {
+            return None;
+        }
+        match self.lanes[place].waiting.pop_front() {
+            Some(Event::ShareFailed(_, error)) => Some(Work::Failed(error)),
             _ => None,
         }
     }
@@ -203,11 +346,20 @@ impl Intake for Gather {
     }
 
     fn next(&mut self) -> Option<Work> {
-        self.take(|mailbox| mailbox.pop())
+        match &self.merging {
+            Merging::ByNumber(_) => self.take(|mailbox| mailbox.pop()),
+            Merging::AsItComes(any) => {
+                let any = any.clone();
+                self.wait_for_any(&any)
+            }
+        }
     }
 
     fn try_next(&mut self) -> Option<Work> {
-        self.take(|mailbox| mailbox.try_pop())
+        match self.merging {
+            Merging::ByNumber(_) => self.take(|mailbox| mailbox.try_pop()),
+            Merging::AsItComes(_) => self.take_any(),
+        }
     }
 
     fn announce_room(&self) {
@@ -223,6 +375,17 @@ fn rows_of(lane: &[Envelope]) -> Vec<&ChangeBatch> {
     lane.iter().map(|part| &part.batch.changes).collect()
 }
 
+/// A receiver's batches as one.
+fn joined(parts: Vec<Envelope>) -> Option<Envelope> {
+    let mut parts = parts.into_iter();
+    let mut first = parts.next()?;
+    for part in parts {
+        first.batch.changes.extend_range(&part.batch.changes, 0, part.batch.changes.len());
+        part.recycle();
+    }
+    Some(first)
+}
+
 /// How time moved over a receiver's batches.
 fn time_of(parts: &[Envelope]) -> TimeRuns {
     let before = parts.first().map_or(Watermark::NONE, |part| part.batch.time.before);
@@ -233,10 +396,12 @@ fn time_of(parts: &[Envelope]) -> TimeRuns {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::Error;
     use crate::partition::mailbox::{BarrierKind, Passes};
     use crate::partition::testing::{envelope, mailbox, silent};
     use proptest::prelude::*;
     use std::collections::BTreeSet;
+    use velostream_sql::diagnostic::ErrorCode;
 
     /// What comes out: numbers of rows, 0 for the barrier, and the end.
     fn drain(gather: &mut Gather, found: &mut Vec<String>) {
@@ -248,10 +413,63 @@ mod tests {
                 }
                 Work::Barrier(_) => found.push("barrier".to_owned()),
                 Work::End(..) => found.push("end".to_owned()),
-                Work::Through(_) => {}
+                Work::Through(_) | Work::LeftOut(_) => {}
                 Work::Step(_) | Work::Failed(_) => panic!("nothing of the kind was sent"),
             }
         }
+    }
+
+    /// The lanes of a gather that takes rows as they come.
+    fn as_it_comes(count: usize) -> (Vec<Arc<Mailbox>>, Gather) {
+        let lanes: Vec<Arc<Mailbox>> = (0..count).map(|_| mailbox()).collect();
+        let schema = Arc::new(Schema::append_only(Vec::new()));
+        let gather = Gather::new(&lanes, Vec::new(), Merging::AsItComes(AnyLane::new()), schema);
+        (lanes, gather)
+    }
+
+    fn send(lane: &Mailbox, events: Vec<Event>) {
+        events.into_iter().for_each(|event| drop(lane.push(event)));
+    }
+
+    #[test]
+    fn as_it_comes_rows_wait_for_no_other_lane_and_all_else_does() {
+        let (lanes, mut gather) = as_it_comes(2);
+        let mut found = Vec::new();
+        let (_, pass) = Passes::new(silent());
+        let barrier = || {
+            let (at, members) = (Seq(5), Arc::new(BTreeSet::new()));
+            Event::Barrier(Barrier { at, members, kind: BarrierKind::Flush(pass.clone()) })
+        };
+        send(&lanes[0], vec![envelope(0, &[3, 5], 5), barrier(), envelope(0, &[7], 7)]);
+        drain(&mut gather, &mut found);
+        assert_eq!(found, ["3", "5"], "of the lane that is ahead");
+        send(&lanes[1], vec![envelope(0, &[4], 5), barrier(), envelope(0, &[6], 7), Event::End(0, Seq(8))]);
+        drain(&mut gather, &mut found);
+        assert_eq!(found[2..5], ["4", "barrier", "7"].map(str::to_owned));
+        assert_eq!(found[5..], ["6"], "the end waits");
+        send(&lanes[0], vec![Event::End(0, Seq(8))]);
+        drain(&mut gather, &mut found);
+        assert_eq!(found[6..], ["end"]);
+    }
+
+    #[test]
+    fn as_it_comes_a_failure_comes_behind_all_that_stands_before_it() {
+        let (lanes, mut gather) = as_it_comes(2);
+        let mut found = Vec::new();
+        let error = Box::new(Error::new(ErrorCode::Record, "it fails"));
+        send(&lanes[0], vec![envelope(0, &[2], 4), Event::ShareFailed(Seq(5), error)]);
+        drain(&mut gather, &mut found);
+        assert_eq!(found, ["2"], "the other lane may have more before it");
+        send(&lanes[1], vec![envelope(0, &[1, 4, 6], 6)]);
+        let mut numbers = Vec::new();
+        let failure = loop {
+            match gather.try_next().expect("it fails at last") {
+                Work::Batch(envelope) => numbers.extend(envelope.batch.changes.seqs),
+                Work::Failed(error) => break error,
+                _ => {}
+            }
+        };
+        assert_eq!((numbers, &*failure.message), (vec![Seq(1), Seq(4)], "it fails"));
     }
 
     proptest! {
@@ -265,7 +483,7 @@ mod tests {
             finals in prop::collection::vec(any::<bool>(), 3),
         ) {
             let lanes: Vec<Arc<Mailbox>> = (0..3).map(|_| mailbox()).collect();
-            let mut gather = Gather::new(&lanes, Vec::new(), Order::ByRecord, Arc::new(Schema::append_only(Vec::new())));
+            let mut gather = Gather::new(&lanes, Vec::new(), Merging::ByNumber(Order::ByRecord), Arc::new(Schema::append_only(Vec::new())));
             let (_, pass) = Passes::new(silent());
             let last = owners.len() as u64;
             let batches: Vec<Vec<u64>> =

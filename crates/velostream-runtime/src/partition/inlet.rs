@@ -7,6 +7,7 @@
 
 use super::mailbox::{Barrier, Envelope, Event, Mailbox};
 use super::share::Taker;
+use crate::dead_letter::LeftOut;
 use crate::error::Error;
 use crate::source::block_reader::BlockReader;
 use std::collections::VecDeque;
@@ -69,6 +70,8 @@ pub enum Work {
     Step(Vec<Envelope>),
     /// Everything up to this number has come, and nothing is to be done for it.
     Through(Seq),
+    /// What other receivers have left out, in order.
+    LeftOut(LeftOut),
     /// A barrier, which has come by every lane.
     Barrier(Barrier),
     /// An input ends.
@@ -111,6 +114,7 @@ impl Waiting {
                 envelopes.into_iter().for_each(|each| self.arrive(Event::Batch(Box::new(each))))
             }
             Event::Share(_) => unreachable!("a lane that shares has a taker"),
+            Event::LeftOut(_) | Event::ShareFailed(..) => unreachable!("it goes to where shares are merged"),
             Event::Through(seq) => self.through = self.through.max(seq),
             Event::Barrier(barrier) => {
                 self.through = self.through.max(barrier.at);
@@ -185,6 +189,7 @@ impl Inlet {
         Some(match lane.open(event) {
             Event::Batch(envelope) => Work::Batch(envelope),
             Event::Share(_) => unreachable!("a lane that shares has a taker"),
+            Event::LeftOut(_) | Event::ShareFailed(..) => unreachable!("it goes to where shares are merged"),
             Event::Beginning(envelopes) => Work::Step(envelopes),
             Event::Through(seq) => Work::Through(seq),
             Event::Barrier(barrier) => Work::Barrier(barrier),
@@ -381,7 +386,7 @@ mod tests {
                 }
                 Work::Barrier(barrier) => found.push((barrier.at.0, vec![usize::MAX])),
                 Work::End(input, seq) => found.push((seq.0, vec![1000 + input])),
-                Work::Through(_) => {}
+                Work::Through(_) | Work::LeftOut(_) => {}
                 Work::Failed(error) => panic!("{error:?}"),
             }
         }

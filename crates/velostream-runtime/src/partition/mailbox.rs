@@ -2,9 +2,11 @@
 
 use super::share::Share;
 use crate::catalog::PipelineId;
+use crate::dead_letter::LeftOut;
 use crate::error::Error;
 use crate::spares::Spares;
 use crate::sync::{AtomicBool, AtomicUsize, Condvar, Mutex, MutexGuard};
+use crate::trouble::dawdle;
 use crate::wake::Wake;
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::atomic::Ordering;
@@ -111,6 +113,8 @@ pub enum Event {
     Batch(Box<Envelope>),
     /// The same for all receivers of a pipeline, of which each takes its own rows.
     Share(Arc<Share>),
+    /// Records of the next batch, or of the end, that a receiver which shares a plan has left out.
+    LeftOut(Box<LeftOut>),
     /// What several inputs begin with, all of one number.
     Beginning(Vec<Envelope>),
     /// Up to this number the sender has sent everything.
@@ -121,6 +125,8 @@ pub enum Event {
     End(usize, Seq),
     /// The input has failed, and with it all that reads it.
     Failed(Box<Error>),
+    /// A receiver that shares a plan has failed at this number.
+    ShareFailed(Seq, Box<Error>),
 }
 
 impl Event {
@@ -129,6 +135,7 @@ impl Event {
         match self {
             Self::Batch(envelope) => Some(envelope.bytes()),
             Self::Share(share) => Some(share.whole.bytes()),
+            Self::LeftOut(left_out) => Some(left_out.bytes()),
             _ => None,
         }
     }
@@ -340,6 +347,7 @@ impl Mailbox {
 
     /// Appends an event without regard to room; a closed mailbox gives it back.
     pub fn push(&self, event: Event) -> Result<(), Event> {
+        dawdle();
         let mut state = self.lock();
         if state.closed {
             return Err(event);
@@ -394,6 +402,7 @@ impl Mailbox {
 
     /// The next event, waiting for it; `None` once the mailbox is closed.
     pub fn pop(&self) -> Option<Event> {
+        dawdle();
         let mut state = self.lock();
         loop {
             if state.closed {
@@ -410,6 +419,7 @@ impl Mailbox {
 
     /// The next event, if there is one.
     pub fn try_pop(&self) -> Option<Event> {
+        dawdle();
         let mut state = self.lock();
         if state.closed { None } else { self.take(&mut state) }
     }
@@ -426,6 +436,11 @@ impl Mailbox {
         self.room.notify_all();
         drop(events);
         self.wake.wake();
+    }
+
+    /// Whether nothing comes any more.
+    pub fn is_closed(&self) -> bool {
+        self.lock().closed
     }
 
     /// Batches and bytes waiting.

@@ -5,6 +5,7 @@ use crate::error::{Error, Result};
 use crate::partition::mailbox::batch_bytes;
 use crate::spares::Spares;
 use crate::sync::{Condvar, Mutex, MutexGuard};
+use crate::trouble::dawdle;
 use crate::wake::Wake;
 use std::collections::VecDeque;
 use std::sync::PoisonError;
@@ -112,6 +113,7 @@ impl OutputQueue {
         if changes.is_empty() {
             return;
         }
+        dawdle();
         let mut state = self.lock();
         if state.abandoned {
             return;

@@ -216,7 +216,7 @@ impl Door {
     pub fn step(&mut self, changes: ChangeBatch, seq: Seq, now_ms: i64) -> Envelope {
         let batch = Batch { changes, time: self.standing() };
         self.offset += 1;
-        envelope(batch, self.offset - 1, now_ms, seq)
+        Envelope { first_seq: Some(seq), ..envelope(batch, self.offset - 1, now_ms, seq) }
     }
 
     /// A move of time by hand; `None` when it does not move.
@@ -230,7 +230,7 @@ impl Door {
     pub fn snapshot(&self, seq: Seq, now_ms: i64) -> Option<Envelope> {
         let changes = self.table.as_ref()?.rows(seq);
         let batch = Batch { changes, time: TimeRuns::reaching(self.gate.watermark(), seq) };
-        Some(envelope(batch, 0, now_ms, seq))
+        Some(Envelope { first_seq: Some(seq), ..envelope(batch, 0, now_ms, seq) })
     }
 }
 

@@ -4,7 +4,7 @@ use crate::wakes::Wakes;
 use std::task::Poll;
 use velostream_runtime::{
     Admission, ChangeBatch, Engine, EngineOptions, Error, Literal, Op, Params, Pull, QueryId, QueryOptions,
-    Ticket, TicketValue,
+    Ticket, TicketValue, Waker,
 };
 
 pub struct Harness {
@@ -22,9 +22,14 @@ pub fn each(test: impl Fn(&mut Harness)) {
 
 impl Harness {
     pub fn new(options: EngineOptions) -> Self {
+        Self::with_waker(options).0
+    }
+
+    /// Also what the engine and its threads hold to wake the caller.
+    pub fn with_waker(options: EngineOptions) -> (Self, Waker) {
         let (waker, wakes) = Wakes::new();
-        let engine = Engine::new(options, waker).expect("the options are supported");
-        Self { engine, wakes, now_ms: 1_000 }
+        let engine = Engine::new(options, waker.clone()).expect("the options are supported");
+        (Self { engine, wakes, now_ms: 1_000 }, waker)
     }
 
     /// Waits until something has changed.

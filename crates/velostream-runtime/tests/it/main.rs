@@ -3,8 +3,11 @@
 mod blocks;
 mod bytes;
 mod engine;
+mod faults;
 mod files;
 mod harness;
+#[allow(dead_code)] // Some of it is for the tests of timing.
+mod histories;
 mod ingest;
 mod limits;
 mod partitions;

@@ -1,194 +1,114 @@
 //! The answer is the same, row for row, whatever the number of partitions, the batches and the threads' timing.
 
 use crate::harness::Harness;
-use velostream_runtime::{Admission, EngineOptions, QueryOptions, RelationId};
+use crate::histories::{Found, PLAIN, Random, SHARED, SINGLE, SOURCES, Way, mixed, run};
+use std::collections::BTreeMap;
+use velostream_runtime::{EngineOptions, QueryOptions};
 
-const SOURCES: &str = "CREATE STREAM s (k STRING, j INT, v INT, t TIMESTAMP,
-       WATERMARK FOR t AS t - INTERVAL '3' SECOND) WITH (timestamp_format = '%s');
-     CREATE STREAM r (k STRING, j INT, v INT, t TIMESTAMP,
-       WATERMARK FOR t AS t - INTERVAL '3' SECOND) WITH (timestamp_format = '%s');
-     CREATE TABLE names (k STRING PRIMARY KEY, name STRING)";
-
-/// Queries that as many receivers answer as there are partitions.
-const SHARED: &[&str] = &[
-    "SELECT k, v * 2 AS w FROM s WHERE v > 3",
-    "SELECT k, COUNT(*) AS n, SUM(v) AS sum FROM s GROUP BY k EMIT CHANGES",
-    "SELECT k, j, MIN(v) AS low FROM s WHERE v > 1 GROUP BY k, j EMIT CHANGES",
-    "SELECT v % 3 AS m, COUNT(*) AS n FROM s GROUP BY v % 3 HAVING COUNT(*) > 2 EMIT CHANGES",
-    "SELECT k, COUNT(*) AS n FROM s GROUP BY k EMIT FINAL",
-    "SELECT n, k FROM (SELECT k, COUNT(*) AS n FROM s GROUP BY k) AS c WHERE n > 1 EMIT FINAL",
-    "SELECT k, window_start, COUNT(*) AS n FROM s WINDOW TUMBLING (SIZE 10 SECONDS) GROUP BY k EMIT FINAL",
-    "SELECT COUNT(*) AS n FROM s WINDOW HOPPING (SIZE 10 SECONDS, ADVANCE BY 4 SECONDS) GROUP BY k EMIT FINAL",
-    "SELECT k, window_end, SUM(v) AS n FROM s WINDOW HOPPING (SIZE 10 SECONDS, ADVANCE BY 4 SECONDS) GROUP BY k EMIT CHANGES",
-    "SELECT k, window_start, window_end, COUNT(*) AS n FROM s WINDOW SESSION (2 SECONDS) GROUP BY k EMIT CHANGES",
-    "SELECT k, 12 / (COUNT(*) - 2) AS x FROM s WINDOW TUMBLING (SIZE 5 SECONDS) GROUP BY k EMIT FINAL",
-    "SELECT DISTINCT k, j FROM s",
-    "SELECT k, SUM(v) OVER (PARTITION BY k ORDER BY t ROWS BETWEEN 2 PRECEDING AND CURRENT ROW) AS sum FROM s EMIT CHANGES",
-    "SELECT s.k, s.v, names.name FROM s LEFT JOIN names ON s.k = names.k",
-    "SELECT s.k, s.v, r.v AS w FROM s JOIN r WITHIN 2 SECONDS ON s.k = r.k",
-    "SELECT s.k, COUNT(*) AS n FROM s JOIN r WITHIN 2 SECONDS ON s.k = r.k AND s.j = r.j WINDOW TUMBLING (SIZE 5 SECONDS) GROUP BY s.k EMIT FINAL",
-    "SELECT s.k, r.j, SUM(s.v - r.v) AS sum FROM s JOIN r WITHIN 2 SECONDS ON s.k = r.k GROUP BY s.k, r.j EMIT FINAL",
-    "SELECT a.k, COUNT(*) AS n FROM s a JOIN s b WITHIN 1 SECOND ON a.k = b.k AND a.v < b.v GROUP BY a.k EMIT CHANGES",
-    "SELECT names.k, s.j, COUNT(*) AS n FROM s JOIN names ON s.k = names.k GROUP BY names.k, s.j EMIT FINAL",
-    "SELECT k, COUNT(*) AS n, MAX(total) AS top FROM (SELECT k, j, SUM(v) AS total FROM s GROUP BY k, j) AS c GROUP BY k EMIT CHANGES",
-    "SELECT k, MIN(n) AS low FROM (SELECT k, j, window_start, COUNT(*) AS n FROM s WINDOW TUMBLING (SIZE 5 SECONDS) GROUP BY k, j) AS c WHERE n > 1 GROUP BY k EMIT CHANGES",
-    "SELECT k, COUNT(*) AS n, SUM(x) AS sum FROM (SELECT k, v - LAG(v) OVER (PARTITION BY k ORDER BY t) AS x FROM s) AS c GROUP BY k EMIT CHANGES",
-    "SELECT a.k, COUNT(*) AS n FROM (SELECT DISTINCT k, j FROM s) AS a GROUP BY a.k HAVING 12 / COUNT(*) > 4 EMIT CHANGES",
-    "SELECT k, 12 / v AS share FROM s",
-    "SELECT k, SUM(12 / v) AS shares FROM s GROUP BY k EMIT CHANGES",
-    "SELECT 12 / v AS share, COUNT(*) AS n FROM s GROUP BY 12 / v EMIT CHANGES",
-];
-
-/// Queries that one receiver answers whatever the number of partitions.
-const SINGLE: &[&str] = &[
-    "SELECT k, window_start, window_end, COUNT(*) AS n FROM s WINDOW SESSION (2 SECONDS) GROUP BY k EMIT FINAL",
-    "SELECT s.k, s.v, r.v AS w FROM s LEFT JOIN r WITHIN 2 SECONDS ON s.k = r.k AND s.j = r.j EMIT FINAL",
-    "SELECT COUNT(*) AS n FROM s EMIT CHANGES",
-    "SELECT k, COUNT(*) AS n FROM (SELECT k, j, SUM(v) AS total FROM s GROUP BY k, j) AS c WHERE total > 9 GROUP BY k EMIT FINAL",
-    "SELECT total, COUNT(*) AS n FROM (SELECT k, j, SUM(v) AS total FROM s GROUP BY k, j) AS c GROUP BY total EMIT CHANGES",
-    "SELECT j, SUM(x) AS sum FROM (SELECT j, v - LAG(v) OVER (PARTITION BY k ORDER BY t) AS x FROM s) AS c GROUP BY j EMIT CHANGES",
-    "SELECT k, v FROM s LIMIT 9",
-];
-
-/// Numbers that look random, the same in each run: xorshift, Marsaglia 2003.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, bound: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 >> 16) % bound
-    }
-}
-
-/// What a history of records is given in.
-#[derive(Clone, Copy, Debug)]
-struct Way {
-    partitions: usize,
-    batch: usize,
-    output_rows: usize,
-}
-
-enum Step {
-    Record(String),
-    /// Of the other stream.
-    Other(String),
-    Name(String),
-    Advance(i64),
-}
-
-fn history(random: &mut Random, length: usize) -> Vec<Step> {
-    let mut seconds = 100;
-    (0..length)
-        .map(|_| match random.below(60) {
-            0 => Step::Name(format!(r#"{{"k":"k{}","name":"n{}"}}"#, random.below(6), random.below(100))),
-            1 => {
-                seconds += random.below(8) as i64;
-                Step::Advance(seconds * 1_000_000)
-            }
-            kind => {
-                seconds += random.below(3) as i64;
-                let time = seconds - random.below(6) as i64;
-                let (k, j, v) = (random.below(6), random.below(3), random.below(10));
-                let record = format!(r#"{{"k":"k{k}","j":{j},"v":{v},"t":"{time}"}}"#);
-                if kind < 4 { Step::Other(record) } else { Step::Record(record) }
-            }
-        })
-        .collect()
-}
-
-/// What a query gave for a history.
-#[derive(Debug)]
-struct Found {
-    lines: Vec<String>,
-    receivers: usize,
-    letters: usize,
-    late: usize,
-}
-
-fn run(sql: &str, on_error: &str, history: &[Step], way: Way) -> Found {
-    let Way { partitions, batch, output_rows } = way;
-    let options = EngineOptions { partitions, output_rows, mailbox_batches: 2, ..EngineOptions::default() };
-    let mut t = Harness::new(options);
-    t.exec(SOURCES);
-    t.insert("names", r#"{"k":"k1","name":"first"}"#);
-    let options = QueryOptions { on_error: Some(on_error.to_owned()), ..QueryOptions::default() };
-    let query = t.query_with(sql, &options);
-    let receivers = t.engine.metrics().queries[0].partitions.len();
-    let [s, r, names] = ["s", "r", "names"].map(|name| t.engine.relation(name).expect("it exists").id);
-    let mut lines = Vec::new();
-    let mut runs = true;
-    // Gives something in, taking changes out while there is no room.
-    let mut give = |t: &mut Harness, accept: &dyn Fn(&mut Harness) -> Admission| loop {
-        let admission = accept(t);
-        let before = lines.len();
-        runs = runs && t.pull(query, &mut lines);
-        match admission {
-            Admission::Accepted => return,
-            Admission::Full if lines.len() == before => t.wait(),
-            Admission::Full => {}
-        }
-    };
-    let json = |id: RelationId, text: String| {
-        move |t: &mut Harness| t.engine.insert_json(id, text.as_bytes(), true, 0).expect("accepted")
-    };
-    let mut records = String::new();
-    let mut count = 0;
-    for step in history {
-        if let Step::Record(record) = step {
-            records += record;
-            count += 1;
-            if count < batch {
-                continue;
-            }
-        }
-        if count > 0 {
-            give(&mut t, &json(s, std::mem::take(&mut records)));
-            count = 0;
-        }
-        match step {
-            Step::Record(_) => {}
-            Step::Other(record) => give(&mut t, &json(r, record.clone())),
-            Step::Name(name) => give(&mut t, &json(names, name.clone())),
-            Step::Advance(micros) => {
-                give(&mut t, &|t| t.engine.advance_time(Some(s), *micros, 0).expect("accepted"));
-            }
-        }
-    }
-    if count > 0 {
-        give(&mut t, &json(s, records));
-    }
-    t.end();
-    if runs {
-        lines.extend(t.drain(query));
-    }
-    let letters = t.engine.take_new_dead_letters().len();
-    Found { lines, receivers, letters, late: t.engine.take_late().len() }
-}
+const SEED: u64 = 0x9E37_79B9_7F4A_7C15;
+const COUNTS: [usize; 5] = [1, 2, 3, 4, 8];
 
 #[test]
 fn the_answer_does_not_depend_on_partitions_batches_or_timing() {
-    let mut random = Random(0x9E37_79B9_7F4A_7C15);
-    let history = history(&mut random, 300);
+    let history = mixed(&mut Random(SEED), 300);
     let all = SHARED.iter().map(|sql| (sql, true)).chain(SINGLE.iter().map(|sql| (sql, false)));
     for (sql, is_shared) in all {
         for on_error in ["dead_letter", "stop"] {
-            let expected = run(sql, on_error, &history, Way { partitions: 1, batch: 1, output_rows: 1000 });
-            assert!(expected.lines.len() > 1, "{sql}");
-            for partitions in [1, 2, 3, 4, 8] {
+            let expected = run("", sql, on_error, &history, PLAIN);
+            assert!(expected.lines.len() > usize::from(on_error == "dead_letter"), "{sql}");
+            for partitions in COUNTS {
                 for (batch, output_rows) in [(1, 3), (7, 1000), (64, 5), (4096, 1000)] {
-                    let way = Way { partitions, batch, output_rows };
-                    let found = run(sql, on_error, &history, way);
+                    let way = Way { partitions, batch, output_rows, mailbox_batches: 2, by_key: false };
+                    let found = run("", sql, on_error, &history, way);
                     assert_eq!(found.lines, expected.lines, "{sql}\n{on_error} {way:?}");
+                    assert!(found.bytes == expected.bytes, "{sql}\n{on_error} {way:?}");
                     assert_eq!(found.receivers, if is_shared { partitions } else { 1 }, "{sql}");
+                    assert_eq!(found.letters, expected.letters, "{sql}\n{on_error} {way:?}");
+                    assert_eq!(found.late, expected.late, "{sql}\n{on_error} {way:?}");
                     if on_error == "dead_letter" {
-                        let counts = |found: &Found| (found.letters, found.late);
-                        assert_eq!(counts(&found), counts(&expected), "{sql}\n{way:?}");
+                        assert_eq!(found.counted, expected.counted, "{sql}\n{way:?}");
                     }
                 }
             }
         }
+    }
+}
+
+/// By the columns that show whose rows they are, the rows in their order. Where none shows it, equal rows.
+fn by_key<'f>(sql: &str, lines: &'f [String]) -> BTreeMap<Vec<&'f str>, Vec<&'f str>> {
+    let mut keys: BTreeMap<_, Vec<&str>> = BTreeMap::new();
+    for line in lines {
+        let words: Vec<&str> = line.split(' ').skip(1).collect();
+        let key = match sql {
+            _ if sql.starts_with("SELECT COUNT(*)") => vec![line.as_str()],
+            _ if sql.starts_with("SELECT n, k") => vec![words[1]],
+            _ if sql.contains("k, j") => words[..2].to_vec(),
+            _ => vec![words[0]],
+        };
+        keys.entry(key).or_default().push(line);
+    }
+    keys
+}
+
+/// What an error has ended: every key's changes up to it, and of some a few behind it.
+fn check_stopped(sql: &str, found: &Found, expected: &Found) {
+    let ends = [found, expected].map(|side| side.lines.split_last().expect("the error is there"));
+    assert_eq!(ends[0].0, ends[1].0, "{sql}");
+    let (found, expected) = (by_key(sql, ends[0].1), by_key(sql, ends[1].1));
+    for (key, changes) in expected {
+        assert!(found.get(&key).is_some_and(|found| found.starts_with(&changes)), "{sql}: {key:?}");
+    }
+}
+
+#[test]
+fn by_key_every_key_has_the_same_changes_in_the_same_order() {
+    let history = mixed(&mut Random(SEED), 300);
+    for sql in SHARED {
+        for on_error in ["dead_letter", "stop"] {
+            let expected = run("", sql, on_error, &history, PLAIN);
+            let is_stopped = on_error == "stop" && run("", sql, "dead_letter", &history, PLAIN).counted.0 > 0;
+            for (partitions, batch) in
+                COUNTS.into_iter().flat_map(|count| [1, 7, 64].map(|batch| (count, batch)))
+            {
+                let way = Way { partitions, batch, output_rows: 5, mailbox_batches: 2, by_key: true };
+                let found = run("", sql, on_error, &history, way);
+                if is_stopped {
+                    check_stopped(sql, &found, &expected);
+                    continue;
+                }
+                assert_eq!(by_key(sql, &found.lines), by_key(sql, &expected.lines), "{sql}\n{way:?}");
+                assert_eq!(found.letters, expected.letters, "{sql}\n{way:?}");
+                assert_eq!(found.late, expected.late, "{sql}\n{way:?}");
+                assert_eq!(found.counted, expected.counted, "{sql}\n{way:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn by_key_a_flush_and_a_closed_query_leave_nothing_out() {
+    for partitions in [0, 1, 2, 5] {
+        let mut t = Harness::new(EngineOptions { partitions, ..EngineOptions::default() });
+        t.exec(SOURCES);
+        let by_key = QueryOptions { order_by_key: true, ..QueryOptions::default() };
+        let query = t.query_with("SELECT k, COUNT(*) AS n FROM s GROUP BY k EMIT CHANGES", &by_key);
+        let closed = t.query_with("SELECT k, SUM(v) AS v FROM s GROUP BY k EMIT CHANGES", &by_key);
+        for round in 1..=20 {
+            let records: Vec<_> =
+                (0..50).map(|k| format!(r#"{{"k":"k{k}","j":0,"v":1,"t":"{round}"}}"#)).collect();
+            t.insert("s", &records.join(""));
+            let mut found = t.changes(query);
+            found.sort();
+            let mark = if round == 1 { "+" } else { "~" };
+            let mut expected: Vec<_> = (0..50).map(|k| format!("{mark} k{k} {round}")).collect();
+            expected.sort();
+            assert_eq!(found, expected, "partitions {partitions}");
+        }
+        t.engine.close_query(closed);
+        let watermark = t.engine.metrics().queries[0].watermark_micros;
+        assert_eq!(watermark, Some(17_000_000), "partitions {partitions}");
+        t.end();
+        assert_eq!(t.drain(query), Vec::<String>::new(), "partitions {partitions}");
     }
 }
 

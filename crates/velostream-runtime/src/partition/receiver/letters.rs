@@ -1,14 +1,18 @@
 //! What a receiver reports of records and rows that fail or are late.
+//!
+//! Letters come in the order of the records that caused them, whatever the batches. Where several receivers share a
+//! plan, they go the way of the changes, to be merged by number.
 
 use super::PartitionReceiver;
 use crate::api::{DeadLetter, DeadRecord, LateRecord, OnError};
+use crate::dead_letter::LeftOut;
 use crate::error::{Error, Result};
-use crate::partition::mailbox::Envelope;
+use crate::partition::mailbox::{Envelope, Event};
 use crate::source::door::single;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use velostream_engine::batch::Seq;
-use velostream_engine::error::RecordError;
+use velostream_engine::error::{RecordError, Reject};
 use velostream_sql::catalog::Relation;
 
 /// What ends a query with `stop`: nothing of its number, or behind it, is given out.
@@ -27,11 +31,13 @@ impl PartitionReceiver {
         }
         let input = self.input(envelope.input);
         let stop = self.first_failure(envelope, &input, &rows);
-        self.report_late(envelope, &input, stop.as_ref().map(|stop| stop.seq));
+        let late = self.late(envelope, &input, stop.as_ref().map(|stop| stop.seq));
+        let mut letters = Vec::new();
         if stop.is_none() {
-            self.report_records(envelope, &input);
-            self.report_rows(rows);
+            letters.extend(self.letters_of_records(envelope, &input));
+            letters.extend(self.letters_of_rows(rows));
         }
+        self.leave_out(LeftOut { letters, late });
         stop
     }
 
@@ -41,12 +47,16 @@ impl PartitionReceiver {
         if let (OnError::Stop, Some((_, error))) = (self.setup.on_error, rows.first()) {
             return Err(error.clone().into());
         }
-        self.report_rows(rows);
+        let letters = self.letters_of_rows(rows);
+        self.leave_out(LeftOut { letters, late: Vec::new() });
         Ok(())
     }
 
+    /// Of one number by what is said of them: the order of the groups is not known here.
     fn row_errors(&mut self) -> Vec<(Seq, RecordError)> {
-        self.setup.plan.as_mut().map_or_else(Vec::new, |plan| plan.take_row_errors())
+        let mut rows = self.setup.plan.as_mut().map_or_else(Vec::new, |plan| plan.take_row_errors());
+        rows.sort_by(|(seq, one), (other_seq, other)| (seq, &one.message).cmp(&(other_seq, &other.message)));
+        rows
     }
 
     fn input(&self, input: usize) -> Arc<Relation> {
@@ -71,59 +81,76 @@ impl PartitionReceiver {
         of_record.into_iter().chain(of_row).min_by_key(|stop| stop.seq)
     }
 
-    /// Counts late records, up to a number where the query ends there.
-    fn report_late(&mut self, envelope: &Envelope, input: &Relation, before: Option<Seq>) {
-        let changes = &envelope.batch.changes;
-        let counts =
-            |&&(row, _): &&(u32, i64)| before.is_none_or(|before| changes.seqs[row as usize] < before);
-        let late = || self.rejects.late.iter().filter(counts);
-        self.setup.metrics.late.fetch_add(late().count() as u64, Ordering::Relaxed);
-        self.setup.shared.dead_letters.add_late(late().map(|&(row, micros)| LateRecord {
-            relation: input.name.to_string(),
-            query: self.setup.query.clone(),
-            schema: Arc::clone(&input.schema),
-            row: single(own_columns(envelope, input), row as usize),
-            late_by_ms: micros as f64 / 1e3,
-        }));
+    /// Late records, up to a number where the query ends there.
+    fn late(&self, envelope: &Envelope, input: &Relation, before: Option<Seq>) -> Vec<(Seq, LateRecord)> {
+        let seqs = &envelope.batch.changes.seqs;
+        let numbered = self.rejects.late.iter().map(|&(row, micros)| (seqs[row as usize], row, micros));
+        let counted = numbered.filter(|&(seq, ..)| before.is_none_or(|before| seq < before));
+        let record = |(seq, row, micros): (Seq, u32, i64)| {
+            let late = LateRecord {
+                relation: input.name.to_string(),
+                query: self.setup.query.clone(),
+                schema: Arc::clone(&input.schema),
+                row: single(own_columns(envelope, input), row as usize),
+                late_by_ms: micros as f64 / 1e3,
+            };
+            (seq, late)
+        };
+        counted.map(record).collect()
     }
 
-    fn report_records(&mut self, envelope: &Envelope, input: &Relation) {
-        self.send(self.rejects.failed.iter().map(|reject| {
-            let record = single(own_columns(envelope, input), reject.row as usize);
-            DeadLetter {
+    fn letters_of_records(&self, envelope: &Envelope, input: &Relation) -> Vec<(Seq, DeadLetter)> {
+        let letter = |reject: &Reject| {
+            let row = reject.row as usize;
+            let record = single(own_columns(envelope, input), row);
+            let letter = DeadLetter {
                 relation: input.name.to_string(),
                 query: Some(self.setup.query.clone()),
                 partition: self.setup.partition,
-                offset: envelope.offset_of(reject.row as usize),
+                offset: envelope.offset_of(row),
                 code: reject.error.code,
                 message: reject.error.message.to_string(),
                 record: DeadRecord::Row(Arc::clone(&input.schema), record),
                 at_ms: envelope.at_ms,
-            }
-        }));
+            };
+            (envelope.batch.changes.seqs[row], letter)
+        };
+        self.rejects.failed.iter().map(letter).collect()
     }
 
     /// Letters for rows of the answer that failed when time made them final; they belong to no record.
-    fn report_rows(&self, errors: Vec<(Seq, RecordError)>) {
+    fn letters_of_rows(&self, errors: Vec<(Seq, RecordError)>) -> Vec<(Seq, DeadLetter)> {
         let inputs = self.setup.plan.iter().flat_map(|plan| plan.inputs());
         let relation = inputs.map(|input| &*input.name).collect::<Vec<_>>().join(", ");
-        self.send(errors.into_iter().map(|(_, error)| DeadLetter {
-            relation: relation.clone(),
-            query: Some(self.setup.query.clone()),
-            partition: self.setup.partition,
-            offset: self.offset,
-            code: error.code,
-            message: format!("a row of the answer: {error}"),
-            record: DeadRecord::Bytes(Vec::new()),
-            at_ms: 0,
-        }));
+        let letter = |(seq, error): (Seq, RecordError)| {
+            let letter = DeadLetter {
+                relation: relation.clone(),
+                query: Some(self.setup.query.clone()),
+                partition: self.setup.partition,
+                offset: 0,
+                code: error.code,
+                message: format!("a row of the answer: {error}"),
+                record: DeadRecord::Bytes(Vec::new()),
+                at_ms: 0,
+            };
+            (seq, letter)
+        };
+        errors.into_iter().map(letter).collect()
     }
 
-    fn send(&self, letters: impl ExactSizeIterator<Item = DeadLetter>) {
-        if letters.len() > 0 {
-            self.setup.metrics.dead_letters.fetch_add(letters.len() as u64, Ordering::Relaxed);
-            self.setup.shared.dead_letters.add(letters);
-            self.setup.shared.wake.wake();
+    /// Counts what was left out and lets it be told.
+    fn leave_out(&mut self, mut left_out: LeftOut) {
+        if left_out.is_empty() {
+            return;
+        }
+        let metrics = &self.setup.metrics;
+        metrics.dead_letters.fetch_add(left_out.letters.len() as u64, Ordering::Relaxed);
+        metrics.late.fetch_add(left_out.late.len() as u64, Ordering::Relaxed);
+        if self.setup.is_share {
+            self.publish(&mut |_| Event::LeftOut(Box::new(std::mem::take(&mut left_out))));
+        } else {
+            left_out.sort();
+            self.setup.shared.report(left_out);
         }
     }
 }

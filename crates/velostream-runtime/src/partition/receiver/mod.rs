@@ -15,6 +15,7 @@ use crate::sink::memory::OutputQueue;
 use crate::source::table::TableStore;
 use crate::spares::Spares;
 use crate::sync::AtomicBool;
+use crate::trouble::strike;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
@@ -88,6 +89,8 @@ pub struct PartitionReceiver {
     /// Rows given to readers so far.
     offset: u64,
     last: Seq,
+    /// The number that is being worked on: where it fails, if it does.
+    at: Seq,
     watermark: Watermark,
     state_bytes: u64,
     batches: u64,
@@ -110,6 +113,7 @@ impl PartitionReceiver {
             rejects: Rejects::default(),
             offset: 0,
             last: Seq(0),
+            at: Seq(0),
             watermark: Watermark::NONE,
             state_bytes: 0,
             batches: 0,
@@ -189,6 +193,10 @@ impl PartitionReceiver {
                 Ok(())
             }
             Work::Failed(error) => Err(*error),
+            Work::LeftOut(left_out) => {
+                self.setup.shared.report(left_out);
+                Ok(())
+            }
             Work::Batch(_) | Work::Step(_) | Work::End(..) | Work::Through(_) => Ok(()),
         }
     }
@@ -212,6 +220,7 @@ impl PartitionReceiver {
 
     fn end_input(&mut self, input: usize, seq: Seq) -> Result<()> {
         self.last = self.last.max(seq);
+        self.at = seq;
         if let Some(plan) = &mut self.setup.plan {
             plan.pass(seq);
             plan.end(input, &mut self.out)?;
@@ -245,8 +254,8 @@ impl PartitionReceiver {
         let begin = Instant::now();
         let records = envelopes.iter().map(|envelope| envelope.batch.changes.len() as u64).sum();
         self.rejects.clear();
-        #[cfg(test)]
-        crate::partition::poison::strike(&self.setup.query);
+        self.at = envelope.tail().unwrap_or(envelope.through);
+        strike(&self.setup.query, self.setup.partition, self.batches);
         if envelopes.len() == 1 {
             plan.process(envelope.input, &envelope.batch, &mut self.out, &mut self.rejects)?;
         } else {
@@ -263,6 +272,7 @@ impl PartitionReceiver {
             self.out.truncate(kept);
             time.advances.retain(|&(seq, _)| seq < stop.seq);
             through = Seq(stop.seq.0 - 1);
+            self.at = stop.seq;
         }
         let metrics = Arc::clone(&self.setup.metrics);
         metrics.records_in.fetch_add(records, Ordering::Relaxed);
@@ -283,6 +293,7 @@ impl PartitionReceiver {
 
     /// Gives changes on that others have computed.
     fn pass_on(&mut self, envelope: &mut Envelope) -> Result<()> {
+        strike(&self.setup.query, "answer", self.batches);
         self.last = envelope.tail().into_iter().fold(self.last, Seq::max);
         std::mem::swap(&mut self.out, &mut envelope.batch.changes);
         let time = std::mem::take(&mut envelope.batch.time);
@@ -448,11 +459,15 @@ impl PartitionReceiver {
             return;
         }
         self.release();
+        let (at, is_share) = (self.at, self.setup.is_share);
         let mut inherited = error.clone();
-        if !self.setup.is_share {
+        if !is_share {
             inherited.message = format!("{} has failed: {}", self.setup.query, error.message);
         }
-        self.publish(&mut |_| Event::Failed(Box::new(inherited.clone())));
+        self.publish(&mut |_| {
+            let error = Box::new(inherited.clone());
+            if is_share { Event::ShareFailed(at, error) } else { Event::Failed(error) }
+        });
         if let Some(output) = &self.setup.output {
             output.fail(error.clone());
         }
