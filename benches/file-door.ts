@@ -10,9 +10,7 @@ import type { Values } from './scenarios.js'
 const COMMAND_LINE = join('dist', 'esm', 'src', 'cli', 'main.js')
 const STATS = /^([\d,]+) records in, ([\d,]+) changes out, [\d.]+ s, ([\d,]+) records\/s$/m
 const PEAK = /^peak (\d+) KiB$/m
-/** Loaded beside the command line: says at its end what it held at most. */
-const SAY_PEAK =
-  "process.on('exit', () => process.stderr.write(`peak ${process.resourceUsage().maxRSS} KiB\\n`))"
+const SAY_PEAK = new URL('peak.js?say', import.meta.url).href
 
 /** What a run of the command line says of itself. */
 export interface CommandRun {
@@ -33,8 +31,7 @@ export async function runCommandLine(
   partitions: number,
   see?: (row: Values) => void,
 ): Promise<CommandRun> {
-  const preload = `data:text/javascript,${encodeURIComponent(SAY_PEAK)}`
-  const args = ['--import', preload, COMMAND_LINE, 'run', script]
+  const args = ['--import', SAY_PEAK, COMMAND_LINE, 'run', script]
   args.push('--stats', '--quiet', '--format', 'ndjson', '--partitions', String(partitions))
   const child = spawn(process.execPath, args, {
     stdio: ['ignore', see === undefined ? 'ignore' : 'pipe', 'pipe'],

@@ -7,7 +7,7 @@ import type { Input } from './input.js'
 import { scanner } from './scanner.js'
 import type { Rival, Scenario, Tally, Values } from './scenarios.js'
 
-function contender(name: string, work: (scenario: Scenario, input: Input, tally: Tally) => void): Contender {
+function overBytes(name: string, work: (scenario: Scenario, input: Input, tally: Tally) => void): Contender {
   return {
     name,
     compared: 'tally',
@@ -20,16 +20,23 @@ function contender(name: string, work: (scenario: Scenario, input: Input, tally:
 }
 
 function overObjects(name: string, start: (scenario: Scenario) => Rival): Contender {
-  return contender(name, (scenario, { records }, tally) => {
-    const rival = start(scenario)
-    const relations = relationsOf(scenario).length
-    let i = 0
-    for (const record of records) rival.process(record, tally, i++ % relations)
-    rival.end(tally)
-  })
+  return {
+    name,
+    compared: 'tally',
+    async run(scenario, input, _take, tally) {
+      const rival = start(scenario)
+      const relations = relationsOf(scenario).length
+      // An array, gone over by its index: an iterator costs a third of such a loop.
+      const records = Array.isArray(input.records) ? (input.records as Values[]) : [...input.records]
+      const started = performance.now()
+      for (let i = 0; i < records.length; i++) rival.process(records[i] as Values, tally, i % relations)
+      rival.end(tally)
+      return secondsSince(started)
+    },
+  }
 }
 
-const idiomaticJson = contender('idiomatic, JSON', (scenario, { chunks }, tally) => {
+const idiomaticJson = overBytes('idiomatic, JSON', (scenario, { chunks }, tally) => {
   const rival = scenario.idiomatic()
   const rests = relationsOf(scenario).map(() => '')
   for (const { source, content } of chunks) {
@@ -47,21 +54,21 @@ function scannersOf(scenario: Scenario, rival: Rival, tally: Tally) {
   )
 }
 
-const tunedJson = contender('tuned, JSON', (scenario, { chunks }, tally) => {
+const tunedJson = overBytes('tuned, JSON', (scenario, { chunks }, tally) => {
   const rival = scenario.tuned()
   const scanners = scannersOf(scenario, rival, tally)
   for (const { source, content } of chunks) scanners[source]?.chunk(content)
   rival.end(tally)
 })
 
-const idiomaticMessages = contender('idiomatic, message', (scenario, { messages }, tally) => {
+const idiomaticMessages = overBytes('idiomatic, message', (scenario, { messages }, tally) => {
   const rival = scenario.idiomatic()
   for (const { source, content } of messages)
     rival.process(JSON.parse(content.toString()) as Values, tally, source)
   rival.end(tally)
 })
 
-const tunedMessages = contender('tuned, message', (scenario, { messages }, tally) => {
+const tunedMessages = overBytes('tuned, message', (scenario, { messages }, tally) => {
   const rival = scenario.tuned()
   const scanners = scannersOf(scenario, rival, tally)
   for (const { source, content } of messages) scanners[source]?.message(content)

@@ -51,9 +51,7 @@ struct Run {
 fn run(scenario: &Scenario, records: usize, partitions: usize, input: &Input<'_>) -> Result<Run, String> {
     let mut session = Running::start(partitions)?;
     session.define(scenario, input)?;
-    let started = Instant::now();
-    let tally = session.answer(scenario, input)?;
-    let seconds = started.elapsed().as_secs_f64();
+    let (tally, seconds) = session.answer(scenario, input)?;
     check(scenario, records, &tally, &format!("{partitions} partitions"))?;
     let metrics = session.engine.metrics();
     let shares = &metrics.queries.first().ok_or("the query has no metrics")?.partitions;
@@ -100,22 +98,25 @@ impl Running {
         Ok(())
     }
 
-    /// Feeds everything and takes all changes.
-    fn answer(&mut self, scenario: &Scenario, input: &Input<'_>) -> Result<Tally, String> {
-        let started =
-            self.engine.query(scenario.sql, &Params::default(), &QueryOptions::default(), 0).map_err(text)?;
+    /// Feeds everything and takes all changes; the seconds that it took.
+    fn answer(&mut self, scenario: &Scenario, input: &Input<'_>) -> Result<(Tally, f64), String> {
         let mut tally = Tally::default();
+        let mut started = Instant::now();
+        let query =
+            self.engine.query(scenario.sql, &Params::default(), &QueryOptions::default(), 0).map_err(text)?;
         if let Input::Blocks(blocks) = input {
             let relation = self.engine.relation(scenario.relations[0]).map_err(text)?.id;
+            // A file is read as soon as the query is there; rows come when it is.
+            started = Instant::now();
             for block in blocks {
-                self.insert(relation, block, started, scenario, &mut tally)?;
+                self.insert(relation, block, query, scenario, &mut tally)?;
             }
             self.engine.end(None).map_err(text)?;
         }
-        while self.pull(started, scenario, &mut tally)?.0 != Pull::Ended {
+        while self.pull(query, scenario, &mut tally)?.0 != Pull::Ended {
             self.wait();
         }
-        Ok(tally)
+        Ok((tally, started.elapsed().as_secs_f64()))
     }
 
     fn insert(
