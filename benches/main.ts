@@ -1,133 +1,36 @@
-// Measures every scenario at every door, beside the same work in JavaScript, and prints one table.
+// Measures every scenario at every door, beside the same work in JavaScript: prints tables, writes them as JSON,
+// and compares them with what is committed.
 //
-// usage: npm run bench [-- [--tiny] [--only SCENARIO] [--doors NAME,..] [--records N] [--runs N]]
+// usage: npm run bench [-- [--tiny] [--only SCENARIO,..] [--doors NAME,..] [--records N] [--runs N]
+//                          [--out FILE] [--update]]
 //
 // A rate is records divided by the time from the first record offered to the last change received, the median
 // of five runs, contenders taking turns. A wrong answer ends the run: no rate is printed for it. `--tiny` runs
 // everything once over a small input, as a test. `--doors` leaves the other doors and contenders out, those that
-// the rates are read against excepted.
+// the rates are read against excepted. `--update` writes the committed files anew. docs/performance.md says more.
 
-import { cpus } from 'node:os'
+import { availableParallelism, cpus } from 'node:os'
 import { parseArgs } from 'node:util'
-import { runCore } from './core.js'
-import type { CoreResult } from './core.js'
-import { doors, latencies, prepare, rivals } from './doors.js'
-import type { Contender, Input } from './doors.js'
-import { Tally, scenarios } from './scenarios.js'
-import type { Scenario, Values } from './scenarios.js'
+import { compare, update, write } from './compare.js'
+import type { Report } from './compare.js'
+import { Core, coreDoors, partitionDoor } from './core.js'
+import type { Contender } from './contender.js'
+import { Details } from './details.js'
+import { doors } from './doors.js'
+import { fileDoor } from './file-door.js'
+import { Files } from './files.js'
+import { prepare, stream } from './input.js'
+import { measure } from './measure.js'
+import type { Result } from './measure.js'
+import { printPartitions, printResults } from './report.js'
+import { peersOf, rivals } from './rivals.js'
+import { scenarios } from './scenarios.js'
+import type { Scenario } from './scenarios.js'
+import { compareSnapshot, rehearse, take, updateSnapshot } from './snapshot.js'
+import { ducks, textRivals } from './stations-file.js'
 
-/** Idiomatic JavaScript's rate for s2 on the machine that the rates to reach were set on. */
-const REFERENCE_S2_PER_SECOND = 17e6
-const LATENCY_RECORDS = 200_000
-const DOORS = ['core/1', 'core/1024', 'js/process', 'js/batch', 'js/json'] as const
-
-/** Millions of records per second to reach on that machine (benchmarks, "Rates to reach"). */
-const TARGETS: Record<string, readonly number[]> = {
-  s0: [10, 100, 3, 10, 10],
-  s1: [5, 12, 2, 6, 6],
-  s2: [6, 20, 2, 7, 8],
-  s3a: [6, 15, 2.5, 8, 8],
-  s3b: [4, 12, 1.8, 5, 6],
-  s4: [6, 20, 2, 7, 7],
-}
-
-interface Result {
-  scenario: string
-  contender: string
-  perSecond: number
-  latencyNs?: { p50: number; p99: number; p999: number }
-}
-
-function median(values: number[]): number {
-  return values.toSorted((a, b) => a - b)[values.length >> 1] as number
-}
-
-/** Runs once and keeps every row: the definition's own check. */
-async function verify(contender: Contender, scenario: Scenario, input: Input): Promise<void> {
-  const rows: Values[] = []
-  await contender.run(scenario, input, (row) => rows.push(row), new Tally())
-  const wrong = scenario.verify(rows, input.records.length)
-  if (wrong !== undefined) throw new Error(`${scenario.id} at ${contender.name} is wrong: ${wrong}`)
-}
-
-function requireSame(scenario: Scenario, contender: string, found: Tally, expected: Tally): void {
-  const close = Math.abs(found.checksum - expected.checksum) <= 1e-9 * Math.abs(expected.checksum)
-  if (found.changes !== expected.changes || !close) {
-    throw new Error(
-      `${scenario.id} at ${contender} is wrong: ${JSON.stringify(found)}, expected ${JSON.stringify(expected)}`,
-    )
-  }
-}
-
-async function measure(scenario: Scenario, input: Input, runs: number): Promise<Result[]> {
-  const measured = doors.filter(({ name }) => isChosen(name))
-  for (const door of measured) await verify(door, scenario, input)
-  const contenders = [...measured, ...rivals.filter(({ name }) => isChosen(name) || name === 'idiomatic')]
-  const rates = new Map<string, number[]>(contenders.map(({ name }) => [name, []]))
-  const expected = new Tally()
-  const reference = scenario.idiomatic()
-  const relations = scenario.alternating === undefined ? 1 : 2
-  for (const [i, record] of input.records.entries()) reference.process(record, expected, i % relations)
-  reference.end(expected)
-  for (let run = 0; run < runs; run++) {
-    for (const contender of contenders) {
-      globalThis.gc?.()
-      const tally = new Tally()
-      const seconds = await contender.run(scenario, input, undefined, tally)
-      requireSame(scenario, contender.name, tally, expected)
-      rates.get(contender.name)?.push(input.records.length / seconds)
-    }
-  }
-  return contenders.map(({ name }) => ({
-    scenario: scenario.id,
-    contender: name,
-    perSecond: median(rates.get(name) ?? []),
-  }))
-}
-
-async function latencyOf(
-  scenario: Scenario,
-  input: Input,
-): Promise<{ p50: number; p99: number; p999: number }> {
-  const some = { ...input, records: input.records.slice(0, LATENCY_RECORDS) }
-  await latencies(scenario, { ...some, records: some.records.slice(0, some.records.length >> 2) })
-  const taken = await latencies(scenario, some)
-  const at = (share: number) => taken[Math.min(taken.length - 1, Math.floor(taken.length * share))] as number
-  return { p50: at(0.5), p99: at(0.99), p999: at(0.999) }
-}
-
-function megahertz(perSecond: number): string {
-  return (perSecond / 1e6).toFixed(2)
-}
-
-/** The table: rate, what to reach here and half of it, latency. */
-function print(results: Result[]): void {
-  const s2 = results.find((result) => result.scenario === 's2' && result.contender === 'idiomatic')
-  const scale = s2 === undefined ? undefined : s2.perSecond / REFERENCE_S2_PER_SECOND
-  const header = ['scenario', 'contender', 'M records/s', 'to reach', 'half', 'p50 ns', 'p99 ns', 'p99.9 ns']
-  const rows = results.map(({ scenario, contender, perSecond, latencyNs }) => {
-    const target = TARGETS[scenario]?.[DOORS.indexOf(contender as (typeof DOORS)[number])]
-    const scaled = target === undefined || scale === undefined ? undefined : target * scale
-    const latency =
-      latencyNs === undefined ? ['', '', ''] : Object.values(latencyNs).map((ns) => ns.toFixed(0))
-    const reach = scaled === undefined ? ['', ''] : [scaled.toFixed(2), (scaled / 2).toFixed(2)]
-    return [scenario, contender, megahertz(perSecond), ...reach, ...latency]
-  })
-  const widths = header.map((title, at) =>
-    Math.max(title.length, ...rows.map((row) => (row[at] ?? '').length)),
-  )
-  for (const row of [header, ...rows]) {
-    const cells = row.map((cell, at) =>
-      at < 2 ? cell.padEnd(widths[at] ?? 0) : cell.padStart(widths[at] ?? 0),
-    )
-    console.log(cells.join('  ').trimEnd())
-  }
-  if (scale !== undefined) {
-    console.log(
-      `\nRates to reach are scaled by ${scale.toFixed(2)}: idiomatic JavaScript does s2 at ${megahertz(s2?.perSecond ?? 0)} M/s here.`,
-    )
-  }
-}
+const PARTITIONS = [1, 2, 4]
+const PARTITIONED = ['s2', 's3a', 's3b', 's5']
 
 const { values } = parseArgs({
   options: {
@@ -136,30 +39,80 @@ const { values } = parseArgs({
     doors: { type: 'string' },
     records: { type: 'string' },
     runs: { type: 'string' },
+    out: { type: 'string', default: 'benches/results/latest.json' },
+    update: { type: 'boolean', default: false },
   },
 })
-const count = Number(values.records ?? (values.tiny ? 3000 : 1_000_000))
-const runs = Number(values.runs ?? (values.tiny ? 1 : 5))
+const { tiny } = values
+const count = Number(values.records ?? (tiny ? 3000 : 1_000_000))
+const lines = Number(values.records ?? (tiny ? 3000 : 10_000_000))
+const runs = Number(values.runs ?? (tiny ? 1 : 5))
+const cores = availableParallelism()
 const chosenDoors = values.doors?.split(',')
-const isChosen = (name: string) => chosenDoors === undefined || chosenDoors.includes(name)
-const chosen = scenarios.filter(({ id }) => values.only === undefined || id === values.only)
-const atCore = isChosen('core/1') || isChosen('core/1024')
-const core: CoreResult[] = atCore ? runCore(count, runs, values.tiny) : []
+const chosen = scenarios.filter(({ id }) => values.only === undefined || values.only.split(',').includes(id))
+
+const core = new Core(tiny ? 'fast' : 'release')
+using files = new Files()
+const filePeaks = new Map<string, number>()
+const details = new Details(core, filePeaks, { records: count, tiny })
+
+/** Those that were asked for; the file of s5 has contenders of its own. */
+function chosenOf<C extends Contender>(contenders: readonly C[]): C[] {
+  return contenders.filter(({ name }) => chosenDoors === undefined || chosenDoors.includes(name))
+}
+
+async function measureScenario(scenario: Scenario): Promise<Result[]> {
+  const hasText = scenario.fileOptions !== undefined
+  const isPartitioned = PARTITIONED.includes(scenario.id)
+  const partitioned = (isPartitioned ? PARTITIONS : []).flatMap((partitions) => {
+    const fed = partitionDoor(core, partitions)
+    return hasText ? [fed] : [fed, partitionDoor(core, partitions, files)]
+  })
+  const verified = chosenOf(hasText ? doors : [...doors, fileDoor(files, filePeaks)])
+  const measured = chosenOf(partitioned)
+  const own = [...chosenOf(coreDoors(core)), ...measured]
+  const names = new Set([...verified, ...own].flatMap(({ name }) => peersOf(scenario, name)))
+  const input = prepare(scenario, count)
+  const peers = rivals.filter(({ name }) => names.has(name) || name === 'idiomatic')
+  const results = await measure(scenario, input, verified, [...own, ...peers], runs)
+  return details.add(scenario, results, measured)
+}
+
+/** s5 as it is meant: a text file of ten million lines, beside DuckDB. */
+async function measureText(scenario: Scenario): Promise<Result[]> {
+  const partitioned = chosenOf(PARTITIONS.map((partitions) => partitionDoor(core, partitions, files)))
+  const verified = chosenOf([fileDoor(files, filePeaks)])
+  if (verified.length + partitioned.length === 0) return []
+  const others = [...partitioned, ...textRivals(files)]
+  const threads = PARTITIONS.filter((partitions) => partitions <= cores)
+  const input = stream(scenario, lines)
+  const compared = [...verified, ...ducks(files, threads)]
+  const results = await measure(scenario, input, compared, others, runs)
+  return details.add(scenario, results, partitioned)
+}
+
 const results: Result[] = []
 for (const scenario of chosen) {
-  const input = prepare(scenario, count)
-  const measured = await measure(scenario, input, runs)
-  const atProcess = measured.find(({ contender }) => contender === 'js/process')
-  if (atProcess !== undefined) atProcess.latencyNs = await latencyOf(scenario, input)
-  for (const { scenario: id, door, ...rest } of core)
-    if (id === scenario.id && isChosen(door)) results.push({ scenario: id, contender: door, ...rest })
-  results.push(...measured)
+  results.push(...(await measureScenario(scenario)))
+  if (scenario.fileOptions !== undefined) results.push(...(await measureText(scenario)))
 }
-if (values.tiny) {
+const processor = cpus()[0]?.model ?? 'unknown processor'
+const report: Report = { node: process.versions.node, processor, cores, runs, results }
+if (tiny) {
+  rehearse(core)
   // Unwarmed and unoptimised: its rates would mean nothing.
   console.log(`${results.length} contenders gave the right answers over ${count} records`)
 } else {
-  const machine = cpus()[0]?.model ?? 'unknown processor'
-  console.log(`${count} records, median of ${runs}, Node ${process.versions.node}, ${machine}\n`)
-  print(results)
+  console.log(`${count} records, median of ${runs}, Node ${report.node}, ${cores} cores, ${processor}\n`)
+  printResults(results)
+  printPartitions(results)
+  write(values.out, report)
+  compare(report)
+  const ids = chosenDoors === undefined ? chosen.map(({ id }) => id) : []
+  const snapshot = take(core, ids, details.states)
+  if (compareSnapshot(snapshot) && !values.update) process.exitCode = 1
+  if (values.update) {
+    update(report)
+    updateSnapshot(snapshot)
+  }
 }

@@ -11,8 +11,15 @@ const POINT = 46
 const ZERO = 48
 const NINE = 57
 
-/** Feeds on chunks that end anywhere; `take` gets one record object, reused. */
-export function scanner(sample: Values, take: (record: Values) => void): (chunk: Buffer) => void {
+export interface Scanner {
+  /** Reads bytes that end anywhere. */
+  chunk(bytes: Buffer): void
+  /** Reads one whole record. */
+  message(bytes: Buffer): void
+}
+
+/** `take` gets one record object, reused. */
+export function scanner(sample: Values, take: (record: Values) => void): Scanner {
   const names = Object.keys(sample)
   const isText = names.map((name) => typeof sample[name] === 'string')
   // `{"name":` or `,"name":`, and the opening quote of a text
@@ -62,10 +69,13 @@ export function scanner(sample: Values, take: (record: Values) => void): (chunk:
     }
   }
 
-  return (chunk) => {
-    const bytes = rest.length === 0 ? chunk : Buffer.concat([rest, chunk])
-    const end = bytes.lastIndexOf(NEWLINE) + 1
-    scan(bytes, end)
-    rest = bytes.subarray(end)
+  return {
+    chunk(chunk) {
+      const bytes = rest.length === 0 ? chunk : Buffer.concat([rest, chunk])
+      const end = bytes.lastIndexOf(NEWLINE) + 1
+      scan(bytes, end)
+      rest = bytes.subarray(end)
+    },
+    message: (bytes) => scan(bytes, bytes.length),
   }
 }

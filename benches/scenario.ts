@@ -25,6 +25,8 @@ export interface Scenario {
   /** Rows that are there before the first record. */
   readonly before?: { readonly relation: string; rows(): Values[] }
   readonly definition: string
+  /** How a file of its records is written, where it is not NDJSON. */
+  readonly fileOptions?: string
   readonly sql: string
   /** One record. */
   record(i: number): Values

@@ -6,6 +6,7 @@
 import { joins } from './join-scenarios.js'
 import { differs, lastOf, sum } from './scenario.js'
 import type { Rival, Scenario, Tally, Values } from './scenario.js'
+import { stations } from './stations.js'
 import { timed } from './time-scenarios.js'
 
 export { Tally } from './scenario.js'
@@ -18,10 +19,10 @@ function order(i: number, amount: number): Values {
   return { order_id: i, customer_id: i % 1000, order_date: '2024-01-15', total_amount: amount }
 }
 
-function expectedSelection(records: number, amount: (i: number) => number): { rows: number; total: number } {
+function expectedSelection(records: number, bound: number, amount: (i: number) => number) {
   const found = { rows: 0, total: 0 }
   for (let i = 0; i < records; i++) {
-    if (amount(i) <= 100) continue
+    if (amount(i) <= bound) continue
     found.rows++
     found.total += amount(i)
   }
@@ -34,10 +35,10 @@ function takeOrder(tally: Tally, change: { op: string; row: Values }): void {
   tally.checksum += change.row['total_amount'] as number
 }
 
-function idiomaticSelection(): Rival {
+function idiomaticSelection(bound: number): Rival {
   return {
     process(record, tally) {
-      if ((record['total_amount'] as number) <= 100) return
+      if ((record['total_amount'] as number) <= bound) return
       const { order_id, customer_id, order_date, total_amount } = record
       takeOrder(tally, { op: 'insert', row: { order_id, customer_id, order_date, total_amount } as Values })
     },
@@ -45,28 +46,28 @@ function idiomaticSelection(): Rival {
   }
 }
 
-/** s0 and s0-half: one row in, at most one row out. */
-function selection(id: string, amount: (i: number) => number): Scenario {
+/** s0, s0-half and s0-few: one row in, at most one row out. */
+function selection(id: string, amount: (i: number) => number, bound = 100): Scenario {
   return {
     id,
     relation: 'orders',
     definition: ordersDefinition,
-    sql: 'SELECT order_id, customer_id, order_date, total_amount FROM orders WHERE total_amount > 100',
+    sql: `SELECT order_id, customer_id, order_date, total_amount FROM orders WHERE total_amount > ${bound}`,
     fields: ['order_id', 'customer_id', 'order_date', 'total_amount'],
     record: (i) => order(i, amount(i)),
     weight: (row) => row['total_amount'] as number,
     verify(rows, records) {
-      const expected = expectedSelection(records, amount)
+      const expected = expectedSelection(records, bound, amount)
       return (
         differs('the number of rows', rows.length, expected.rows) ??
         differs('sum(total_amount)', sum(rows, 'total_amount'), expected.total)
       )
     },
-    idiomatic: idiomaticSelection,
+    idiomatic: () => idiomaticSelection(bound),
     tuned: () => ({
       process(record, tally) {
         const total = record['total_amount'] as number
-        if (total <= 100) return
+        if (total <= bound) return
         tally.changes++
         tally.checksum += total
       },
@@ -378,10 +379,12 @@ function tunedWindows(emit: 'FINAL' | 'CHANGES'): Rival {
 export const scenarios: readonly Scenario[] = [
   selection('s0', (i) => 150 + (i % 100)),
   selection('s0-half', (i) => i % 200),
+  selection('s0-few', (i) => i % 10_000, 9900),
   perCustomer,
   perSymbol,
   windowed('s3a', 'FINAL'),
   windowed('s3b', 'CHANGES'),
   ...timed,
   ...joins,
+  stations,
 ]

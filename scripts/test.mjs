@@ -38,6 +38,7 @@ const steps = [
     counts: /^ {2}(?:(?<passed>\d+) tests? passed|(?<failed>\d+) (?:tests? failed|uncaught|unhandled))/,
   },
   { name: 'bench --tiny', command: ['npm', 'run', 'bench', '--', '--tiny'] },
+  { name: 'latency --tiny', command: ['npm', 'run', 'latency', '--', '--tiny'] },
 ]
 
 /** Runs a command with its output shown; resolves to its status and its lines. @param {string[]} command @returns {Promise<{ status: number, lines: string[] }>} */

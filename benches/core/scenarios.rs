@@ -1,6 +1,6 @@
 //! The scenarios as Rust sees them: row structs, how they become columns, and what the answer must be.
 
-use crate::joined;
+use crate::{joined, stations};
 use std::collections::HashMap;
 use std::hint::black_box;
 use velostream_engine::batch::{ChangeBatch, Op, Seq};
@@ -34,6 +34,7 @@ pub enum Row {
     Price { symbol: String, price: f64, time_micros: i64 },
     TimedTrade { symbol: String, price: f64, quantity: i32, time_micros: i64 },
     Instrument { symbol: String, sector: String, lot: i32 },
+    Measurement { station: String, t: f64 },
 }
 
 /// A scenario; see `benches/scenarios.ts` for the same in JavaScript.
@@ -45,6 +46,8 @@ pub struct Scenario {
     pub table: Option<&'static str>,
     pub table_rows: fn() -> Vec<Row>,
     pub definitions: &'static [&'static str],
+    /// How a file of its records is written.
+    pub file_options: &'static str,
     pub sql: &'static str,
     pub row: fn(usize) -> Row,
     /// Reads every changed row as a struct and tallies it.
@@ -56,6 +59,8 @@ const ORDERS: &str =
     "CREATE STREAM orders (order_id BIGINT, customer_id INT, order_date STRING, total_amount DOUBLE)";
 const SELECTION: &str =
     "SELECT order_id, customer_id, order_date, total_amount FROM orders WHERE total_amount > 100";
+const SELECTION_OF_FEW: &str =
+    "SELECT order_id, customer_id, order_date, total_amount FROM orders WHERE total_amount > 9900";
 pub const TIMED: &str = "CREATE STREAM market_data (trader_id STRING, symbol STRING, price DOUBLE, quantity INT, \
     trade_time TIMESTAMP, WATERMARK FOR trade_time AS trade_time)";
 const MINUTE_MICROS: i64 = 60_000_000;
@@ -115,9 +120,21 @@ pub fn all() -> Vec<Scenario> {
         selection(
             "s0",
             |i| order(i, 150.0 + (i % 100) as f64),
-            |n| expected_orders(n, |i| 150.0 + (i % 100) as f64),
+            |n| expected_orders(n, 100.0, |i| 150.0 + (i % 100) as f64),
         ),
-        selection("s0-half", |i| order(i, (i % 200) as f64), |n| expected_orders(n, |i| (i % 200) as f64)),
+        selection(
+            "s0-half",
+            |i| order(i, (i % 200) as f64),
+            |n| expected_orders(n, 100.0, |i| (i % 200) as f64),
+        ),
+        Scenario {
+            sql: SELECTION_OF_FEW,
+            ..selection(
+                "s0-few",
+                |i| order(i, (i % 10_000) as f64),
+                |n| expected_orders(n, 9900.0, |i| (i % 10_000) as f64),
+            )
+        },
         Scenario {
             id: "s0b",
             definitions: &[ORDERS],
@@ -178,6 +195,7 @@ pub fn all() -> Vec<Scenario> {
         },
         joined::spreads(),
         joined::lookups(),
+        stations::stations(),
     ]
 }
 
@@ -189,6 +207,7 @@ pub fn over(relations: &'static [&'static str]) -> Scenario {
         table: None,
         table_rows: Vec::new,
         definitions: &[],
+        file_options: "format = 'json'",
         sql: "",
         row: |i| order(i, 0.0),
         take: take_orders,
@@ -270,6 +289,10 @@ impl Row {
                 push_text(&mut columns[0], symbol);
                 push_text(&mut columns[1], sector);
                 push_i32(&mut columns[2], *lot);
+            }
+            Self::Measurement { station, t } => {
+                push_text(&mut columns[0], station);
+                push_f64(&mut columns[1], *t);
             }
         }
         to.push_mark(Op::Insert, Seq(0), 0);
@@ -392,9 +415,9 @@ fn take_sessions(out: &ChangeBatch, tally: &mut Tally) {
     }
 }
 
-fn expected_orders(records: usize, amount: fn(usize) -> f64) -> Tally {
+fn expected_orders(records: usize, bound: f64, amount: fn(usize) -> f64) -> Tally {
     let mut tally = Tally::default();
-    (0..records).map(amount).filter(|amount| *amount > 100.0).for_each(|amount| tally.add(amount));
+    (0..records).map(amount).filter(|amount| *amount > bound).for_each(|amount| tally.add(amount));
     tally
 }
 

@@ -48,4 +48,14 @@ impl<'a> Session<'a> {
         (self.scenario.take)(self.query.end()?, tally);
         Ok(())
     }
+
+    /// What the state holds, in bytes.
+    pub fn state_bytes(&self) -> u64 {
+        self.query.state_bytes()
+    }
+
+    /// Groups and rows that all operators keep.
+    pub fn groups(&self) -> usize {
+        self.query.groups()
+    }
 }

@@ -1,0 +1,164 @@
+//! An engine with several partitions, fed from Rust or by a file, its changes taken out in Rust.
+//!
+//! All calls of an engine come from one thread: it decodes the row blocks, says whose each row is, and takes
+//! the changes out, while the partitions work. A file is read by a thread of its own.
+
+use crate::blocks::block;
+use crate::doors::{check, parts};
+use crate::scenarios::{Scenario, Tally};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex};
+use std::time::Instant;
+use velostream_runtime::{
+    Admission, ChangeBatch, Engine, EngineOptions, Params, Pull, QueryId, QueryOptions, RelationId,
+};
+
+const BLOCK_ROWS: usize = 1024;
+const PULL_ROWS: usize = 1024;
+
+/// One run with so many partitions.
+pub fn report(
+    scenario: &Scenario,
+    records: usize,
+    partitions: usize,
+    path: Option<&str>,
+) -> Result<Vec<String>, String> {
+    let input = path.map_or_else(|| Input::Blocks(blocks(scenario, records)), Input::File);
+    let Run { seconds, balance, busy_seconds } = run(scenario, records, partitions, &input)?;
+    Ok(vec![format!(r#"{{"seconds":{seconds:.9},"balance":{balance:.4},"busySeconds":{busy_seconds:.9}}}"#)])
+}
+
+enum Input<'a> {
+    /// Row blocks of the scenario's only relation.
+    Blocks(Vec<Vec<u8>>),
+    /// The path of a file with its records.
+    File(&'a str),
+}
+
+fn blocks(scenario: &Scenario, records: usize) -> Vec<Vec<u8>> {
+    let of = |from: usize| parts(scenario, from, records.min(from + BLOCK_ROWS), BLOCK_ROWS);
+    (0..records).step_by(BLOCK_ROWS).flat_map(of).map(|(_, rows)| block(&rows)).collect()
+}
+
+struct Run {
+    seconds: f64,
+    /// The mean share of the rows divided by the largest: 1 where all partitions have as many.
+    balance: f64,
+    /// What the partitions worked, together.
+    busy_seconds: f64,
+}
+
+fn run(scenario: &Scenario, records: usize, partitions: usize, input: &Input<'_>) -> Result<Run, String> {
+    let mut session = Running::start(partitions)?;
+    session.define(scenario, input)?;
+    let (tally, seconds) = session.answer(scenario, input)?;
+    check(scenario, records, &tally, &format!("{partitions} partitions"))?;
+    let metrics = session.engine.metrics();
+    let shares = &metrics.queries.first().ok_or("the query has no metrics")?.partitions;
+    let largest = shares.iter().map(|share| share.records_in).max().unwrap_or_default();
+    let total: u64 = shares.iter().map(|share| share.records_in).sum();
+    if shares.len() != partitions || total != records as u64 {
+        return Err(format!("{} partitions have {total} records of {records}", shares.len()));
+    }
+    let busy_seconds = shares.iter().map(|share| share.busy_ms).sum::<f64>() / 1000.0;
+    Ok(Run { seconds, balance: total as f64 / partitions as f64 / largest.max(1) as f64, busy_seconds })
+}
+
+/// An engine whose one query's changes are taken out by the thread that feeds it.
+struct Running {
+    engine: Engine,
+    wakes: Receiver<()>,
+    changes: ChangeBatch,
+}
+
+fn text(error: velostream_runtime::Error) -> String {
+    error.to_string()
+}
+
+impl Running {
+    fn start(partitions: usize) -> Result<Self, String> {
+        let (sender, wakes): (Sender<()>, _) = channel();
+        let sender = Mutex::new(sender);
+        let waker = Arc::new(move || drop(sender.lock().map(|sender| sender.send(()))));
+        let options = EngineOptions { partitions, ..EngineOptions::default() };
+        let engine = Engine::new(options, waker).map_err(text)?;
+        Ok(Self { engine, wakes, changes: ChangeBatch::default() })
+    }
+
+    fn define(&mut self, scenario: &Scenario, input: &Input<'_>) -> Result<(), String> {
+        let [definition] = scenario.definitions else { return Err("needs one relation".to_owned()) };
+        let sql = match input {
+            Input::Blocks(_) => (*definition).to_owned(),
+            Input::File(path) => {
+                let options = scenario.file_options;
+                format!("{definition} WITH (connector = 'file', path = '{path}', {options})")
+            }
+        };
+        self.engine.exec(&sql, &Params::default(), 0).map_err(text)?;
+        Ok(())
+    }
+
+    /// Feeds everything and takes all changes; the seconds that it took.
+    fn answer(&mut self, scenario: &Scenario, input: &Input<'_>) -> Result<(Tally, f64), String> {
+        let mut tally = Tally::default();
+        let mut started = Instant::now();
+        let query =
+            self.engine.query(scenario.sql, &Params::default(), &QueryOptions::default(), 0).map_err(text)?;
+        if let Input::Blocks(blocks) = input {
+            let relation = self.engine.relation(scenario.relations[0]).map_err(text)?.id;
+            // A file is read as soon as the query is there; rows come when it is.
+            started = Instant::now();
+            for block in blocks {
+                self.insert(relation, block, query, scenario, &mut tally)?;
+            }
+            self.engine.end(None).map_err(text)?;
+        }
+        while self.pull(query, scenario, &mut tally)?.0 != Pull::Ended {
+            self.wait();
+        }
+        Ok((tally, started.elapsed().as_secs_f64()))
+    }
+
+    fn insert(
+        &mut self,
+        relation: RelationId,
+        block: &[u8],
+        query: QueryId,
+        scenario: &Scenario,
+        tally: &mut Tally,
+    ) -> Result<(), String> {
+        loop {
+            let admission = self.engine.insert_rows(relation, block, 0).map_err(text)?;
+            let (_, found) = self.pull(query, scenario, tally)?;
+            match admission {
+                Admission::Accepted => return Ok(()),
+                Admission::Full if found => {}
+                Admission::Full => self.wait(),
+            }
+        }
+    }
+
+    /// Takes out what there is; whether it was anything.
+    fn pull(
+        &mut self,
+        query: QueryId,
+        scenario: &Scenario,
+        tally: &mut Tally,
+    ) -> Result<(Pull, bool), String> {
+        let mut found = false;
+        loop {
+            self.changes.clear();
+            match self.engine.pull(query, PULL_ROWS, &mut self.changes).map_err(text)? {
+                Pull::Rows => (scenario.take)(&self.changes, tally),
+                end => return Ok((end, found)),
+            }
+            found = true;
+        }
+    }
+
+    /// Until something has changed.
+    fn wait(&mut self) {
+        self.wakes.recv().expect("the engine holds the sender");
+        self.engine.woken();
+    }
+}
