@@ -31,7 +31,8 @@ changes. It ends when its inputs end.
   --format FORMAT   ndjson (the default when piped), table (on a terminal), csv, or rows: the row objects
                     of a result that is not updated
   --stats           records, changes, rate, latency and state size at the end, on standard error
-  --partitions N    threads per query; 0 runs on the calling thread
+  --partitions N    threads per query, by default as many as can work at once, at most 8; 0 runs on the calling
+                    thread
   --no-progress, --quiet
                     no progress line while a file is read on a terminal
   --help, --version

@@ -2,6 +2,7 @@
 
 import type { Writable } from 'node:stream'
 import { once } from 'node:events'
+import { availableParallelism } from 'node:os'
 import { open, type Change, type DeadLetter, type Query, type Row, type Velostream } from '../../index.js'
 import { UsageError, type RunOptions } from './arguments.js'
 import { Progress, summary, total } from './progress.js'
@@ -16,6 +17,9 @@ export interface Streams {
   stderr: NodeJS.WriteStream
 }
 
+/** As many as can work at once; what merges their changes gains little from more. */
+const partitionsByDefault = (): number => Math.min(availableParallelism(), 8)
+
 /** Runs `text` to the end of its inputs, or until `signal`; resolves to the number of dead letters. */
 export async function runText(
   text: string,
@@ -23,7 +27,7 @@ export async function runText(
   streams: Streams,
   signal: AbortSignal,
 ): Promise<number> {
-  const db = await open(options.partitions === undefined ? {} : { partitions: options.partitions })
+  const db = await open({ partitions: options.partitions ?? partitionsByDefault() })
   const session = new Session(db, options, streams, signal)
   try {
     db.check(text)
