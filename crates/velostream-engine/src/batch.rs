@@ -132,6 +132,16 @@ impl ChangeBatch {
     }
 }
 
+/// The rows of a batch that one of several receivers takes.
+#[derive(Debug, Clone, Copy)]
+pub struct Selected<'a> {
+    /// Which, ascending.
+    pub rows: &'a [u32],
+    /// The hashes of all of the batch's rows by the keys that the receivers share them by, where the plan groups by
+    /// these keys.
+    pub hashes: Option<&'a [u64]>,
+}
+
 /// What enters a processor: numbered rows and how the watermark moves over them.
 ///
 /// Rows of an append-only source are all `Insert`. Rows of a source table given to a plan that keeps the

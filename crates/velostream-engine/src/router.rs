@@ -34,9 +34,9 @@ impl Router {
         })
     }
 
-    /// Gives for each row which of `count` shares it belongs to. A row whose keys cannot be computed, which its
-    /// query rejects, belongs to the first.
-    pub fn route(&mut self, changes: &ChangeBatch, count: u16) -> &[u16] {
+    /// Gives for each row which of `count` shares it belongs to, and the hash of its keys. A row whose keys cannot be
+    /// computed, which its query rejects, belongs to the first.
+    pub fn route(&mut self, changes: &ChangeBatch, count: u16) -> (&[u16], &[u64]) {
         self.errors.clear();
         self.program.evaluate(changes, &mut self.errors);
         self.rows.clear();
@@ -48,6 +48,6 @@ impl Router {
         for (row, _) in self.errors.drain(..) {
             self.shares[row as usize] = 0;
         }
-        &self.shares
+        (&self.shares, &self.hashes)
     }
 }

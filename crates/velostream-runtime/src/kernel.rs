@@ -2,14 +2,14 @@
 
 use crate::error::Result;
 use std::sync::Arc;
-use velostream_engine::batch::{Batch, ChangeBatch, Seq};
+use velostream_engine::batch::{Batch, ChangeBatch, Selected, Seq};
 use velostream_engine::error::{RecordError, Rejects};
 use velostream_engine::limits::Limits;
 use velostream_engine::plan::{PhysicalPlan, PlanOptions, SourceId};
 use velostream_engine::processor::QueryProcessor;
 use velostream_engine::time::{TimeRuns, Watermark};
 use velostream_sql::catalog::{Relation, RelationKind};
-use velostream_sql::plan::{LogicalPlan, RelationRef};
+use velostream_sql::plan::{Expr, LogicalPlan, RelationRef};
 use velostream_sql::types::Schema;
 
 /// How a plan is to run.
@@ -47,6 +47,8 @@ pub struct Kernel {
     schema: Arc<Schema>,
     /// Per input, whether its batches run under a savepoint.
     journaled: Vec<bool>,
+    /// Per input, the keys by which its rows are grouped before anything else, if they are.
+    selects: Vec<Option<Vec<Expr>>>,
 }
 
 impl Kernel {
@@ -59,6 +61,9 @@ impl Kernel {
             inputs: physical.sources().iter().map(|source| Arc::clone(&source.relation)).collect(),
             schema: Arc::new(schema),
             journaled: (0..physical.sources().len()).map(|at| physical.is_journaled(SourceId(at))).collect(),
+            selects: (0..physical.sources().len())
+                .map(|at| physical.selects(SourceId(at)).map(<[Expr]>::to_vec))
+                .collect(),
         })
     }
 
@@ -86,6 +91,23 @@ impl Kernel {
         rejects: &mut Rejects,
     ) -> Result<()> {
         Ok(self.processor.process(SourceId(input), batch, out, rejects)?)
+    }
+
+    /// The keys by which rows of an input are grouped, if some rows of a batch can be applied as well as all.
+    pub fn selects(&self, input: usize) -> Option<&[Expr]> {
+        self.selects[input].as_deref()
+    }
+
+    /// Applies some rows of a batch of an input of which that can be done.
+    pub fn process_selected(
+        &mut self,
+        input: usize,
+        batch: &Batch,
+        selected: Selected<'_>,
+        out: &mut ChangeBatch,
+        rejects: &mut Rejects,
+    ) -> Result<()> {
+        Ok(self.processor.process_selected(SourceId(input), batch, selected, out, rejects)?)
     }
 
     /// Applies one record of an input that is not journaled; if it is rejected, it leaves nothing, time included.

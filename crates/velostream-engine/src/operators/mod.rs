@@ -10,7 +10,7 @@ pub mod over;
 pub mod table;
 pub mod union;
 
-use crate::batch::{ChangeBatch, Seq};
+use crate::batch::{ChangeBatch, Selected, Seq};
 use crate::error::{RecordError, Result};
 use crate::state::State;
 use crate::time::TimeRuns;
@@ -35,6 +35,9 @@ pub struct Context<'a> {
     pub is_whole: bool,
     /// Records left out because they came too late, and by how many microseconds.
     pub late: &'a mut Vec<(Seq, i64)>,
+    /// The rows of the input that count, if not all do: the others are of no concern. Only where the plan says that the
+    /// operator can (`PhysicalPlan::selects`).
+    pub selected: Option<Selected<'a>>,
 }
 
 impl Context<'_> {

@@ -185,6 +185,24 @@ impl PhysicalPlan {
         self.journal.sources[source.0]
     }
 
+    /// The keys by which a source's rows are grouped, if they are, and before anything else is done with them: then the
+    /// processor takes some rows of a batch as well as all.
+    #[must_use]
+    pub fn selects(&self, source: SourceId) -> Option<&[Expr]> {
+        let reads = |node: &&NodePlan| {
+            node.inputs.iter().any(|&(input, _)| input == Input::Origin(Origin::Source(source.0)))
+        };
+        let mut readers = self.nodes.iter().filter(reads);
+        match (readers.next(), readers.next()) {
+            (Some(NodePlan { operator: OperatorPlan::Aggregate(spec), .. }), None)
+                if !self.is_journaled(source) =>
+            {
+                Some(&spec.keys)
+            }
+            _ => None,
+        }
+    }
+
     /// Whether the plan uses event time: it has windows, joins by time or OVER.
     #[must_use]
     pub fn uses_time(&self) -> bool {

@@ -1,6 +1,6 @@
 //! How time moves through a plan in one call: every clock of the plan, computed from what arrives.
 
-use crate::batch::{ChangeBatch, Seq};
+use crate::batch::{ChangeBatch, Selected, Seq};
 use crate::plan::{ClockId, ClockPlan, Origin};
 use crate::time::{TimeRuns, Watermark};
 
@@ -10,6 +10,8 @@ pub(super) struct Arrival<'a> {
     pub origin: Origin,
     pub changes: &'a ChangeBatch,
     pub time: &'a TimeRuns,
+    /// The rows that count, if not all do.
+    pub selected: Option<Selected<'a>>,
 }
 
 /// The clocks of a running plan. Recomputed by each call from its arrivals and the sources' watermarks: no state.

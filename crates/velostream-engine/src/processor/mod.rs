@@ -10,7 +10,7 @@ mod nodes;
 mod redo;
 mod snapshot;
 
-use crate::batch::{Batch, ChangeBatch, Op, Seq};
+use crate::batch::{Batch, ChangeBatch, Op, Selected, Seq};
 use crate::error::{EngineError, RecordError, Reject, Rejects, Result};
 use crate::limits::Limits;
 use crate::operators::net::Net;
@@ -140,7 +140,21 @@ impl QueryProcessor {
         out: &mut ChangeBatch,
         rejects: &mut Rejects,
     ) -> Result<()> {
-        self.process_batch(input, batch, false, out, rejects)
+        self.process_batch(input, (batch, None), false, out, rejects)
+    }
+
+    /// The same for some rows of a batch, which others take the rest of; its time is everybody's. Of a source of which the
+    /// plan can ([`PhysicalPlan::selects`]).
+    pub fn process_selected(
+        &mut self,
+        input: SourceId,
+        batch: &Batch,
+        selected: Selected<'_>,
+        out: &mut ChangeBatch,
+        rejects: &mut Rejects,
+    ) -> Result<()> {
+        debug_assert!(!self.journal.sources[input.0] && selected.rows.is_sorted());
+        self.process_batch(input, (batch, Some(selected)), false, out, rejects)
     }
 
     /// The same for one record that is to happen whole or not at all, of a source that is not journaled: if it is
@@ -153,13 +167,13 @@ impl QueryProcessor {
         rejects: &mut Rejects,
     ) -> Result<()> {
         debug_assert!(!self.journal.sources[input.0] && record.changes.len() <= 1);
-        self.process_batch(input, record, true, out, rejects)
+        self.process_batch(input, (record, None), true, out, rejects)
     }
 
     fn process_batch(
         &mut self,
         input: SourceId,
-        batch: &Batch,
+        (batch, selected): (&Batch, Option<Selected<'_>>),
         is_whole: bool,
         out: &mut ChangeBatch,
         rejects: &mut Rejects,
@@ -177,7 +191,8 @@ impl QueryProcessor {
         } else {
             &batch.time
         };
-        let arrival = Arrival { origin: Origin::Source(input.0), changes: &batch.changes, time };
+        let origin = Origin::Source(input.0);
+        let arrival = Arrival { origin, changes: &batch.changes, time, selected };
         let result = if is_whole {
             self.nodes.run_whole(arrival, &self.standing, out, &mut self.report)
         } else {
@@ -219,6 +234,7 @@ impl QueryProcessor {
                 origin: Origin::Source(input.0),
                 changes: &batch.changes,
                 time,
+                selected: None,
             })
             .collect();
         let result = self.run(&arrivals, out);
@@ -310,7 +326,12 @@ impl QueryProcessor {
         }
         let each = constants.iter().enumerate();
         let arrivals: Vec<Arrival<'_>> = each
-            .map(|(index, changes)| Arrival { origin: Origin::Values(index), changes, time: &time })
+            .map(|(index, changes)| Arrival {
+                origin: Origin::Values(index),
+                changes,
+                time: &time,
+                selected: None,
+            })
             .collect();
         self.run(&arrivals, out)?;
         self.standing.started.set(true);
@@ -343,7 +364,8 @@ impl QueryProcessor {
         let empty = std::mem::take(&mut self.empty);
         self.report.clear();
         let from = out.len();
-        let arrival = Arrival { origin: Origin::Source(input.0), changes: &empty, time: &time };
+        let origin = Origin::Source(input.0);
+        let arrival = Arrival { origin, changes: &empty, time: &time, selected: None };
         let result = self.run(&[arrival], out);
         self.standing.advance(input.0, &empty, &time);
         self.empty = empty;

@@ -2,7 +2,7 @@
 
 use super::Standing;
 use super::clocks::{Arrival, Clocks};
-use crate::batch::{ChangeBatch, Op, Seq};
+use crate::batch::{ChangeBatch, Op, Selected, Seq};
 use crate::error::{RecordError, Result};
 use crate::expr::{Program, RowErrors};
 use crate::operators::aggregate;
@@ -89,6 +89,7 @@ impl Node {
             on_record: self.on_record,
             is_whole: given.is_whole,
             late: &mut report.late,
+            selected: given.selected(self.inputs[0].0),
         };
         match (&mut self.work, &self.inputs[..]) {
             (Work::One(operator), &[(Input::Node(at), _)]) => {
@@ -142,13 +143,22 @@ struct Given<'a> {
     is_whole: bool,
 }
 
-impl Given<'_> {
+impl<'a> Given<'a> {
     fn arriving(&self, (input, own): (Input, ClockId)) -> Arriving<'_> {
         let rows = match input {
             Input::Origin(origin) => self.nothing.or_rows(origin, self.arrivals),
             Input::Node(at) => &self.before[at],
         };
         Arriving { rows, own: self.clocks.time(own) }
+    }
+
+    /// The rows of an input that count, if not all do.
+    fn selected<'b>(&self, input: Input) -> Option<Selected<'b>>
+    where
+        'a: 'b,
+    {
+        let Input::Origin(origin) = input else { return None };
+        self.arrivals.iter().find(|arrival| arrival.origin == origin)?.selected
     }
 
     fn empty(&mut self, input: Input) {

@@ -10,11 +10,12 @@ use crate::partition::gather::{AnyLane, Gather, Merging};
 use crate::partition::inlet::Intake;
 use crate::partition::mailbox::{Mailbox, Reader};
 use crate::partition::receiver::ReceiverSetup;
-use crate::partition::share::Taker;
+use crate::partition::share::{Taker, Way};
 use crate::pipeline::Purpose;
 use std::sync::Arc;
 use velostream_sql::catalog::{Relation, RelationId};
 use velostream_sql::explain::expression;
+use velostream_sql::expr::same;
 use velostream_sql::plan::LogicalPlan;
 use velostream_sql::shares::{Order, Route, Shares, shares};
 use velostream_sql::types::Schema;
@@ -91,14 +92,15 @@ impl Engine {
         &self,
         sharing: &Sharing,
         place: usize,
-        ways: &Ways,
+        from: &Ways,
         common: &Common,
         lane: Arc<Mailbox>,
     ) -> Result<ReceiverSetup> {
         let plan = Kernel::new(&sharing.shares.plan, &self.kernel_options(common.before))?;
         let numbered = sharing.shares.order.has_number();
-        let taker = || Some(Taker::new(place as u16, plan.inputs(), numbered));
-        let inlet = Box::new(self.inlet(ways, place, &taker, common)?);
+        let ways = of_inputs(&plan, &sharing.routes(plan.inputs()));
+        let taker = || Some(Taker::new(place as u16, plan.inputs(), &ways, numbered));
+        let inlet = Box::new(self.inlet(from, place, &taker, common)?);
         let reader = Reader { pipeline: common.id, mailbox: lane, input: 0 };
         let schema = Arc::clone(plan.schema());
         let setup = self.setup(common, Some(plan), schema, inlet);
@@ -174,6 +176,19 @@ impl Engine {
         let sources: Vec<String> = sharing.shares.routes.iter().filter_map(source).collect();
         Some(format!("Partitions: {}, {}", sharing.count, sources.join("; ")))
     }
+}
+
+/// How a receiver takes its rows of each input.
+fn of_inputs(plan: &Kernel, routes: &[Route]) -> Vec<Way> {
+    let way = |(input, route): (usize, &Route)| match (plan.selects(input), route) {
+        (Some(groups), Route::Keys(keys)) => {
+            let pairs = groups.iter().zip(keys);
+            let hashed = groups.len() == keys.len() && pairs.into_iter().all(|(group, key)| same(group, key));
+            Way { selects: true, hashed }
+        }
+        (selects, _) => Way { selects: selects.is_some(), hashed: false },
+    };
+    routes.iter().enumerate().map(way).collect()
 }
 
 impl Sharing {

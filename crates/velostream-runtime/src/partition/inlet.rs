@@ -6,7 +6,7 @@
 //! comes by every lane that leads from the engine, and counts when it has come by all.
 
 use super::mailbox::{Barrier, Envelope, Event, Mailbox};
-use super::share::Taker;
+use super::share::{Taken, Taker};
 use crate::dead_letter::LeftOut;
 use crate::error::Error;
 use crate::source::block_reader::BlockReader;
@@ -66,6 +66,8 @@ struct Waiting {
 pub enum Work {
     /// Rows of one input.
     Batch(Box<Envelope>),
+    /// Rows of one input that stand among those of others.
+    Taken(Taken),
     /// Rows of several inputs, all of one number.
     Step(Vec<Envelope>),
     /// Everything up to this number has come, and nothing is to be done for it.
@@ -185,7 +187,13 @@ impl Inlet {
     /// With one lane nothing has to be put in order.
     fn take_single(&mut self, mut pop: impl FnMut(&Mailbox) -> Option<Event>) -> Option<Work> {
         let Waiting { lane, .. } = self.lanes.first_mut()?;
-        let event = pop(&lane.mailbox)?;
+        let event = match (pop(&lane.mailbox)?, &lane.taker) {
+            (Event::Share(share), Some(taker)) => match taker.borrow(share) {
+                Ok(taken) => return Some(Work::Taken(taken)),
+                Err(share) => Event::Share(share),
+            },
+            (event, _) => event,
+        };
         Some(match lane.open(event) {
             Event::Batch(envelope) => Work::Batch(envelope),
             Event::Share(_) => unreachable!("a lane that shares has a taker"),
@@ -388,6 +396,7 @@ mod tests {
                 Work::End(input, seq) => found.push((seq.0, vec![1000 + input])),
                 Work::Through(_) | Work::LeftOut(_) => {}
                 Work::Failed(error) => panic!("{error:?}"),
+                Work::Taken(_) => panic!("nothing of the kind was sent"),
             }
         }
     }

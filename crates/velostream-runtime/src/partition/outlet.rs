@@ -15,6 +15,8 @@ pub struct Outlet {
     routers: Vec<Option<Router>>,
     /// The receiver whose turn it is, where batches are dealt.
     turn: usize,
+    /// Whether rows come with their numbers in a column.
+    numbered: bool,
 }
 
 /// Nobody receives any more.
@@ -24,22 +26,23 @@ pub struct Gone;
 impl Outlet {
     /// To one receiver.
     pub fn single(mailbox: Arc<Mailbox>) -> Self {
-        Self { mailboxes: vec![mailbox], routers: Vec::new(), turn: 0 }
+        Self { mailboxes: vec![mailbox], routers: Vec::new(), turn: 0, numbered: false }
     }
 
-    /// To several receivers of a plan with these routes, one per input.
-    pub fn shared(mailboxes: Vec<Arc<Mailbox>>, routes: &[Route]) -> Result<Self> {
+    /// To several receivers of a plan with these routes, one per input; with `numbered` rows get their sequence numbers
+    /// as a column.
+    pub fn shared(mailboxes: Vec<Arc<Mailbox>>, routes: &[Route], numbered: bool) -> Result<Self> {
         let router = |route: &Route| match route {
             Route::Deal => Ok(None),
             Route::Keys(keys) => Router::new(keys).map(Some),
         };
         let routers = routes.iter().map(router).collect::<std::result::Result<_, _>>()?;
-        Ok(Self { mailboxes, routers, turn: 0 })
+        Ok(Self { mailboxes, routers, turn: 0, numbered })
     }
 
     /// The same way for batches whose rows are told apart by others.
     pub fn placed(&self) -> Self {
-        Self { mailboxes: self.mailboxes.clone(), routers: Vec::new(), turn: 0 }
+        Self { mailboxes: self.mailboxes.clone(), routers: Vec::new(), turn: 0, numbered: self.numbered }
     }
 
     /// The mailboxes, by receiver.
@@ -97,12 +100,14 @@ impl Outlet {
             return self.mailboxes.first().map_or(Err(Gone), |mailbox| push(mailbox, event));
         };
         // The last receiver to take its rows is the last to hold the batch: none is kept here.
-        let each = std::iter::repeat_n(Arc::new(Share { places, whole }), self.mailboxes.len());
+        let share = Arc::new(Share::new(whole, places, self.numbered));
+        let each = std::iter::repeat_n(share, self.mailboxes.len());
         self.mailboxes.iter().zip(each).try_for_each(|(mailbox, share)| push(mailbox, Event::Share(share)))
     }
 
     fn share(&mut self, whole: Envelope) -> Share {
-        Share { places: self.places(&whole), whole }
+        let places = self.places(&whole);
+        Share::new(whole, places, self.numbered)
     }
 
     fn places(&mut self, envelope: &Envelope) -> Places {

@@ -1,10 +1,12 @@
 //! A batch that goes to all receivers of a pipeline, of which each takes its own rows.
+//!
+//! Where the plan groups them at once, a receiver works on its rows where they stand; else it copies them out.
 
 use super::mailbox::Envelope;
 use crate::spares::Spares;
 use std::sync::Arc;
-use velostream_engine::batch::{Batch, ChangeBatch, Seq};
-use velostream_engine::column::Values;
+use velostream_engine::batch::{Batch, ChangeBatch, Selected, Seq};
+use velostream_engine::column::{Column, Values};
 use velostream_sql::catalog::Relation;
 use velostream_sql::types::DataType;
 
@@ -15,6 +17,8 @@ pub struct Share {
     pub whole: Envelope,
     /// For each row the receiver it belongs to.
     pub places: Places,
+    /// Whether the batch has one column more than its relation, its rows' sequence numbers.
+    pub numbered: bool,
 }
 
 /// Whose the rows of a batch are.
@@ -28,21 +32,29 @@ pub enum Places {
         rows: Vec<u32>,
         /// Per receiver.
         ends: Vec<u32>,
+        /// Per row of the batch, the hash of the keys that tell whose it is.
+        hashes: Vec<u64>,
     },
 }
 
 impl Share {
-    /// The rows of receiver `place`, appended to `changes`, which has the batch's columns or more.
+    /// Of a batch that, with `numbered`, gets the numbers as a column.
+    pub fn new(mut whole: Envelope, places: Places, numbered: bool) -> Self {
+        if numbered {
+            let numbers = whole.batch.changes.seqs.iter().map(|&Seq(seq)| seq as i64).collect();
+            let mut column = Column::new(DataType::BigInt);
+            column.values = Values::I64(numbers);
+            whole.batch.changes.columns.push(column);
+        }
+        Self { whole, places, numbered }
+    }
+
+    /// The rows of receiver `place`, appended to `changes`, which has the batch's columns.
     fn own(&self, place: u16, changes: &mut ChangeBatch) {
         let all = &self.whole.batch.changes;
-        match &self.places {
-            Places::One(one) if *one == place => changes.extend_range(all, 0, all.len()),
-            Places::One(_) => {}
-            Places::Each { rows, ends } => {
-                let place = usize::from(place);
-                let begin = place.checked_sub(1).map_or(0, |before| ends[before] as usize);
-                changes.extend_selected(all, &rows[begin..ends[place] as usize]);
-            }
+        match self.places.rows_of(place) {
+            Some(rows) => changes.extend_selected(all, rows),
+            None => changes.extend_range(all, 0, all.len()),
         }
     }
 
@@ -59,11 +71,21 @@ impl Share {
         self.own(place, &mut changes);
         self.envelope(changes, None)
     }
+
+    /// One receiver is done with it; with the last one the batch's buffers go home.
+    fn recycle(self: Arc<Self>) {
+        if let Some(mut share) = Arc::into_inner(self) {
+            if share.numbered {
+                share.whole.batch.changes.columns.pop();
+            }
+            share.whole.recycle();
+        }
+    }
 }
 
 impl Places {
-    /// From each row's receiver, one of `count`.
-    pub fn of(each: &[u16], count: usize) -> Self {
+    /// From each row's receiver, one of `count`, and its hash.
+    pub fn of((each, hashes): (&[u16], &[u64]), count: usize) -> Self {
         let mut ends = vec![0_u32; count];
         each.iter().for_each(|&place| ends[usize::from(place)] += 1);
         let mut begin = 0;
@@ -77,7 +99,49 @@ impl Places {
             rows[*at as usize] = row as u32;
             *at += 1;
         }
-        Self::Each { rows, ends }
+        Self::Each { rows, ends, hashes: hashes.to_vec() }
+    }
+
+    /// The rows of receiver `place`; `None` where all are.
+    fn rows_of(&self, place: u16) -> Option<&[u32]> {
+        match self {
+            Self::One(one) if *one == place => None,
+            Self::One(_) => Some(&[]),
+            Self::Each { rows, ends, .. } => {
+                let place = usize::from(place);
+                let begin = place.checked_sub(1).map_or(0, |before| ends[before] as usize);
+                Some(&rows[begin..ends[place] as usize])
+            }
+        }
+    }
+}
+
+/// A receiver's rows of a batch, where they stand.
+#[derive(Debug)]
+pub struct Taken {
+    share: Arc<Share>,
+    place: u16,
+    hashed: bool,
+}
+
+impl Taken {
+    /// The batch.
+    pub fn whole(&self) -> &Envelope {
+        &self.share.whole
+    }
+
+    /// The receiver's rows of it; `None` where all are.
+    pub fn selected(&self) -> Option<Selected<'_>> {
+        let hashes = match &self.share.places {
+            Places::Each { hashes, .. } if self.hashed => Some(hashes.as_slice()),
+            _ => None,
+        };
+        Some(Selected { rows: self.share.places.rows_of(self.place)?, hashes })
+    }
+
+    /// The receiver is done with them.
+    pub fn recycle(self) {
+        self.share.recycle();
     }
 }
 
@@ -86,47 +150,54 @@ impl Places {
 pub struct Taker {
     place: u16,
     inputs: Vec<TakenInput>,
-    numbered: bool,
+}
+
+/// Of one input.
+#[derive(Debug, Clone, Copy)]
+pub struct Way {
+    /// Whether the plan works on some rows of a batch as well as on all.
+    pub selects: bool,
+    /// Whether it groups them by the keys that tell whose they are.
+    pub hashed: bool,
 }
 
 #[derive(Debug)]
 struct TakenInput {
     types: Vec<DataType>,
+    way: Way,
     /// Buffers to be used again.
     spares: Arc<Spares>,
 }
 
 impl Taker {
-    /// Of receiver `place` of a plan over these inputs; with `numbered` each row gets its sequence number as one
+    /// Of receiver `place` of a plan over these inputs; with `numbered` each row comes with its sequence number in one
     /// column more.
-    pub fn new(place: u16, inputs: &[Arc<Relation>], numbered: bool) -> Self {
-        let input = |relation: &Arc<Relation>| {
+    pub fn new(place: u16, inputs: &[Arc<Relation>], ways: &[Way], numbered: bool) -> Self {
+        let input = |(relation, &way): (&Arc<Relation>, &Way)| {
             let of_fields = relation.schema.fields.iter().map(|field| field.data_type);
             let types = of_fields.chain(numbered.then_some(DataType::BigInt)).collect();
-            TakenInput { types, spares: Arc::default() }
+            TakenInput { types, way, spares: Arc::default() }
         };
-        Self { place, inputs: inputs.iter().map(input).collect(), numbered }
+        Self { place, inputs: inputs.iter().zip(ways).map(input).collect() }
     }
 
-    /// Its rows of a batch. The whole batch's buffers go home with the last receiver.
-    pub fn take(&mut self, share: Arc<Share>) -> Envelope {
-        let TakenInput { types, spares } = &self.inputs[share.whole.input];
+    /// Its rows of a batch, where they stand; the batch itself where they have to be copied.
+    pub fn borrow(&self, share: Arc<Share>) -> Result<Taken, Arc<Share>> {
+        let Self { place, inputs } = self;
+        let Way { selects, hashed } = inputs[share.whole.input].way;
+        if selects || share.places.rows_of(*place).is_none() {
+            return Ok(Taken { share, place: *place, hashed });
+        }
+        Err(share)
+    }
+
+    /// A copy of its rows of a batch.
+    pub fn take(&self, share: Arc<Share>) -> Envelope {
+        let TakenInput { types, spares, .. } = &self.inputs[share.whole.input];
         let mut changes = spares.take().unwrap_or_else(|| ChangeBatch::new(types));
         share.own(self.place, &mut changes);
-        if self.numbered {
-            number(&mut changes);
-        }
         let envelope = share.envelope(changes, Some(Arc::clone(spares)));
-        if let Some(share) = Arc::into_inner(share) {
-            share.whole.recycle();
-        }
+        share.recycle();
         envelope
-    }
-}
-
-/// Fills the last column with the rows' sequence numbers.
-fn number(changes: &mut ChangeBatch) {
-    if let Some(Values::I64(values)) = changes.columns.last_mut().map(|column| &mut column.values) {
-        values.extend(changes.seqs.iter().map(|&Seq(seq)| seq as i64));
     }
 }

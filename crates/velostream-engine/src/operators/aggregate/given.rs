@@ -1,13 +1,13 @@
 //! What the operator computes from a batch before it changes anything: keys, times, arguments, filters.
 
 use super::AggregateSpec;
-use crate::batch::ChangeBatch;
+use crate::batch::{ChangeBatch, Selected};
 use crate::column::{Column, Values};
 use crate::error::Result;
 use crate::expr::{Program, RowErrors};
 use crate::functions::aggregate::{CallRows, is_fallible};
 use crate::operators::{Context, take_out_failing};
-use crate::state::{GroupId, KeySource};
+use crate::state::{GroupId, KeySource, hash_rows};
 
 /// Where a call finds what it is given.
 #[derive(Debug)]
@@ -59,7 +59,13 @@ impl Evaluation {
         }
         self.errors.clear();
         self.evaluate(input);
-        rows.extend(0..input.len() as u32);
+        match ctx.selected {
+            None => rows.extend(0..input.len() as u32),
+            Some(selected) => {
+                rows.extend_from_slice(selected.rows);
+                self.errors.retain(|(row, _)| selected.rows.binary_search(row).is_ok());
+            }
+        }
         if !self.errors.is_empty() {
             take_out_failing(self.errors.iter().map(|&(row, _)| row), input, ctx.on_record, rows);
             ctx.failures.extend(self.errors.drain(..).map(|(row, error)| (input.seqs[row as usize], error)));
@@ -112,6 +118,17 @@ impl<'a> Given<'a> {
     pub(super) fn key_column(&self, index: usize) -> &'a Column {
         debug_assert!(index < self.evaluation.keys);
         self.evaluation.program.output(index, self.input)
+    }
+
+    /// Computes the hashes of the rows' keys, or takes those that are known.
+    pub(super) fn hash(&self, rows: &[u32], selected: Option<Selected<'_>>, hashes: &mut Vec<u64>) {
+        match selected.and_then(|selected| selected.hashes) {
+            None => hash_rows(self.evaluation.keys, |index| self.key_column(index), rows, hashes),
+            Some(known) => {
+                hashes.clear();
+                hashes.extend(rows.iter().map(|&row| known[row as usize]));
+            }
+        }
     }
 
     /// The windows' time, where it is an expression.

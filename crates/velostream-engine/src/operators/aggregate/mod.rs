@@ -22,7 +22,7 @@ use crate::batch::ChangeBatch;
 use crate::error::{RecordError, Result};
 use crate::functions::aggregate;
 use crate::operators::{Context, Operator, Stateful};
-use crate::state::{Derived, Panes, State, StateCell, composite_state, hash_rows};
+use crate::state::{Derived, Panes, State, StateCell, composite_state};
 use crate::time::Watermark;
 use given::{Evaluation, Given};
 use pane::AggregatePane;
@@ -290,7 +290,7 @@ impl Operator for Aggregate {
         if ctx.is_called_off() {
             return Ok(());
         }
-        hash_rows(self.spec.keys.len(), |index| given.key_column(index), rows, hashes);
+        given.hash(rows, ctx.selected, hashes);
         let seqs = &input.seqs;
         let ascending = rows.len() == input.len() && seqs.windows(2).all(|pair| pair[0] < pair[1])
             || rows.windows(2).all(|pair| seqs[pair[0] as usize] < seqs[pair[1] as usize]);

@@ -19,7 +19,7 @@ use crate::trouble::strike;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
-use velostream_engine::batch::{Batch, ChangeBatch, Seq};
+use velostream_engine::batch::{Batch, ChangeBatch, Selected, Seq};
 use velostream_engine::error::Rejects;
 use velostream_engine::time::{TimeRuns, Watermark};
 use velostream_sql::diagnostic::ErrorCode;
@@ -176,13 +176,18 @@ impl PartitionReceiver {
         match work {
             Work::Batch(mut envelope) if running => {
                 match self.setup.plan {
-                    Some(_) => self.batch(std::slice::from_ref(&*envelope))?,
+                    Some(_) => self.batch(std::slice::from_ref(&*envelope), None)?,
                     None => self.pass_on(&mut envelope)?,
                 }
                 envelope.recycle();
                 Ok(())
             }
-            Work::Step(envelopes) if running => self.batch(&envelopes),
+            Work::Taken(taken) if running => {
+                self.batch(std::slice::from_ref(taken.whole()), taken.selected())?;
+                taken.recycle();
+                Ok(())
+            }
+            Work::Step(envelopes) if running => self.batch(&envelopes, None),
             Work::End(input, seq) if running => self.end_input(input, seq),
             Work::Through(seq) if running => {
                 self.publish(&mut |_| Event::Through(seq));
@@ -197,7 +202,7 @@ impl PartitionReceiver {
                 self.setup.shared.report(left_out);
                 Ok(())
             }
-            Work::Batch(_) | Work::Step(_) | Work::End(..) | Work::Through(_) => Ok(()),
+            Work::Batch(_) | Work::Taken(_) | Work::Step(_) | Work::End(..) | Work::Through(_) => Ok(()),
         }
     }
 
@@ -245,18 +250,24 @@ impl PartitionReceiver {
         Ok(())
     }
 
-    /// Applies a batch of one input, or a step of several.
-    fn batch(&mut self, envelopes: &[Envelope]) -> Result<()> {
+    /// Applies a batch of one input, all of it or some rows, or a step of several.
+    fn batch(&mut self, envelopes: &[Envelope], selected: Option<Selected<'_>>) -> Result<()> {
         // Of a step, whatever has rows stands for it: a lane may bring no more than a move of time.
         let has_rows = |envelope: &&Envelope| !envelope.batch.changes.is_empty();
         let Some(envelope) = envelopes.iter().find(has_rows).or(envelopes.first()) else { return Ok(()) };
         let Some(plan) = &mut self.setup.plan else { unreachable!("called where there is a plan") };
         let begin = Instant::now();
-        let records = envelopes.iter().map(|envelope| envelope.batch.changes.len() as u64).sum();
+        let records = match selected {
+            Some(selected) => selected.rows.len() as u64,
+            None => envelopes.iter().map(|envelope| envelope.batch.changes.len() as u64).sum(),
+        };
         self.rejects.clear();
         self.at = envelope.tail().unwrap_or(envelope.through);
         strike(&self.setup.query, self.setup.partition, self.batches);
-        if envelopes.len() == 1 {
+        if let Some(selected) = selected {
+            let batch = &envelope.batch;
+            plan.process_selected(envelope.input, batch, selected, &mut self.out, &mut self.rejects)?;
+        } else if envelopes.len() == 1 {
             plan.process(envelope.input, &envelope.batch, &mut self.out, &mut self.rejects)?;
         } else {
             let step: Vec<_> = envelopes.iter().map(|each| (each.input, &each.batch)).collect();

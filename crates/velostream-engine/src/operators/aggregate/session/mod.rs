@@ -158,7 +158,7 @@ impl Operator for SessionAggregate {
         if ctx.is_called_off() {
             return Ok(());
         }
-        hash_rows(self.spec.keys.len(), |index| given.key_column(index), rows, hashes);
+        given.hash(rows, ctx.selected, hashes);
         if self.spec.updating_input {
             let identity = &self.spec.identity;
             hash_rows(identity.len(), |index| &input.columns[identity[index]], rows, identities);
