@@ -5,7 +5,8 @@
 //! be NULL.
 
 use super::RECORD_BYTES_MAX;
-use super::csv::{CsvOptions, CsvReader, CsvRecord};
+use super::csv::CsvOptions;
+use super::csv_reader::{CsvReader, CsvRecord};
 use super::json_scan::{Cursor, Fault, Kind, unescape};
 use velostream_engine::value::{self, TimestampFormat};
 use velostream_sql::types::{DataType, Field};
@@ -214,7 +215,10 @@ pub fn infer_csv(sample: &[u8], options: CsvOptions) -> Result<Inferred, String>
     let mut records = 0;
     let mut repeated = None;
     let whole = sample.len() < SAMPLE_BYTES_MAX.min(RECORD_BYTES_MAX);
-    CsvReader::new(options.delimiter).push(sample, whole, &mut |record| {
+    CsvReader::new(options).push(sample, whole, u64::MAX, &mut |record| {
+        if !record.whole {
+            return;
+        }
         let names = match &names {
             Some(names) => names,
             None => {

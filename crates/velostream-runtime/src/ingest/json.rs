@@ -66,40 +66,87 @@ impl JsonDecoder {
 
     /// Decodes what `chunk` completes and appends it to `out`; `end` says that nothing follows.
     pub fn push(&mut self, chunk: &[u8], end: bool, out: &mut Decoded) {
+        self.push_within(chunk, end, u64::MAX, out);
+        if end {
+            self.finish(out);
+        }
+    }
+
+    /// Starts afresh at a record's first byte, which is at byte `position` of the input; what earlier chunks left
+    /// unfinished is forgotten, and no array is open.
+    pub fn resume_at(&mut self, position: u64) {
+        self.pending.clear();
+        self.position = position;
+        self.in_array = false;
+    }
+
+    /// Another decoder of the same relation, that starts at a record's first byte there.
+    #[must_use]
+    pub fn another_at(&self, position: u64) -> Self {
+        Self { position, ..Self::new(self.format.clone()) }
+    }
+
+    /// Like [`push`](Self::push), but takes only records that begin before byte `limit` of the input. An array counts
+    /// as one record, which begins at its bracket: [`in_array`](Self::in_array) tells that the limit has no effect yet.
+    ///
+    /// Gives the position of the first record that begins at or behind `limit`, or the input's length where there
+    /// is none, and forgets the rest of the chunk: [`resume_at`](Self::resume_at) this position goes on, here or in
+    /// another decoder, as if there had been no limit. `None` while that needs more bytes. A record begins at its
+    /// first byte that is no white space.
+    pub fn push_until(&mut self, chunk: &[u8], end: bool, limit: u64, out: &mut Decoded) -> Option<u64> {
+        let mut found = self.push_within(chunk, end, limit, out);
+        if end {
+            found = found.or(Some(self.position));
+            self.finish(out);
+        }
+        if let Some(position) = found {
+            self.resume_at(position);
+        }
+        found
+    }
+
+    /// Whether an array of records is open. An input that begins with one cannot be read in ranges.
+    #[must_use]
+    pub fn in_array(&self) -> bool {
+        self.in_array
+    }
+
+    /// Decodes what begins before `limit`, and stops at the first record that does not, at the position given.
+    fn push_within(&mut self, chunk: &[u8], end: bool, limit: u64, out: &mut Decoded) -> Option<u64> {
         let mut rest = chunk;
         if !self.pending.is_empty()
             && let Some(line) = memchr::memchr(b'\n', chunk)
         {
             // Most often the line ends the record in hand, and what follows need not be copied.
             let (first, others) = chunk.split_at(line + 1);
-            self.push_pending(first, end && others.is_empty(), out);
+            if let Some(found) = self.push_pending(first, end && others.is_empty(), limit, out) {
+                return Some(found);
+            }
             rest = others;
         }
         if !self.pending.is_empty() {
-            self.push_pending(rest, end, out);
-        } else {
-            let consumed = self.decode(rest, end, out);
-            self.pending.extend_from_slice(&rest[consumed..]);
-            self.position += consumed as u64;
+            return self.push_pending(rest, end, limit, out);
         }
-        if end {
-            self.finish(out);
-        }
+        let (consumed, reached) = self.decode(rest, end, limit, out);
+        self.pending.extend_from_slice(&rest[consumed..]);
+        self.position += consumed as u64;
+        reached.then_some(self.position)
     }
 
     /// Appends `bytes` to what is pending and decodes what is complete then.
-    fn push_pending(&mut self, bytes: &[u8], end: bool, out: &mut Decoded) {
+    fn push_pending(&mut self, bytes: &[u8], end: bool, limit: u64, out: &mut Decoded) -> Option<u64> {
         self.pending.extend_from_slice(bytes);
         // Only a brace, a bracket or a line end can complete a record or show that it is broken.
         let telling = memchr::memchr3(b'}', b']', b'\n', bytes).is_some();
         if !telling && !end && self.pending.len() <= RECORD_BYTES_MAX {
-            return;
+            return None;
         }
         let mut pending = std::mem::take(&mut self.pending);
-        let consumed = self.decode(&pending, end, out);
+        let (consumed, reached) = self.decode(&pending, end, limit, out);
         pending.drain(..consumed);
         self.pending = pending;
         self.position += consumed as u64;
+        reached.then_some(self.position)
     }
 
     fn finish(&mut self, out: &mut Decoded) {
@@ -110,8 +157,9 @@ impl JsonDecoder {
         self.position = 0;
     }
 
-    /// Decodes whole records from the front of `bytes` and gives how many bytes they took.
-    fn decode(&mut self, bytes: &[u8], end: bool, out: &mut Decoded) -> usize {
+    /// Decodes whole records that begin before `limit` from the front of `bytes`; gives how many bytes they took, and
+    /// whether the next record begins there at or behind `limit`.
+    fn decode(&mut self, bytes: &[u8], end: bool, limit: u64, out: &mut Decoded) -> (usize, bool) {
         let valid_to = match simdutf8::basic::from_utf8(bytes) {
             Ok(_) => bytes.len(),
             Err(_) => simdutf8::compat::from_utf8(bytes).map_or_else(|e| e.valid_up_to(), str::len),
@@ -120,8 +168,11 @@ impl JsonDecoder {
         loop {
             cursor.skip_space();
             let start = cursor.at;
+            if !self.in_array && start < bytes.len() && self.position + start as u64 >= limit {
+                return (start, true);
+            }
             match bytes.get(start) {
-                None => return start,
+                None => return (start, false),
                 Some(b'[') if !self.in_array => self.in_array = true,
                 Some(b',') if self.in_array => {}
                 Some(b']') if self.in_array => self.in_array = false,
@@ -132,12 +183,12 @@ impl JsonDecoder {
                             if !end && bytes.len() - start <= RECORD_BYTES_MAX =>
                         {
                             out.undo_row();
-                            return start;
+                            return (start, false);
                         }
                         Err(refusal) => {
                             out.undo_row();
                             let Some(next) = self.refuse(bytes, start, end, refusal, out) else {
-                                return start;
+                                return (start, false);
                             };
                             cursor.at = next;
                         }

@@ -5,6 +5,7 @@
 
 pub mod convert;
 pub mod csv;
+mod csv_reader;
 pub mod infer;
 pub mod json;
 mod json_leads;

@@ -3,6 +3,7 @@
 mod csv;
 mod infer;
 mod json;
+mod ranges;
 
 use velostream_runtime::ingest::{Decoded, SourceFormat};
 use velostream_runtime::{DataType, Field};
