@@ -1,7 +1,9 @@
 //! Text to typed values, by column type: shared by JSON texts and CSV fields.
 
+use super::number;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
+use std::ops::Range;
 use velostream_engine::column::{Column, Values};
 use velostream_engine::value::{self, TimestampFormat};
 use velostream_sql::types::{DataType, Field};
@@ -44,6 +46,40 @@ pub fn push_text(column: &mut Column, text: &[u8], format: Option<&TimestampForm
     }
     column.validity.push(rows, true);
     Ok(())
+}
+
+/// Appends `bytes[place]` to `column` if it is what most values are: a text that ends within the first `valid_to`
+/// bytes, which are UTF-8, or a short number without spaces. Otherwise leaves everything to [`push_text`].
+#[inline(always)]
+pub fn push_usual(column: &mut Column, bytes: &[u8], place: Range<usize>, valid_to: usize) -> bool {
+    let data_type = column.data_type;
+    let number = || number::short(bytes, place.start).filter(|number| number.text.len() == place.len());
+    let integer =
+        || number().filter(|number| number.exponent == 0).and_then(|number| number::integer(&number));
+    let rows = match &mut column.values {
+        Values::Text(values) if data_type == DataType::String && place.end <= valid_to => {
+            values.push_part(bytes, place);
+            values.len()
+        }
+        Values::F64(values) => {
+            let Some(value) = number().and_then(|number| number::double(&number)) else { return false };
+            values.push(value);
+            values.len()
+        }
+        Values::I32(values) if data_type == DataType::Int => {
+            let Some(value) = integer().and_then(|value| i32::try_from(value).ok()) else { return false };
+            values.push(value);
+            values.len()
+        }
+        Values::I64(values) if data_type == DataType::BigInt => {
+            let Some(value) = integer() else { return false };
+            values.push(value);
+            values.len()
+        }
+        _ => return false,
+    };
+    column.validity.push(rows - 1, true);
+    true
 }
 
 /// A timestamp in the declared format or in ISO 8601, microseconds since the epoch.

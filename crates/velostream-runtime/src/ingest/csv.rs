@@ -4,8 +4,10 @@
 //! columns that the relation has not are ignored, columns that the header has not are NULL.
 
 use super::convert::{self, SourceFormat};
+use super::csv_plain::Span;
 use super::csv_reader::{CsvReader, CsvRecord};
 use super::{Decoded, RECORD_BYTES_MAX};
+use std::collections::HashSet;
 
 /// How a CSV text is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,15 +30,26 @@ pub struct CsvDecoder {
     options: CsvOptions,
     format: SourceFormat,
     /// Per field of a record, the column it goes to; by position until a header was read.
-    targets: Vec<Option<usize>>,
+    targets: Vec<Option<Target>>,
+    /// How many columns there are targets for.
+    named: u32,
+}
+
+/// The column that a field goes to.
+#[derive(Debug, Clone, Copy)]
+struct Target {
+    column: usize,
+    /// Whether an earlier field goes there as well; the last one counts.
+    repeats: bool,
 }
 
 impl CsvDecoder {
     /// A decoder at the start of an input.
     #[must_use]
     pub fn new(format: SourceFormat, options: CsvOptions) -> Self {
-        let targets = (0..format.fields.len()).map(Some).collect();
-        Self { reader: CsvReader::new(options), options, format, targets }
+        let columns = format.fields.len();
+        let (targets, named) = targets((0..columns).map(Some));
+        Self { reader: CsvReader::new(options), options, format, targets, named }
     }
 
     /// Decodes what `chunk` completes and appends it to `out`; `end` says that nothing follows.
@@ -57,7 +70,8 @@ impl CsvDecoder {
     pub fn another_at(&self, position: u64) -> Self {
         let mut reader = CsvReader::new(self.options);
         reader.resume_at(position);
-        Self { reader, options: self.options, format: self.format.clone(), targets: self.targets.clone() }
+        let Self { options, named, .. } = *self;
+        Self { reader, options, format: self.format.clone(), targets: self.targets.clone(), named }
     }
 
     /// Like [`push`](Self::push), but takes only records that begin before byte `limit` of the input; the header is
@@ -68,14 +82,15 @@ impl CsvDecoder {
     /// another decoder, as if there had been no limit. `None` while that needs more bytes. A record begins at its
     /// first byte that is no line end.
     pub fn push_until(&mut self, chunk: &[u8], end: bool, limit: u64, out: &mut Decoded) -> Option<u64> {
-        let Self { reader, format, targets, .. } = self;
+        let Self { reader, format, targets, named, .. } = self;
         reader.push(chunk, end, limit, &mut |record| {
             if record.header && record.whole {
-                *targets = (0..record.width()).map(|index| column_of(format, record.field(index))).collect();
+                let columns = (0..record.width()).map(|index| column_of(format, record.field(index)));
+                (*targets, *named) = self::targets(columns);
                 return;
             }
             match decode(&record, format, targets, out) {
-                Ok(()) => out.finish_row(0),
+                Ok(()) => out.finish_row(*named),
                 Err(message) => {
                     out.undo_row();
                     out.push_bad(record.raw(), record.position, message);
@@ -83,6 +98,17 @@ impl CsvDecoder {
             }
         })
     }
+}
+
+/// The targets of fields that go to these columns, and how many columns these are.
+fn targets(columns: impl Iterator<Item = Option<usize>>) -> (Vec<Option<Target>>, u32) {
+    let mut seen = HashSet::new();
+    let targets = columns.map(|column| {
+        let column = column?;
+        Some(Target { column, repeats: !seen.insert(column) })
+    });
+    let targets = targets.collect();
+    (targets, seen.len() as u32)
 }
 
 fn column_of(format: &SourceFormat, name: &[u8]) -> Option<usize> {
@@ -94,26 +120,34 @@ fn column_of(format: &SourceFormat, name: &[u8]) -> Option<usize> {
 fn decode(
     record: &CsvRecord<'_>,
     format: &SourceFormat,
-    targets: &[Option<usize>],
+    targets: &[Option<Target>],
     out: &mut Decoded,
 ) -> Result<(), String> {
-    if !record.whole {
-        return Err(format!("it is longer than {RECORD_BYTES_MAX} bytes; perhaps a quote is not closed"));
-    }
     if record.width() != targets.len() {
-        return Err(format!("{} fields where {} are expected", record.width(), targets.len()));
+        return Err(misfit(record, targets.len()));
     }
-    for (index, target) in targets.iter().enumerate() {
-        let Some(target) = *target else { continue };
-        let column = &mut out.columns[target];
-        column.truncate(out.rows);
-        let field = record.field(index);
-        if field.is_empty() {
+    for (&Span { start, end }, target) in record.fields.iter().zip(targets) {
+        let Some(Target { column: index, repeats }) = *target else { continue };
+        let column = &mut out.columns[index];
+        if repeats {
+            column.truncate(out.rows);
+        }
+        if start == end {
             column.push_null();
-        } else {
-            convert::push_text(column, field, format.timestamp_format.as_ref())
-                .map_err(|message| format!("{}: {message}", format.fields[target].name))?;
+        } else if !convert::push_usual(column, record.bytes, start..end, record.valid_to) {
+            let text = &record.bytes[start..end];
+            convert::push_text(column, text, format.timestamp_format.as_ref())
+                .map_err(|message| format!("{}: {message}", format.fields[index].name))?;
         }
     }
     Ok(())
+}
+
+#[cold]
+fn misfit(record: &CsvRecord<'_>, expected: usize) -> String {
+    if record.whole {
+        format!("{} fields where {expected} are expected", record.width())
+    } else {
+        format!("it is longer than {RECORD_BYTES_MAX} bytes; perhaps a quote is not closed")
+    }
 }

@@ -5,18 +5,21 @@
 
 use super::RECORD_BYTES_MAX;
 use super::csv::CsvOptions;
+use super::csv_plain::{Plain, Span};
 use csv_core::{ReadRecordResult, Reader, ReaderBuilder};
 
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// Splits CSV bytes into records.
 pub struct CsvReader {
+    delimiter: u8,
     reader: Reader,
     /// Unquoted field texts of the record in hand, one behind the other, and where each ends.
     fields: Vec<u8>,
     fields_used: usize,
     ends: Vec<usize>,
     ends_used: usize,
+    spans: Vec<Span>,
     /// The record's bytes in earlier chunks; empty exactly between records.
     raw: Vec<u8>,
     /// Bytes of the input before the chunk in hand.
@@ -31,8 +34,12 @@ pub struct CsvReader {
 
 /// One record: its fields, its bytes and where it begins.
 pub struct CsvRecord<'a> {
-    fields: &'a [u8],
-    ends: &'a [usize],
+    /// What holds its fields, and more.
+    pub bytes: &'a [u8],
+    /// Where in `bytes` its fields stand.
+    pub fields: &'a [Span],
+    /// Up to where `bytes` are known to be UTF-8.
+    pub valid_to: usize,
     raw: &'a [u8],
     /// Byte position of its first byte.
     pub position: u64,
@@ -45,13 +52,13 @@ pub struct CsvRecord<'a> {
 impl<'a> CsvRecord<'a> {
     /// How many fields.
     pub fn width(&self) -> usize {
-        self.ends.len()
+        self.fields.len()
     }
 
     /// Field `index`.
     pub fn field(&self, index: usize) -> &'a [u8] {
-        let start = index.checked_sub(1).map_or(0, |before| self.ends[before]);
-        &self.fields[start..self.ends[index]]
+        let Span { start, end } = self.fields[index];
+        &self.bytes[start..end]
     }
 
     /// Its bytes as written, without the line end.
@@ -73,11 +80,13 @@ impl CsvReader {
     #[must_use]
     pub fn new(options: CsvOptions) -> Self {
         let mut reader = Self {
+            delimiter: options.delimiter,
             reader: ReaderBuilder::new().delimiter(options.delimiter).build(),
             fields: vec![0; 1024],
             fields_used: 0,
             ends: vec![0; 64],
             ends_used: 0,
+            spans: Vec::new(),
             raw: Vec::new(),
             position: 0,
             mark: Some(0),
@@ -153,8 +162,10 @@ impl CsvReader {
         each: &mut impl FnMut(CsvRecord<'_>),
     ) -> Option<u64> {
         let mut at = self.skip_refused(chunk);
+        let valid_to = self.valid_to(chunk);
         loop {
             if self.raw.is_empty() {
+                at = self.read_plain(chunk, at, valid_to, limit, each);
                 at += chunk[at..].iter().take_while(|byte| matches!(byte, b'\n' | b'\r')).count();
                 let position = self.position + at as u64;
                 if at < chunk.len() && position >= limit && !self.header {
@@ -183,6 +194,50 @@ impl CsvReader {
         }
         self.position += chunk.len() as u64;
         None
+    }
+
+    /// Up to where the fields of `chunk` are known to be UTF-8.
+    fn valid_to(&self, chunk: &[u8]) -> usize {
+        // Another delimiter could cut a character.
+        if !self.delimiter.is_ascii() {
+            return 0;
+        }
+        match simdutf8::basic::from_utf8(chunk) {
+            Ok(_) => chunk.len(),
+            Err(_) => simdutf8::compat::from_utf8(chunk).map_or_else(|e| e.valid_up_to(), str::len),
+        }
+    }
+
+    /// Reads the records from `at` that need no copying and gives where the first other one begins: one that is
+    /// written in another way, that the chunk does not complete, that is too long or that begins behind the limit.
+    fn read_plain(
+        &mut self,
+        chunk: &[u8],
+        at: usize,
+        valid_to: usize,
+        limit: u64,
+        each: &mut impl FnMut(CsvRecord<'_>),
+    ) -> usize {
+        if self.header || !Plain::reads(self.delimiter) {
+            return at;
+        }
+        let stop = usize::try_from(limit.saturating_sub(self.position)).unwrap_or(usize::MAX);
+        let mut plain = Plain::new(chunk, self.delimiter, at);
+        while let Some((start, end)) = plain.record(&mut self.spans) {
+            if start >= stop || end - start > RECORD_BYTES_MAX {
+                return start;
+            }
+            each(CsvRecord {
+                bytes: chunk,
+                fields: &self.spans,
+                valid_to,
+                raw: &chunk[start..end],
+                position: self.position + start as u64,
+                header: false,
+                whole: true,
+            });
+        }
+        plain.at
     }
 
     /// Reads on in the record in hand, of which `raw` holds what earlier chunks had.
@@ -222,9 +277,14 @@ impl CsvReader {
             self.raw.extend_from_slice(tail);
             &self.raw
         };
+        self.spans.clear();
+        let starts = std::iter::once(0).chain(self.ends.iter().copied());
+        let spans = starts.zip(&self.ends[..self.ends_used]).map(|(start, &end)| Span { start, end });
+        self.spans.extend(spans);
         each(CsvRecord {
-            fields: &self.fields[..self.fields_used],
-            ends: &self.ends[..self.ends_used],
+            bytes: &self.fields[..self.fields_used],
+            fields: &self.spans,
+            valid_to: 0,
             raw,
             position,
             header: std::mem::take(&mut self.header),
@@ -243,7 +303,15 @@ impl CsvReader {
         let raw = std::mem::take(&mut self.raw);
         let chunk_position = self.position;
         let position = chunk_position + at as u64 - raw.len() as u64;
-        each(CsvRecord { fields: b"", ends: &[], raw: &raw, position, header: self.header, whole: false });
+        each(CsvRecord {
+            bytes: b"",
+            fields: &[],
+            valid_to: 0,
+            raw: &raw,
+            position,
+            header: self.header,
+            whole: false,
+        });
         self.forget();
         let unquoted = memchr::memrchr(b'"', &raw).map_or(0, |quote| quote + 1);
         let Some(line) = memchr::memchr2(b'\n', b'\r', &raw[unquoted..]) else {

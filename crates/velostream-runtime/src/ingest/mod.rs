@@ -5,11 +5,13 @@
 
 pub mod convert;
 pub mod csv;
+mod csv_plain;
 mod csv_reader;
 pub mod infer;
 pub mod json;
 mod json_leads;
 mod json_scan;
+mod number;
 pub mod rows;
 
 pub use convert::SourceFormat;
