@@ -8,6 +8,17 @@ use std::ops::Range;
 /// Longest value, in bytes, that a view holds itself.
 pub const INLINE_MAX: usize = 12;
 
+/// The mask of the first n bytes at n.
+const FIRST_BYTES: [u128; INLINE_MAX + 1] = {
+    let mut masks = [0; INLINE_MAX + 1];
+    let mut length = 1;
+    while length <= INLINE_MAX {
+        masks[length] = masks[length - 1] << 8 | 0xff;
+        length += 1;
+    }
+    masks
+};
+
 /// A value's length with its bytes (at most 12, zero-padded) or its first four bytes and heap offset.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[repr(C, align(8))]
@@ -42,7 +53,7 @@ impl TextView {
     /// The first `length` bytes, at most 12.
     #[inline]
     fn first_of(piece: &[u8; 16], length: usize) -> Self {
-        let value = u128::from_le_bytes(*piece) & !(u128::MAX << (8 * length));
+        let value = u128::from_le_bytes(*piece) & FIRST_BYTES[length];
         let mut bytes = [0; 12];
         bytes.copy_from_slice(&value.to_le_bytes()[..12]);
         Self { length: length as u32, bytes }

@@ -1,9 +1,8 @@
 //! Text to typed values, by column type: shared by JSON texts and CSV fields.
 
-use super::number;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use std::ops::Range;
+use std::str::FromStr;
 use velostream_engine::column::{Column, Values};
 use velostream_engine::value::{self, TimestampFormat};
 use velostream_sql::types::{DataType, Field};
@@ -34,13 +33,13 @@ pub fn push_text(column: &mut Column, text: &[u8], format: Option<&TimestampForm
         Values::I32(values) if data_type == DataType::Date => {
             values.push(value::parse_date(utf8()?).ok_or_else(unfit)?);
         }
-        Values::I32(values) => values.push(utf8()?.trim().parse().map_err(|_| unfit())?),
+        Values::I32(values) => values.push(number(utf8()?).ok_or_else(unfit)?),
         Values::I64(values) => values.push(match data_type {
             DataType::Timestamp => parse_timestamp(utf8()?, format).ok_or_else(unfit)?,
             DataType::Time => value::parse_time(utf8()?).ok_or_else(unfit)?,
-            _ => utf8()?.trim().parse().map_err(|_| unfit())?,
+            _ => number(utf8()?).ok_or_else(unfit)?,
         }),
-        Values::F64(values) => values.push(utf8()?.trim().parse().map_err(|_| unfit())?),
+        Values::F64(values) => values.push(number(utf8()?).ok_or_else(unfit)?),
         Values::I128(values) => values.push(parse_decimal(utf8()?, data_type).ok_or_else(unfit)?),
         Values::Interval(_) => return Err(unfit()),
     }
@@ -48,38 +47,14 @@ pub fn push_text(column: &mut Column, text: &[u8], format: Option<&TimestampForm
     Ok(())
 }
 
-/// Appends `bytes[place]` to `column` if it is what most values are: a text that ends within the first `valid_to`
-/// bytes, which are UTF-8, or a short number without spaces. Otherwise leaves everything to [`push_text`].
-#[inline(always)]
-pub fn push_usual(column: &mut Column, bytes: &[u8], place: Range<usize>, valid_to: usize) -> bool {
-    let data_type = column.data_type;
-    let number = || number::short(bytes, place.start).filter(|number| number.text.len() == place.len());
-    let integer =
-        || number().filter(|number| number.exponent == 0).and_then(|number| number::integer(&number));
-    let rows = match &mut column.values {
-        Values::Text(values) if data_type == DataType::String && place.end <= valid_to => {
-            values.push_part(bytes, place);
-            values.len()
-        }
-        Values::F64(values) => {
-            let Some(value) = number().and_then(|number| number::double(&number)) else { return false };
-            values.push(value);
-            values.len()
-        }
-        Values::I32(values) if data_type == DataType::Int => {
-            let Some(value) = integer().and_then(|value| i32::try_from(value).ok()) else { return false };
-            values.push(value);
-            values.len()
-        }
-        Values::I64(values) if data_type == DataType::BigInt => {
-            let Some(value) = integer() else { return false };
-            values.push(value);
-            values.len()
-        }
-        _ => return false,
-    };
-    column.validity.push(rows - 1, true);
-    true
+fn number<T: FromStr>(text: &str) -> Option<T> {
+    text.trim().parse().ok()
+}
+
+/// The number that a text is, spaces around it allowed.
+#[must_use]
+pub fn parse_number<T: FromStr>(text: &[u8]) -> Option<T> {
+    number(std::str::from_utf8(text).ok()?)
 }
 
 /// A timestamp in the declared format or in ISO 8601, microseconds since the epoch.

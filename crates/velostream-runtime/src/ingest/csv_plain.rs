@@ -8,6 +8,20 @@ pub struct Span {
     pub end: usize,
 }
 
+impl Span {
+    /// Whether the field is empty, and so NULL.
+    #[inline]
+    pub fn is_empty(self) -> bool {
+        self.start == self.end
+    }
+
+    /// The bytes of the field.
+    #[inline]
+    pub fn of(self, bytes: &[u8]) -> &[u8] {
+        &bytes[self.start..self.end]
+    }
+}
+
 /// The records of a chunk, from one that begins at `at`.
 pub struct Plain<'a> {
     chunk: &'a [u8],
@@ -33,13 +47,12 @@ impl<'a> Plain<'a> {
         !matches!(delimiter, b'"' | b'\n' | b'\r')
     }
 
-    /// Reads the next record into `fields` and gives where it and its line end begin; moves behind them.
+    /// Appends the fields of the next record and gives where it and its line end begin; moves behind them.
     ///
     /// `None` for a record that the chunk does not complete or that is written in another way: `at` is then its first
-    /// byte, or the end of the chunk.
+    /// byte, or the end of the chunk, and some of its fields may have been appended.
     #[inline(always)]
     pub fn record(&mut self, fields: &mut Vec<Span>) -> Option<(usize, usize)> {
-        fields.clear();
         let mut start = self.at;
         loop {
             let mark = self.next()?;

@@ -1,5 +1,7 @@
 //! Decimal numbers as text, as JSON and CSV have them: tokens, read eight digits at a time, and their values.
 
+use std::ops::Range;
+
 /// A number token: `mantissa * 10^exponent`, exact if `exact`.
 #[derive(Debug, Clone, Copy)]
 pub struct NumberToken<'a> {
@@ -9,6 +11,8 @@ pub struct NumberToken<'a> {
     pub exponent: i32,
     pub exact: bool,
 }
+
+const ONES: u64 = 0x0101_0101_0101_0101;
 
 /// Fewer than two chunks of eight, so that the second one shows the end.
 const SHORT_DIGITS_MAX: usize = 15;
@@ -56,13 +60,67 @@ pub fn short(bytes: &[u8], start: usize) -> Option<NumberToken<'_>> {
     Some(NumberToken { text, negative, mantissa, exponent: -(decimals as i32), exact: true })
 }
 
+/// A number of at most eight characters: `mantissa / 10^decimals`.
+#[derive(Debug, Clone, Copy)]
+pub struct Compact {
+    negative: bool,
+    mantissa: u64,
+    /// At most seven.
+    decimals: u32,
+}
+
+impl Compact {
+    /// The number that `bytes[place]` is, if that is at most eight digits, of which some may be decimals, behind at
+    /// most one minus; also with leading zeros, or with no digit before the point.
+    ///
+    /// Reads the eight bytes that end with it in one piece, takes the point out and adds the digits pairwise.
+    #[inline(always)]
+    pub fn read(bytes: &[u8], place: Range<usize>) -> Option<Self> {
+        let negative = bytes.get(place.start) == Some(&b'-');
+        let length = place.end.wrapping_sub(place.start).wrapping_sub(usize::from(negative));
+        if !(1..=8).contains(&length) {
+            return None;
+        }
+        let word = u64::from_le_bytes(*bytes.get(..place.end)?.last_chunk()?);
+        let values = (word ^ (ONES * u64::from(b'0'))) & (u64::MAX << (64 - 8 * length));
+        let points = values ^ (ONES * u64::from(b'.' ^ b'0'));
+        // Only the lowest byte found is sure; one more point is no digit and is seen below.
+        let point = points.wrapping_sub(ONES) & !points & (ONES * 0x80);
+        let (digits, decimals) = if point == 0 {
+            (values, 0)
+        } else {
+            let below = point.trailing_zeros() - 7;
+            let low = values & ((1 << below) - 1);
+            (low << 8 | (values >> below >> 8) << below << 8, 7 - below / 8)
+        };
+        let others = (digits.wrapping_add(ONES * 0x76) | digits) & (ONES * 0x80);
+        if others != 0 || (point != 0 && decimals == 0) {
+            return None;
+        }
+        Some(Self { negative, mantissa: eight_digits(digits), decimals })
+    }
+
+    /// The nearest double; see [`double`].
+    #[inline(always)]
+    pub fn double(self) -> f64 {
+        let size = self.mantissa as i64 as f64 / EXACT_POWERS[self.decimals as usize % 8];
+        if self.negative { -size } else { size }
+    }
+
+    /// The integer, if it is written as one.
+    #[inline(always)]
+    pub fn integer(self) -> Option<i64> {
+        let size = self.mantissa as i64;
+        (self.decimals == 0).then_some(if self.negative { -size } else { size })
+    }
+}
+
 /// How many decimal digits the bytes begin with, and the number that these are.
 ///
 /// The digits are added pairwise, as Johnny Lee and Daniel Lemire describe it ("Quickly parsing eight digits",
 /// 2018).
 #[inline]
 pub fn leading_digits(bytes: [u8; 8]) -> (usize, u64) {
-    const ONES: u64 = 0x0101_0101_0101_0101;
     let values = u64::from_le_bytes(bytes) ^ (ONES * u64::from(b'0'));
     // A carry out of a byte that is no digit only reaches those behind it.
     let others = (values.wrapping_add(ONES * 0x76) | values) & (ONES * 0x80);
@@ -70,10 +128,15 @@ pub fn leading_digits(bytes: [u8; 8]) -> (usize, u64) {
     if count == 0 {
         return (0, 0);
     }
-    let digits = values << (64 - 8 * count);
+    (count, eight_digits(values << (64 - 8 * count)))
+}
+
+/// The number whose digits are the bytes, the first one lowest.
+#[inline]
+fn eight_digits(digits: u64) -> u64 {
     let pairs = digits.wrapping_mul(10).wrapping_add(digits >> 8) & 0x00ff_00ff_00ff_00ff;
     let fours = pairs.wrapping_mul(100).wrapping_add(pairs >> 16) & 0x0000_ffff_0000_ffff;
-    (count, fours.wrapping_mul(10_000).wrapping_add(fours >> 32) & 0xffff_ffff)
+    fours.wrapping_mul(10_000).wrapping_add(fours >> 32) & 0xffff_ffff
 }
 
 /// The nearest double; `None` past the largest one. One multiplication or division of exact doubles rounds
