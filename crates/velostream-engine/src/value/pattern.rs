@@ -17,14 +17,14 @@ pub struct PatternError(pub String);
 pub struct TimestampFormat {
     strftime: String,
     /// What reads most texts, where the pattern is a usual one.
-    plain: Option<PlainPattern>,
+    plain: Option<Box<PlainPattern>>,
 }
 
 impl TimestampFormat {
     /// Compiles `%Y/%m/%d %H:%M` or `yyyy/MM/dd HH:mm`; the error names what is not understood.
     pub fn compile(pattern: &str) -> Result<Self, PatternError> {
         let strftime = if pattern.contains('%') { pattern.to_owned() } else { from_java(pattern)? };
-        let format = Self { plain: PlainPattern::new(&strftime), strftime };
+        let format = Self { plain: PlainPattern::new(&strftime).map(Box::new), strftime };
         let mut sample = String::new();
         if format.format(0, &mut sample).is_none() {
             return Err(PatternError(format!("time pattern \"{pattern}\" is not understood")));
