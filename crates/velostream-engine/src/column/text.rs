@@ -3,8 +3,21 @@
 //! The layout is that of Neumann and Freitag, "Umbra: A Disk-Based System with In-Memory Performance"
 //! (CIDR 2020): comparing two views settles most inequalities without touching the heap.
 
+use std::ops::Range;
+
 /// Longest value, in bytes, that a view holds itself.
 pub const INLINE_MAX: usize = 12;
+
+/// The mask of the first n bytes at n.
+const FIRST_BYTES: [u128; INLINE_MAX + 1] = {
+    let mut masks = [0; INLINE_MAX + 1];
+    let mut length = 1;
+    while length <= INLINE_MAX {
+        masks[length] = masks[length - 1] << 8 | 0xff;
+        length += 1;
+    }
+    masks
+};
 
 /// A value's length with its bytes (at most 12, zero-padded) or its first four bytes and heap offset.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -34,6 +47,15 @@ impl TextView {
         let mut bytes = [0; 12];
         bytes[..8].copy_from_slice(&low.to_le_bytes());
         bytes[8..].copy_from_slice(&high.to_le_bytes());
+        Self { length: length as u32, bytes }
+    }
+
+    /// The first `length` bytes, at most 12.
+    #[inline]
+    fn first_of(piece: &[u8; 16], length: usize) -> Self {
+        let value = u128::from_le_bytes(*piece) & FIRST_BYTES[length];
+        let mut bytes = [0; 12];
+        bytes.copy_from_slice(&value.to_le_bytes()[..12]);
         Self { length: length as u32, bytes }
     }
 
@@ -166,6 +188,18 @@ impl TextColumn {
             let prefix = [value[0], value[1], value[2], value[3]];
             self.views.push(TextView::outlined(prefix, value.len() as u32, self.heap.len() as u64));
             append(&mut self.heap, value);
+        }
+    }
+
+    /// Appends `bytes[place]`. Where enough bytes follow a short value, it is read in one piece, whatever its length.
+    #[inline]
+    pub fn push_part(&mut self, bytes: &[u8], place: Range<usize>) {
+        if place.len() <= INLINE_MAX
+            && let Some(piece) = bytes.get(place.start..).and_then(<[u8]>::first_chunk)
+        {
+            self.views.push(TextView::first_of(piece, place.len()));
+        } else {
+            self.push(&bytes[place]);
         }
     }
 

@@ -18,6 +18,8 @@ pub mod decimal;
 mod interval;
 mod number;
 mod pattern;
+mod plain_pattern;
+mod plain_time;
 mod time;
 
 pub use decimal::{DecimalError, format_decimal, parse_decimal};
@@ -27,5 +29,5 @@ pub use number::{
     shorten_double,
 };
 pub use pattern::{PatternError, TimestampFormat};
+pub use plain_time::{parse_date, parse_time, parse_timestamp};
 pub use time::{format_date, format_time, format_timestamp};
-pub use velostream_sql::time::{parse_date, parse_time, parse_timestamp};

@@ -1,5 +1,6 @@
 //! Time patterns: strftime's, or Java's where the pattern has no `%`.
 
+use super::plain_pattern::PlainPattern;
 use crate::value::calendar::split_timestamp;
 use jiff::civil::DateTime;
 use jiff::fmt::strtime::BrokenDownTime;
@@ -15,13 +16,15 @@ pub struct PatternError(pub String);
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TimestampFormat {
     strftime: String,
+    /// What reads most texts, where the pattern is a usual one.
+    plain: Option<Box<PlainPattern>>,
 }
 
 impl TimestampFormat {
     /// Compiles `%Y/%m/%d %H:%M` or `yyyy/MM/dd HH:mm`; the error names what is not understood.
     pub fn compile(pattern: &str) -> Result<Self, PatternError> {
         let strftime = if pattern.contains('%') { pattern.to_owned() } else { from_java(pattern)? };
-        let format = Self { strftime };
+        let format = Self { plain: PlainPattern::new(&strftime).map(Box::new), strftime };
         let mut sample = String::new();
         if format.format(0, &mut sample).is_none() {
             return Err(PatternError(format!("time pattern \"{pattern}\" is not understood")));
@@ -32,6 +35,11 @@ impl TimestampFormat {
     /// Reads a text as microseconds since the epoch. A missing time is midnight, a missing day the first.
     #[must_use]
     pub fn parse(&self, text: &str) -> Option<i64> {
+        let plain = self.plain.as_ref().and_then(|plain| plain.parse(text.as_bytes()));
+        plain.or_else(|| self.parse_general(text))
+    }
+
+    fn parse_general(&self, text: &str) -> Option<i64> {
         let mut fields = BrokenDownTime::parse(&self.strftime, text.trim()).ok()?;
         if fields.day().is_none() && fields.day_of_year().is_none() && fields.month().is_some() {
             fields.set_day(Some(1)).ok()?;
@@ -153,10 +161,36 @@ fn java_field(letter: char, count: usize) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     fn check(pattern: &str, text: &str, expected: Option<&str>) {
         let format = TimestampFormat::compile(pattern).expect("the pattern is known");
         assert_eq!(format.parse(text), expected.and_then(super::super::parse_timestamp), "{pattern} {text}");
+    }
+
+    proptest! {
+        /// What is read the short way means what it means to jiff.
+        #[test]
+        fn usual_patterns_are_read_as_the_general_ones(
+            pattern in prop::sample::select(vec![
+                "%Y/%m/%d %H:%M:%S", "%Y-%m-%d", "%d.%m.%Y %H:%M", "%Y%m%d%H%M%S", "%H:%M %m/%d/%Y", "%m-%d-%Y %H", "T%Y.%m.%dZ",
+            ]),
+            year in prop_oneof![8 => 1900..2100u32, 1 => 0..10_000u32],
+            others in prop::array::uniform5(prop_oneof![8 => 0..30u32, 1 => 0..99u32]),
+            garbled in prop::option::weighted(0.2, (0..20usize, prop::sample::select(&b"0 -/:x"[..]))),
+        ) {
+            let fields = [year, others[0], others[1], others[2], others[3], others[4]];
+            let mut text = pattern.replace("%Y", &format!("{year:04}"));
+            for (letter, field) in ["%m", "%d", "%H", "%M", "%S"].iter().zip(&fields[1..]) {
+                text = text.replace(letter, &format!("{field:02}"));
+            }
+            if let Some((at, byte)) = garbled && at < text.len() {
+                text.replace_range(at..=at, &char::from(byte).to_string());
+            }
+            let format = TimestampFormat::compile(pattern).expect("the pattern is known");
+            prop_assert!(format.plain.is_some());
+            prop_assert_eq!(format.parse(&text), format.parse_general(&text), "{} {}", pattern, text);
+        }
     }
 
     #[test]

@@ -63,11 +63,35 @@ pub(super) fn push_fraction(micros: u32, out: &mut String) {
 mod tests {
     use super::*;
     use crate::value::{parse_date, parse_time, parse_timestamp};
+    use proptest::prelude::*;
 
     fn shown(format: impl Fn(&mut String)) -> String {
         let mut out = String::new();
         format(&mut out);
         out
+    }
+
+    proptest! {
+        /// What is read the short way means what it means to jiff.
+        #[test]
+        fn plain_texts_are_read_as_the_general_ones(
+            date in r"([0-9]{4}|20[0-9]{2}|99{4}|00{4})-[01][0-9]-[0-3][0-9]",
+            between in "[ T]?",
+            time in r"([0-2][0-9]:[0-6][0-9]:[0-6][0-9](\.[0-9]{1,8})?Z?|[0-9]{2}:[0-9]{2}|)",
+            garbled in prop::option::weighted(0.2, (0..30usize, prop::sample::select(&b"0 -/:+x"[..]))),
+        ) {
+            let garble = |text: &str| {
+                let mut text = text.to_owned();
+                if let Some((at, byte)) = garbled && at < text.len() {
+                    text.replace_range(at..=at, &char::from(byte).to_string());
+                }
+                text
+            };
+            let (date, time, both) = (garble(&date), garble(&time), garble(&format!("{date}{between}{time}")));
+            prop_assert_eq!(parse_date(&date), velostream_sql::time::parse_date(&date), "{}", date);
+            prop_assert_eq!(parse_time(&time), velostream_sql::time::parse_time(&time), "{}", time);
+            prop_assert_eq!(parse_timestamp(&both), velostream_sql::time::parse_timestamp(&both), "{}", both);
+        }
     }
 
     #[test]

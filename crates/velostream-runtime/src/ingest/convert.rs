@@ -2,6 +2,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
+use std::str::FromStr;
 use velostream_engine::column::{Column, Values};
 use velostream_engine::value::{self, TimestampFormat};
 use velostream_sql::types::{DataType, Field};
@@ -32,18 +33,28 @@ pub fn push_text(column: &mut Column, text: &[u8], format: Option<&TimestampForm
         Values::I32(values) if data_type == DataType::Date => {
             values.push(value::parse_date(utf8()?).ok_or_else(unfit)?);
         }
-        Values::I32(values) => values.push(utf8()?.trim().parse().map_err(|_| unfit())?),
+        Values::I32(values) => values.push(number(utf8()?).ok_or_else(unfit)?),
         Values::I64(values) => values.push(match data_type {
             DataType::Timestamp => parse_timestamp(utf8()?, format).ok_or_else(unfit)?,
             DataType::Time => value::parse_time(utf8()?).ok_or_else(unfit)?,
-            _ => utf8()?.trim().parse().map_err(|_| unfit())?,
+            _ => number(utf8()?).ok_or_else(unfit)?,
         }),
-        Values::F64(values) => values.push(utf8()?.trim().parse().map_err(|_| unfit())?),
+        Values::F64(values) => values.push(number(utf8()?).ok_or_else(unfit)?),
         Values::I128(values) => values.push(parse_decimal(utf8()?, data_type).ok_or_else(unfit)?),
         Values::Interval(_) => return Err(unfit()),
     }
     column.validity.push(rows, true);
     Ok(())
+}
+
+fn number<T: FromStr>(text: &str) -> Option<T> {
+    text.trim().parse().ok()
+}
+
+/// The number that a text is, spaces around it allowed.
+#[must_use]
+pub fn parse_number<T: FromStr>(text: &[u8]) -> Option<T> {
+    number(std::str::from_utf8(text).ok()?)
 }
 
 /// A timestamp in the declared format or in ISO 8601, microseconds since the epoch.

@@ -215,7 +215,7 @@ pub fn infer_csv(sample: &[u8], options: CsvOptions) -> Result<Inferred, String>
     let mut records = 0;
     let mut repeated = None;
     let whole = sample.len() < SAMPLE_BYTES_MAX.min(RECORD_BYTES_MAX);
-    CsvReader::new(options).push(sample, whole, u64::MAX, &mut |record| {
+    CsvReader::new(options).push(sample, whole, u64::MAX, &mut |record: CsvRecord<'_>| {
         if !record.whole {
             return;
         }

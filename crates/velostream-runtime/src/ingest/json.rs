@@ -6,7 +6,8 @@
 
 use super::convert::{self, SourceFormat};
 use super::json_leads::Leads;
-use super::json_scan::{Cursor, Fault, Kind, NumberToken, StringToken, unescape};
+use super::json_scan::{Cursor, Fault, Kind, StringToken, unescape};
+use super::number::{NumberToken, double, integer};
 use super::{Decoded, RECORD_BYTES_MAX};
 use velostream_engine::column::{Column, Values};
 use velostream_sql::types::{DataType, Field};
@@ -469,64 +470,6 @@ fn push_number(column: &mut Column, number: &NumberToken<'_>) -> Option<bool> {
         column.validity.push(rows, true);
     }
     Some(pushed.is_some())
-}
-
-/// The powers of ten that are exact doubles.
-const EXACT_POWERS: [f64; 23] = [
-    1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18,
-    1e19, 1e20, 1e21, 1e22,
-];
-
-/// The nearest double; `None` past the largest one. One multiplication or division of exact doubles rounds
-/// once, as W. D. Clinger showed ("How to Read Floating Point Numbers Accurately", 1990).
-#[inline]
-fn double(number: &NumberToken<'_>) -> Option<f64> {
-    const EXACT_MAX: u64 = 1 << 53;
-    let power = EXACT_POWERS.get(number.exponent.unsigned_abs() as usize);
-    let size = match power {
-        Some(power) if number.exact && number.mantissa <= EXACT_MAX => {
-            let mantissa = number.mantissa as f64;
-            match number.exponent {
-                0 => mantissa,
-                1.. => mantissa * power,
-                _ => mantissa / power,
-            }
-        }
-        _ => {
-            let value: f64 = std::str::from_utf8(number.text).ok()?.parse().ok()?;
-            return value.is_finite().then_some(value);
-        }
-    };
-    Some(if number.negative { -size } else { size })
-}
-
-/// The exact integer, also of `1.0` or `1e3`.
-#[inline]
-fn integer(number: &NumberToken<'_>) -> Option<i64> {
-    if number.exponent == 0 && number.exact && number.mantissa <= i64::MAX as u64 {
-        let size = number.mantissa as i64;
-        return Some(if number.negative { -size } else { size });
-    }
-    scaled_integer(number)
-}
-
-/// An integer with an exponent or of the largest size.
-fn scaled_integer(number: &NumberToken<'_>) -> Option<i64> {
-    let mut mantissa = i128::from(number.mantissa);
-    if number.exponent != 0 {
-        let factor = 10i128.checked_pow(number.exponent.unsigned_abs())?;
-        mantissa = if number.exponent > 0 {
-            mantissa.checked_mul(factor)?
-        } else if mantissa % factor == 0 {
-            mantissa / factor
-        } else {
-            return None;
-        };
-    }
-    if !number.exact {
-        return None;
-    }
-    i64::try_from(if number.negative { -mantissa } else { mantissa }).ok()
 }
 
 /// Epoch milliseconds, fractions kept to the microsecond.

@@ -2,6 +2,8 @@
 //!
 //! Running out of bytes is a fault of its own, since the rest may come with the next chunk.
 
+use super::number::{self, NumberToken, POWERS, leading_digits};
+
 /// Deepest nesting of values that are skipped.
 const DEPTH_MAX: usize = 128;
 
@@ -26,16 +28,6 @@ pub struct Cursor<'a> {
 pub struct StringToken<'a> {
     pub raw: &'a [u8],
     pub escaped: bool,
-}
-
-/// A number token: `mantissa * 10^exponent`, exact if `exact`.
-#[derive(Debug, Clone, Copy)]
-pub struct NumberToken<'a> {
-    pub text: &'a [u8],
-    pub negative: bool,
-    pub mantissa: u64,
-    pub exponent: i32,
-    pub exact: bool,
 }
 
 /// What kind of value stands at the cursor.
@@ -153,39 +145,12 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    /// Reads a number of at most 15 digits without exponent, if one is there.
-    ///
-    /// Apart from `number`, so that the usual token stays in registers.
+    /// Reads a [`number::short`], if one is there.
     #[inline(always)]
     pub fn short_number(&mut self) -> Option<NumberToken<'a>> {
-        let start = self.at;
-        let negative = self.bytes.get(start) == Some(&b'-');
-        let whole = start + usize::from(negative);
-        let (mut count, mut mantissa) = leading_digits(*self.bytes.get(whole..)?.first_chunk()?);
-        if count == 8 {
-            let (more, value) = leading_digits(*self.bytes.get(whole + 8..)?.first_chunk()?);
-            mantissa = mantissa * POWERS[more] + value;
-            count += more;
-        }
-        let leading_zero = self.bytes[whole] == b'0' && count > 1;
-        let mut at = whole + count;
-        let mut decimals = 0;
-        if self.bytes.get(at) == Some(&b'.') {
-            let (more, value) = leading_digits(*self.bytes.get(at + 1..)?.first_chunk()?);
-            if more == 0 || count + more > SHORT_DIGITS_MAX {
-                return None;
-            }
-            mantissa = mantissa * POWERS[more] + value;
-            decimals = more;
-            at += 1 + more;
-        }
-        let ends = !matches!(self.bytes.get(at), None | Some(b'0'..=b'9' | b'e' | b'E'));
-        if count == 0 || count > SHORT_DIGITS_MAX || leading_zero || !ends {
-            return None;
-        }
-        self.at = at;
-        let text = &self.bytes[start..at];
-        Some(NumberToken { text, negative, mantissa, exponent: -(decimals as i32), exact: true })
+        let token = number::short(self.bytes, self.at)?;
+        self.at += token.text.len();
+        Some(token)
     }
 
     /// Reads a number whose first byte the cursor stands at.
@@ -284,9 +249,6 @@ impl<'a> Cursor<'a> {
     }
 }
 
-/// Fewer than two chunks of eight, so that the second one shows the end.
-const SHORT_DIGITS_MAX: usize = 15;
-
 #[derive(Default)]
 struct Digits {
     mantissa: u64,
@@ -324,28 +286,6 @@ impl Digits {
             _ => Err(Fault::Malformed(at, "a digit")),
         }
     }
-}
-
-const POWERS: [u64; 9] = [1, 10, 100, 1_000, 10_000, 100_000, 1_000_000, 10_000_000, 100_000_000];
-
-/// How many decimal digits the bytes begin with, and the number that these are.
-///
-/// The digits are added pairwise, as Johnny Lee and Daniel Lemire describe it ("Quickly parsing eight digits",
-/// 2018).
-#[inline]
-fn leading_digits(bytes: [u8; 8]) -> (usize, u64) {
-    const ONES: u64 = 0x0101_0101_0101_0101;
-    let values = u64::from_le_bytes(bytes) ^ (ONES * u64::from(b'0'));
-    // A carry out of a byte that is no digit only reaches those behind it.
-    let others = (values.wrapping_add(ONES * 0x76) | values) & (ONES * 0x80);
-    let count = (others.trailing_zeros() / 8) as usize;
-    if count == 0 {
-        return (0, 0);
-    }
-    let digits = values << (64 - 8 * count);
-    let pairs = digits.wrapping_mul(10).wrapping_add(digits >> 8) & 0x00ff_00ff_00ff_00ff;
-    let fours = pairs.wrapping_mul(100).wrapping_add(pairs >> 16) & 0x0000_ffff_0000_ffff;
-    (count, fours.wrapping_mul(10_000).wrapping_add(fours >> 32) & 0xffff_ffff)
 }
 
 /// The offset of the next quote, backslash or control character at or behind `at`, eight bytes at a step.

@@ -5,11 +5,14 @@
 
 pub mod convert;
 pub mod csv;
+mod csv_column;
+mod csv_plain;
 mod csv_reader;
 pub mod infer;
 pub mod json;
 mod json_leads;
 mod json_scan;
+mod number;
 pub mod rows;
 
 pub use convert::SourceFormat;
@@ -72,19 +75,25 @@ impl Decoded {
 
     /// Ends the record in hand, which named at least `named` columns: those it did not name get NULL.
     fn finish_row(&mut self, named: u32) {
-        self.rows += 1;
+        self.finish_rows(1, named);
+    }
+
+    /// Ends `count` records that all named the same columns, at least `named`.
+    #[inline]
+    fn finish_rows(&mut self, count: usize, named: u32) {
+        self.rows += count;
         if named as usize == self.columns.len() {
             debug_assert!(self.columns.iter().all(|column| column.len() == self.rows));
             return;
         }
         for column in &mut self.columns {
-            if column.len() < self.rows {
+            while column.len() < self.rows {
                 column.push_null();
             }
         }
     }
 
-    /// Takes the record in hand out of the columns.
+    /// Takes the records in hand out of the columns.
     fn undo_row(&mut self) {
         for column in &mut self.columns {
             column.truncate(self.rows);

@@ -1,6 +1,7 @@
 //! Decoders: what they read, what they refuse, and that chunks may end anywhere.
 
 mod csv;
+mod csv_plain;
 mod infer;
 mod json;
 mod ranges;
