@@ -13,6 +13,8 @@ export interface Contender {
    * output is discarded, or nothing because the program that runs compares by itself.
    */
   readonly compared: 'tally' | 'changes' | 'nothing'
+  /** Whether it shows its rows to `take`, so that the scenario's own check can be made. */
+  readonly shows?: boolean
   /** What it does with one input; resolves to the seconds from the first record to the last change. */
   run(scenario: Scenario, input: Input, take: Take | undefined, tally: Tally): Promise<number>
 }

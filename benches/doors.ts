@@ -20,6 +20,7 @@ function fold(scenario: Scenario, take: Take | undefined, tally: Tally): Take {
 const processDoor: Contender = {
   name: 'js/process',
   compared: 'tally',
+  shows: true,
   async run(scenario, { records }, take, tally) {
     await using engine = await open({ partitions: 0, timestamps: 'number' })
     await engine.exec(scenario.definition)
@@ -50,6 +51,7 @@ function engineDoor(name: string, feed: (engine: Engine, input: Input) => Promis
   return {
     name,
     compared: 'tally',
+    shows: true,
     async run(scenario, input, take, tally) {
       await using engine = await open({ partitions: 1, timestamps: 'number' })
       await engine.exec(scenario.definition)

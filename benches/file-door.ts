@@ -59,6 +59,7 @@ export function fileDoor(files: Files, peaks: Map<string, number>): Contender {
   return {
     name: 'file',
     compared: 'changes',
+    shows: true,
     async run(scenario, input, take, tally) {
       const { script } = files.of(scenario, input)
       const { seconds, changes, peakBytes } = await runCommandLine(script, 1, take)

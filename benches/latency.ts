@@ -18,8 +18,8 @@ const PARTITIONS = [0, 1, 2]
 const LOADS = [0.1, 0.5, 0.9]
 /** Of an idle engine with one partition, microseconds at the median. */
 const IDLE_TO_REACH = 50
-/** Between two rows for an idle engine: long enough for every thread to sleep. */
-const IDLE_MS = 2
+/** Between two rows for an engine asleep: long enough for every thread to sleep, and for caches to be lost. */
+const SLEEP_MS = 2
 const SYMBOLS = 200
 /** Share of the time before which nothing counts. */
 const WARM_UP_SHARE = 0.2
@@ -116,21 +116,34 @@ async function underLoad(partitions: number, perSecond: number): Promise<Latency
   return micros(taken.subarray(Math.floor(total * WARM_UP_SHARE)))
 }
 
-/** Microseconds from an insertion into an engine that sleeps. */
-async function whenIdle(partitions: number): Promise<Latency> {
+/** Microseconds from an insertion into an engine that has nothing to do, and how long the call itself takes. */
+async function whenIdle(partitions: number, pause: () => Promise<void>): Promise<[Latency, Latency]> {
   await using running = await Running.start(partitions)
   const taken = new Float64Array(idleRows)
+  const calls = new Float64Array(idleRows)
   for (let i = 0; i < idleRows; i++) {
-    await new Promise((resolve) => setTimeout(resolve, IDLE_MS))
+    await pause()
     const arrival = new Promise<number>((resolve) => {
       running.arrived = () => resolve(performance.now())
     })
     const started = performance.now()
-    await running.insert(i)
+    const inserted = running.insert(i)
+    calls[i] = performance.now() - started - timerMillis
+    await inserted
     taken[i] = (await arrival) - started - timerMillis
   }
   await running.finish(idleRows)
-  return micros(taken.subarray(Math.floor(idleRows * WARM_UP_SHARE)))
+  const counted = Math.floor(idleRows * WARM_UP_SHARE)
+  return [micros(taken.subarray(counted)), micros(calls.subarray(counted))]
+}
+
+/**
+ * What an idle engine waits for between two rows: the whole process asleep, whose processor then has other things
+ * in its caches; or turns of the event loop, in which only the engine has nothing to do.
+ */
+const pauses: Record<string, () => Promise<void>> = {
+  asleep: () => new Promise((resolve) => setTimeout(resolve, SLEEP_MS)),
+  idle: turn,
 }
 
 function micros(taken: Float64Array): Latency {
@@ -139,36 +152,53 @@ function micros(taken: Float64Array): Latency {
 
 interface Point {
   readonly partitions: number
-  /** Share of the highest rate; none of an idle engine. */
-  readonly load: number | undefined
-  readonly perSecond: number | undefined
+  /** `asleep`, `idle`, or a share of the highest rate. */
+  readonly load: string
+  readonly perSecond?: number
   readonly latencyUs: Latency
+  /** Of the call of `insert` alone. */
+  readonly callUs?: Latency
 }
 
-const points: Point[] = []
-for (const partitions of PARTITIONS) {
-  points.push({ partitions, load: undefined, perSecond: undefined, latencyUs: await whenIdle(partitions) })
+async function pointsOf(partitions: number): Promise<Point[]> {
   // The first time warms up what is compiled.
   await highestRate(partitions)
   const highest = await highestRate(partitions)
-  for (const load of LOADS) {
-    const perSecond = highest * load
-    points.push({ partitions, load, perSecond, latencyUs: await underLoad(partitions, perSecond) })
+  const points: Point[] = []
+  for (const [load, pause] of Object.entries(pauses)) {
+    const [latencyUs, callUs] = await whenIdle(partitions, pause)
+    points.push({ partitions, load, latencyUs, callUs })
+  }
+  for (const share of LOADS) {
+    const perSecond = highest * share
+    const latencyUs = await underLoad(partitions, perSecond)
+    points.push({ partitions, load: `${share * 100} %`, perSecond, latencyUs })
+  }
+  return points
+}
+
+function print(points: readonly Point[]): void {
+  const cells = points.map(({ partitions, load, perSecond, latencyUs: { p50, p99, p999 }, callUs }) => [
+    String(partitions),
+    load,
+    perSecond?.toFixed(0) ?? '',
+    ...[p50, p99, p999].map((us) => us.toFixed(1)),
+    callUs?.p50.toFixed(1) ?? '',
+  ])
+  printTable(['partitions', 'load', 'rows/s', 'p50 us', 'p99 us', 'p99.9 us', 'call p50 us'], cells)
+  for (const { latencyUs, partitions, load } of points) {
+    if (partitions !== 1 || !(load in pauses)) continue
+    console.log(`1 partition, ${load}: p50 ${latencyUs.p50.toFixed(1)} us, to reach ${IDLE_TO_REACH}`)
   }
 }
+
+const points: Point[] = []
+for (const partitions of PARTITIONS) points.push(...(await pointsOf(partitions)))
 if (values.tiny) {
   console.log(`${points.length} latencies were measured, with the right answers`)
 } else {
-  const machine = cpus()[0]?.model ?? 'unknown processor'
-  console.log(`Single rows, ${seconds} s each, Node ${process.versions.node}, ${machine}\n`)
-  const cells = points.map(({ partitions, load, perSecond, latencyUs: { p50, p99, p999 } }) => [
-    String(partitions),
-    load === undefined ? 'idle' : `${load * 100} %`,
-    perSecond?.toFixed(0) ?? '',
-    ...[p50, p99, p999].map((us) => us.toFixed(1)),
-  ])
-  printTable(['partitions', 'load', 'rows/s', 'p50 us', 'p99 us', 'p99.9 us'], cells)
-  const idle = points.find(({ partitions, load }) => partitions === 1 && load === undefined)
-  console.log(`\nIdle, 1 partition: p50 ${idle?.latencyUs.p50.toFixed(1)} us, to reach ${IDLE_TO_REACH}`)
-  write(values.out, { node: process.versions.node, processor: machine, seconds, points })
+  const processor = cpus()[0]?.model ?? 'unknown processor'
+  console.log(`Single rows, ${seconds} s each, Node ${process.versions.node}, ${processor}\n`)
+  print(points)
+  write(values.out, { node: process.versions.node, processor, seconds, points })
 }

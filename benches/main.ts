@@ -63,32 +63,27 @@ function chosenOf<C extends Contender>(contenders: readonly C[]): C[] {
 
 async function measureScenario(scenario: Scenario): Promise<Result[]> {
   const hasText = scenario.fileOptions !== undefined
-  const isPartitioned = PARTITIONED.includes(scenario.id)
-  const partitioned = (isPartitioned ? PARTITIONS : []).flatMap((partitions) => {
-    const fed = partitionDoor(core, partitions)
-    return hasText ? [fed] : [fed, partitionDoor(core, partitions, files)]
-  })
-  const verified = chosenOf(hasText ? doors : [...doors, fileDoor(files, filePeaks)])
-  const measured = chosenOf(partitioned)
-  const own = [...chosenOf(coreDoors(core)), ...measured]
-  const names = new Set([...verified, ...own].flatMap(({ name }) => peersOf(scenario, name)))
-  const input = prepare(scenario, count)
+  const counts = PARTITIONED.includes(scenario.id) ? PARTITIONS : []
+  const fed = chosenOf(counts.map((partitions) => partitionDoor(core, partitions)))
+  const read = hasText ? [] : chosenOf(counts.map((partitions) => partitionDoor(core, partitions, files)))
+  const ours = chosenOf([...coreDoors(core), ...doors, ...(hasText ? [] : [fileDoor(files, filePeaks)])])
+  const measured = [...ours, ...fed, ...read]
+  const names = new Set(measured.flatMap(({ name }) => peersOf(scenario, name)))
   const peers = rivals.filter(({ name }) => names.has(name) || name === 'idiomatic')
-  const results = await measure(scenario, input, verified, [...own, ...peers], runs)
-  return details.add(scenario, results, measured)
+  const input = prepare(scenario, count)
+  const results = await measure(scenario, input, [...measured, ...peers], runs)
+  return details.add(scenario, results, [...fed, ...read])
 }
 
 /** s5 as it is meant: a text file of ten million lines, beside DuckDB. */
 async function measureText(scenario: Scenario): Promise<Result[]> {
-  const partitioned = chosenOf(PARTITIONS.map((partitions) => partitionDoor(core, partitions, files)))
-  const verified = chosenOf([fileDoor(files, filePeaks)])
-  if (verified.length + partitioned.length === 0) return []
-  const others = [...partitioned, ...textRivals(files)]
+  const read = chosenOf(PARTITIONS.map((partitions) => partitionDoor(core, partitions, files)))
+  const measured = [...chosenOf([fileDoor(files, filePeaks)]), ...read]
+  if (measured.length === 0) return []
   const threads = PARTITIONS.filter((partitions) => partitions <= cores)
-  const input = stream(scenario, lines)
-  const compared = [...verified, ...ducks(files, threads)]
-  const results = await measure(scenario, input, compared, others, runs)
-  return details.add(scenario, results, partitioned)
+  const peers = [...ducks(files, threads), ...textRivals(files)]
+  const results = await measure(scenario, stream(scenario, lines), [...measured, ...peers], runs)
+  return details.add(scenario, results, read)
 }
 
 const results: Result[] = []

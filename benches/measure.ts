@@ -61,16 +61,13 @@ function requireSame(scenario: Scenario, contender: Contender, found: Tally, exp
   throw new Error(`${scenario.id} at ${name} is wrong: ${seen}, expected ${wanted}`)
 }
 
-/** `verified` are those that show their rows; all take turns. */
 export async function measure(
   scenario: Scenario,
   input: Input,
-  verified: readonly Contender[],
-  others: readonly Contender[],
+  contenders: readonly Contender[],
   runs: number,
 ): Promise<Result[]> {
-  for (const contender of verified) await verify(contender, scenario, input)
-  const contenders = [...verified, ...others]
+  for (const contender of contenders) if (contender.shows) await verify(contender, scenario, input)
   const taken = new Map<Contender, number[]>(contenders.map((contender) => [contender, []]))
   const expected = expectedOf(scenario, input)
   for (let run = 0; run < runs; run++) {

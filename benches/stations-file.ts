@@ -91,6 +91,7 @@ function duck(files: Files, threads: number): Contender {
   return {
     name: `DuckDB, ${threads} thread${threads === 1 ? '' : 's'}`,
     compared: 'tally',
+    shows: true,
     async run(scenario, input, take, tally) {
       const [path] = files.of(scenario, input).paths
       const connection = await (await DuckDBInstance.create(':memory:')).connect()
