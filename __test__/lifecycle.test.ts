@@ -1,8 +1,8 @@
 import { once } from 'node:events'
 import { existsSync, readdirSync } from 'node:fs'
 import { Worker } from 'node:worker_threads'
-import test from 'ava'
-import { open } from '../index.js'
+import test, { type ExecutionContext } from 'ava'
+import { open, type Query, type Velostream } from '../index.js'
 import { errorOf, opened, run, turn, warnings } from './support.js'
 
 test('an idle engine lets the process end', async (t) => {
@@ -222,12 +222,13 @@ test('explain tells the plan', async (t) => {
   t.regex(db.explain('SELECT k FROM s WHERE k > 1'), /s/)
 })
 
-test('ten thousand queries come and go, and leave no thread behind', async (t) => {
-  const tasks = '/proc/self/task'
-  const threads = () => (existsSync(tasks) ? readdirSync(tasks).length : 0)
+test.serial('ten thousand queries come and go, and leave no thread and no file behind', async (t) => {
+  const entries = (folder: string) => (existsSync(folder) ? readdirSync(folder).length : 0)
+  const threads = () => entries('/proc/self/task')
+  const files = () => entries('/proc/self/fd')
   const db = await opened(t, { partitions: 3 })
   await db.exec('CREATE STREAM s (k STRING)')
-  const before = threads()
+  const [before, filesBefore] = [threads(), files()]
   let changes = 0
   for (let cycle = 0; cycle < 10_000; cycle++) {
     const query = db.query('SELECT k, COUNT(*) AS n FROM s GROUP BY k EMIT CHANGES')
@@ -237,28 +238,60 @@ test('ten thousand queries come and go, and leave no thread behind', async (t) =
     await query.close()
   }
   t.true(threads() <= before, `${before} threads before, ${threads()} after`)
+  t.true(files() <= filesBefore, `${filesBefore} files before, ${files()} after`)
   t.true(changes >= 10)
   t.is(db.metrics().queries.length, 0)
   t.is(db.metrics().stateBytes, 0)
 })
 
-test('an engine with much on its way closes within a second', async (t) => {
-  const db = await open({ partitions: 3 })
+const QUEUED = 1_000_000
+
+/** An engine whose one query has a million records before it, since nobody reads it. */
+async function laden(partitions: number, signal?: AbortSignal): Promise<{ db: Velostream; query: Query }> {
+  const db = await open({ partitions, outputRows: 1, mailboxBatches: 2000, mailboxBytes: 1 << 30, signal })
   await db.exec('CREATE STREAM s (k INT, v INT)')
-  db.query('SELECT k, COUNT(*) AS n FROM s GROUP BY k EMIT CHANGES')
-  warnings(t)
+  const query = db.query('SELECT k, COUNT(*) AS n FROM s GROUP BY k EMIT CHANGES', undefined, { signal })
   const rows = Array.from({ length: 1000 }, (_, at) => ({ k: at % 97, v: at }))
-  let resolve!: () => void
-  const enough = new Promise<void>((done) => (resolve = done))
-  const inserting = errorOf(async () => {
-    for (let taken = 0; ; taken += rows.length) {
-      await db.insert('s', rows)
-      if (taken === 100_000) resolve()
-    }
-  })
-  await enough
+  // One batch more: the first is taken to see that there is no room.
+  for (let taken = -rows.length; taken < QUEUED; taken += rows.length) await db.insert('s', rows)
+  return { db, query }
+}
+
+async function withinASecond(t: ExecutionContext, call: () => Promise<unknown>): Promise<void> {
   const begin = performance.now()
-  await db.close()
-  t.true(performance.now() - begin < 1000)
-  t.is((await inserting).code, 'ERR_VELO_CLOSED')
-})
+  await call()
+  const took = performance.now() - begin
+  t.true(took < 1000, `${took} ms`)
+}
+
+for (const partitions of [1, 3]) {
+  test.serial(
+    `with a million records queued all closes within a second, partitions ${partitions}`,
+    async (t) => {
+      warnings(t)
+      const closed = await laden(partitions)
+      const [of] = closed.db.metrics().queries
+      t.true((of?.outputRows ?? 0) <= 2000, 'nobody has taken the others')
+    // Where three share the work, most of it waits to be merged.
+    if (partitions === 1) t.true((of?.partitions[0]?.mailboxBatches ?? 0) >= QUEUED / 1000)
+      const pending = errorOf(() => closed.db.flush())
+      await withinASecond(t, () => closed.db.close())
+      t.is((await pending).code, 'ERR_VELO_CLOSED')
+
+      const cancelled = await laden(partitions)
+      await withinASecond(t, () => cancelled.query.close())
+      t.is(cancelled.db.metrics().queries.length, 0)
+      await cancelled.db.close()
+
+      const controller = new AbortController()
+      const aborted = await laden(partitions, controller.signal)
+      const reason = new Error('enough')
+      const flushed = t.throwsAsync(aborted.db.flush())
+      await withinASecond(t, async () => {
+        controller.abort(reason)
+        await aborted.db.close()
+      })
+      t.is(await flushed, reason)
+    },
+  )
+}

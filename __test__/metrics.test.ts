@@ -22,6 +22,12 @@ function valueOf(db: Velostream, name: string, labels: Record<string, string> = 
   return own?.value === undefined ? undefined : Number(own.value)
 }
 
+/** The sum of the samples of a query's partitions. */
+function sumOf(db: Velostream, name: string, query: string): number {
+  const own = samples(db, name).filter(({ labels }) => labels?.query === query)
+  return own.reduce((sum, { value }) => sum + Number(value), 0)
+}
+
 const countSql = 'SELECT k, COUNT(*) AS n FROM s GROUP BY k'
 
 async function busy(db: Velostream): Promise<void> {
@@ -50,13 +56,14 @@ const ofPartition: Record<string, keyof PartitionMetrics> = {
   velostream_query_groups: 'groups',
 }
 
-for (const partitions of [0, 1]) {
+for (const partitions of [0, 1, 3]) {
   test(`the text has the figures of metrics() with partitions ${partitions}`, async (t) => {
     const db = await opened(t, { partitions })
     await busy(db)
     const metrics = db.metrics()
     t.deepEqual(metrics.queries.map(({ id }) => id).toSorted(), ['counts', 'shares'])
     for (const { id, partitions: receivers } of metrics.queries) {
+      t.is(receivers.length, Math.max(partitions, 1))
       for (const partition of receivers) {
         const labels = { query: id, partition: String(partition.partition) }
         for (const [name, field] of Object.entries(ofPartition)) {
@@ -65,7 +72,9 @@ for (const partitions of [0, 1]) {
         t.is(valueOf(db, 'velostream_query_busy_seconds_total', labels), partition.busyMs / 1000)
       }
     }
-    t.is(valueOf(db, 'velostream_query_dead_letters_total', { query: 'shares' }), 1)
+    t.is(sumOf(db, 'velostream_query_dead_letters_total', 'shares'), 1)
+    t.is(sumOf(db, 'velostream_query_records_total', 'shares'), 4)
+    t.is(sumOf(db, 'velostream_query_changes_total', 'counts'), 4)
     t.is(valueOf(db, 'velostream_state_bytes'), metrics.stateBytes)
     t.is(valueOf(db, 'velostream_dead_letters_total'), 2)
     t.is(valueOf(db, 'velostream_dead_letters_dropped_total'), 0)

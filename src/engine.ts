@@ -86,6 +86,8 @@ export class Engine {
   #bytesIn = 0
   #awaitingTurn: (() => void)[] = []
   #stallTimer: NodeJS.Timeout | undefined
+  /** What pending calls were rejected with. */
+  #closeReason: unknown
 
   constructor(options: OpenOptions) {
     const { timestamps, bigints, decimals } = options
@@ -202,7 +204,7 @@ export class Engine {
     if (id === undefined || id === null) return undefined
     const ticket = id
     return new Promise((resolve, reject) => {
-      if (this.closed) return reject(closedError('engine'))
+      if (this.closed) return reject(this.#closeReason)
       this.keepAlive.acquire()
       this.#tickets.set(ticket, { resolve, reject })
       this.watchForStall()
@@ -398,6 +400,7 @@ export class Engine {
     this.native.close()
     this.#endTurn()
     const error = reason ?? closedError('engine')
+    this.#closeReason = error
     this.door.close(error)
     const pending = [...this.#tickets.values()]
     this.#tickets.clear()

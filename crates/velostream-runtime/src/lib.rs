@@ -35,6 +35,8 @@ pub use processor::Processor;
 #[cfg(feature = "async")]
 pub use record::{OutputReceiver, TryReceiveError};
 pub use record::{StreamExecutionEngine, StreamRecord, StreamingQuery};
+#[cfg(all(feature = "trouble", not(feature = "explore")))]
+pub use sync::counted::locks_taken;
 #[cfg(feature = "trouble")]
 pub use trouble::{FAULTY, dawdle_from};
 pub use velostream_engine::batch::{ChangeBatch, Op, Seq};

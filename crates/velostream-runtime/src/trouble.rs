@@ -75,6 +75,9 @@ mod on_demand {
         let mut words = rest.split_whitespace();
         let is_meant = words.next().is_none_or(|word| word == receiver.to_string());
         let is_due = words.next().is_none_or(|word| word == batches.to_string());
-        assert!(!(is_meant && is_due), "an operator has lost its state");
+        if is_meant && is_due {
+            // Without the hooks of a panic: a schedule explorer takes them for the end of its test.
+            std::panic::resume_unwind(Box::new("an operator has lost its state"));
+        }
     }
 }

@@ -1,9 +1,11 @@
-//! The synchronous path of the record-at-a-time engine allocates what it returns and nothing else, counted.
+//! The synchronous path of the record-at-a-time engine takes no lock, and allocates what it returns and nothing else,
+//! counted.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::hint::black_box;
-use velostream_runtime::{Literal, StreamExecutionEngine, StreamRecord};
+use std::sync::Arc;
+use velostream_runtime::{Engine, EngineOptions, Literal, StreamExecutionEngine, StreamRecord, locks_taken};
 
 #[path = "it/scenarios.rs"]
 #[allow(dead_code)] // Counts of changes are for the other tests.
@@ -54,22 +56,23 @@ fn returned(results: &[StreamRecord]) -> u64 {
 const WARM_UP: usize = 40_000;
 const COUNTED: usize = 5_000;
 
-/// Allocations beyond those of the results, over `COUNTED` records.
-fn beyond_results(scenario: &Scenario) -> u64 {
+/// Allocations beyond those of the results, and locks, over `COUNTED` records.
+fn beyond_results(scenario: &Scenario) -> (u64, u64) {
     let mut engine = StreamExecutionEngine::new().expect("an engine starts");
     engine.define(scenario.definitions).expect("the definitions are in the language");
     let query = engine.query(scenario.sql).expect("the query is in the language");
-    let mut beyond = 0;
+    let (mut beyond, mut locks) = (0, 0);
     for i in 0..WARM_UP + COUNTED {
         let record = (scenario.record)(i);
-        let before = ALLOCATIONS.get();
+        let before = (ALLOCATIONS.get(), locks_taken());
         let results = black_box(engine.execute_with_record(&query, &record)).expect("the record fits");
-        let own = ALLOCATIONS.get() - before;
+        let own = ALLOCATIONS.get() - before.0;
+        locks += locks_taken() - before.1;
         if i >= WARM_UP {
             beyond += own - returned(&results);
         }
     }
-    beyond
+    (beyond, locks)
 }
 
 /// What a scenario may allocate for its state in `COUNTED` records: the sessions' ends stand in a B-tree, whose nodes
@@ -79,9 +82,18 @@ fn state_max(scenario: &Scenario) -> u64 {
 }
 
 #[test]
-fn a_record_allocates_what_it_returns() {
+fn a_record_allocates_what_it_returns_and_takes_no_lock() {
     for scenario in &ALL {
-        let beyond = beyond_results(scenario);
+        let (beyond, locks) = beyond_results(scenario);
         assert!(beyond <= state_max(scenario), "{}: {beyond} beyond the results", scenario.id);
+        assert_eq!(locks, 0, "{}", scenario.id);
     }
+}
+
+#[test]
+fn the_locks_of_the_other_doors_are_counted() {
+    let before = locks_taken();
+    let engine = Engine::new(EngineOptions::default(), Arc::new(|| ())).expect("the options are right");
+    assert!(engine.dead_letters().is_empty());
+    assert!(locks_taken() > before);
 }

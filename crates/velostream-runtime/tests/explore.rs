@@ -35,7 +35,7 @@ mod wakes {
 use harness::Harness;
 use shuttle::scheduler::{PctScheduler, RandomScheduler};
 use shuttle::{Config, Runner};
-use velostream_runtime::{Admission, EngineOptions};
+use velostream_runtime::{Admission, EngineOptions, FAULTY, QueryId, QueryOptions};
 
 const DEFAULT_SEED: u64 = 20_261_129;
 /// Per test; half of them at random, half with few changes of thread where these matter most (Burckhardt et al.,
@@ -81,19 +81,29 @@ const BATCHES: [&str; 3] = [
 /// Inserts the batches, taking what comes whenever the engine is full, and everything up to the end.
 fn run_through(t: &mut Harness, sql: &str) -> Vec<String> {
     let query = t.query(sql);
-    let id = t.engine.relation("s").expect("it exists").id;
     let mut lines = Vec::new();
-    for batch in BATCHES {
+    insert_all(t, query, &BATCHES, &mut lines);
+    finish(t, query, &mut lines);
+    lines
+}
+
+/// Inserts batches, taking what comes whenever the engine is full.
+fn insert_all(t: &mut Harness, query: QueryId, batches: &[&str], lines: &mut Vec<String>) {
+    let id = t.engine.relation("s").expect("it exists").id;
+    for batch in batches {
         while t.engine.insert_json(id, batch.as_bytes(), true, 0).expect("accepted") == Admission::Full {
             t.wait();
-            t.pull(query, &mut lines);
+            t.pull(query, lines);
         }
     }
+}
+
+/// Ends the input and takes everything up to the end.
+fn finish(t: &mut Harness, query: QueryId, lines: &mut Vec<String>) {
     t.end();
-    while t.pull(query, &mut lines) {
+    while t.pull(query, lines) {
         t.wait();
     }
-    lines
 }
 
 #[test]
@@ -162,6 +172,154 @@ fn a_query_that_nobody_reads_closes_whatever_waits() {
         }
         t.engine.close_query(chained);
         t.engine.close_query(grouped);
+        t.engine.close();
+    });
+}
+
+/// A file of six records, cut into blocks in the midst of them; declared as `s`.
+fn file_in_blocks() -> (Harness, String) {
+    let path = std::env::temp_dir().join(format!("velostream-explore-{}.csv", std::process::id()));
+    if !path.exists() {
+        std::fs::write(&path, "k,x\na,1\nb,2\nc,3\nd,4\nb,5\na,6\n").expect("it can be written");
+    }
+    let options = EngineOptions {
+        partitions: 2,
+        mailbox_batches: 1,
+        output_rows: 1,
+        file_block_bytes: 9,
+        ..EngineOptions::default()
+    };
+    let path = path.to_string_lossy().into_owned();
+    (
+        Harness::new(options),
+        format!("CREATE STREAM s (k STRING, x INT) WITH (connector = 'file', path = '{path}')"),
+    )
+}
+
+#[test]
+fn the_blocks_of_a_file_come_once_and_in_order_to_all_receivers_and_to_one() {
+    let shared = (
+        "SELECT k, SUM(x) AS total FROM s GROUP BY k",
+        ["+ a 1", "+ b 2", "+ c 3", "+ d 4", "~ b 7", "~ a 7"],
+    );
+    let single = ("SELECT SUM(x) AS total FROM s", ["+ 1", "~ 3", "~ 6", "~ 10", "~ 15", "~ 21"]);
+    for (sql, expected) in [shared, single] {
+        explore(move || {
+            let (mut t, declaration) = file_in_blocks();
+            t.exec(&declaration);
+            let query = t.query(sql);
+            let mut lines = Vec::new();
+            while t.pull(query, &mut lines) {
+                t.wait();
+            }
+            assert_eq!(lines, expected);
+        });
+    }
+}
+
+#[test]
+fn a_query_over_a_file_closes_while_its_blocks_are_read() {
+    explore(|| {
+        let (mut t, declaration) = file_in_blocks();
+        t.exec(&declaration);
+        let grouped = t.query("SELECT k, COUNT(*) AS n FROM s GROUP BY k");
+        let single = t.query("SELECT k, x FROM s LIMIT 1");
+        let mut lines = Vec::new();
+        t.pull(single, &mut lines);
+        t.engine.close_query(grouped);
+        t.engine.close();
+    });
+}
+
+#[test]
+fn a_join_of_two_senders_takes_both_halves_of_each_record_together() {
+    explore(|| {
+        let mut t = narrow(1);
+        t.exec(
+            "CREATE STREAM s (k STRING, x INT);
+             CREATE TABLE sums AS SELECT k, SUM(x) AS total FROM s GROUP BY k;
+             CREATE STREAM big AS SELECT k, x FROM s WHERE x > 1",
+        );
+        let lines = run_through(&mut t, "SELECT big.k, big.x, total FROM big JOIN sums ON big.k = sums.k");
+        assert_eq!(lines, ["+ b 2 2", "+ c 3 3", "+ d 4 4", "+ b 5 7", "+ a 6 7"]);
+    });
+}
+
+#[test]
+fn a_join_of_what_the_engine_and_a_receiver_send_gives_each_pair_once() {
+    explore(|| {
+        let mut t = narrow(1);
+        t.exec(
+            "CREATE STREAM s (k STRING, x INT);
+             CREATE TABLE names (k STRING PRIMARY KEY, name STRING);
+             CREATE STREAM big AS SELECT k, x FROM s WHERE x > 1",
+        );
+        t.insert("names", r#"{"k":"a","name":"n"}{"k":"b","name":"m"}"#);
+        let lines = run_through(&mut t, "SELECT x, name FROM big JOIN names ON big.k = names.k");
+        assert_eq!(lines, ["+ 2 m", "+ 5 m", "+ 6 n"]);
+    });
+}
+
+#[test]
+fn who_subscribes_in_the_middle_gets_the_rows_there_and_every_change_behind() {
+    explore(|| {
+        let mut t = narrow(2);
+        t.exec(
+            "CREATE STREAM s (k STRING, x INT);
+             CREATE TABLE sums AS SELECT k, SUM(x) AS total FROM s GROUP BY k",
+        );
+        t.insert("s", BATCHES[0]);
+        let query = t.query("SELECT k, total FROM sums");
+        let mut lines = Vec::new();
+        insert_all(&mut t, query, &BATCHES[1..], &mut lines);
+        finish(&mut t, query, &mut lines);
+        lines[..3].sort();
+        assert_eq!(lines, ["+ a 1", "+ b 2", "+ c 3", "+ d 4", "~ b 7", "~ a 7"]);
+    });
+}
+
+#[test]
+fn by_key_each_key_has_its_changes_once_and_in_order() {
+    explore(|| {
+        let mut t = narrow(2);
+        t.exec("CREATE STREAM s (k STRING, x INT)");
+        let by_key = QueryOptions { order_by_key: true, ..QueryOptions::default() };
+        let query = t.query_with("SELECT k, 12 / (SUM(x) - 4) AS x FROM s GROUP BY k", &by_key);
+        let mut lines = Vec::new();
+        insert_all(&mut t, query, &BATCHES, &mut lines);
+        finish(&mut t, query, &mut lines);
+        lines.sort_by_key(|line| line.chars().nth(2));
+        assert_eq!(lines, ["+ a -4", "~ a 4", "+ b -6", "~ b 4", "+ c -12"]);
+        assert_eq!(t.letters().len(), 1, "of d");
+    });
+}
+
+#[test]
+fn a_receiver_that_panics_ends_its_query_alone_whenever_that_is_closed() {
+    explore(|| {
+        let mut t = narrow(2);
+        t.exec("CREATE STREAM s (k STRING, x INT)");
+        let name = Some(format!("{FAULTY} 1 1"));
+        let sql = "SELECT k, SUM(x) AS total FROM s GROUP BY k";
+        let faulty = t.query_with(sql, &QueryOptions { name, ..QueryOptions::default() });
+        let sound = t.query("SELECT x FROM s WHERE x > 1");
+        let (mut lines, mut of_faulty) = (Vec::new(), Vec::new());
+        let id = t.engine.relation("s").expect("it exists").id;
+        for batch in BATCHES {
+            while t.engine.insert_json(id, batch.as_bytes(), true, 0).expect("accepted") == Admission::Full {
+                t.wait();
+                t.pull(sound, &mut lines);
+                t.pull(faulty, &mut of_faulty);
+            }
+        }
+        // It may have panicked or not.
+        t.engine.close_query(faulty);
+        let whole = ["+ a 1", "+ b 2", "+ c 3"];
+        let error = of_faulty.iter().find(|line| line.starts_with("INTERNAL"));
+        let shown = of_faulty.iter().take_while(|line| Some(*line) != error).collect::<Vec<_>>();
+        assert!(shown.len() <= whole.len() && shown.iter().zip(whole).all(|(one, other)| *one == other));
+        finish(&mut t, sound, &mut lines);
+        assert_eq!(lines, ["+ 2", "+ 3", "+ 4", "+ 5", "+ 6"]);
         t.engine.close();
     });
 }

@@ -342,8 +342,48 @@ fn one_by_one(batch: &Batch) -> Vec<Batch> {
     parts
 }
 
-/// One case; gives its rollbacks and failures, or `None` where the language refuses the query.
-fn run(catalog: &GoldenCatalog, template: &str, seed: u64) -> Option<(u64, u64)> {
+/// Every operator, and the modes that differ in what they keep, by what EXPLAIN says of a plan that has it.
+const OPERATORS: [&str; 26] = [
+    "Filter ",
+    "Project ",
+    "Check ",
+    "Limit",
+    "Union",
+    "Aggregate: ",
+    "Aggregate by ",
+    "rows only come",
+    "takes rows back",
+    "DISTINCT",
+    "window tumbling",
+    "window hopping",
+    "window cumulating",
+    "window session",
+    "final when the watermark",
+    "final at the end of input",
+    "EmitFinal: ",
+    "Table ",
+    "Over ",
+    "Order by event time",
+    "keeps rows until the watermark",
+    "rows without a match when none can come",
+    "keeps the table's rows",
+    "keeps the rows of both sides",
+    "keeps all rows of both streams",
+    "FULL JOIN",
+];
+/// At least so many times the state of each was rolled back and compared.
+const ROLLBACKS_MIN: u64 = 150;
+
+/// What a case was.
+struct Ran {
+    /// The plan as EXPLAIN shows it.
+    plan: String,
+    rollbacks: u64,
+    failures: u64,
+}
+
+/// One case, or `None` where the language refuses the query.
+fn run(catalog: &GoldenCatalog, template: &str, seed: u64) -> Option<Ran> {
     let random = &mut Random::new(seed);
     let sql = random_query(template, random);
     let plan = plan(catalog, &sql)?;
@@ -370,7 +410,7 @@ fn run(catalog: &GoldenCatalog, template: &str, seed: u64) -> Option<(u64, u64)>
         println!("ROLLBACK_SEED={seed} ROLLBACK_CASES=1\n{sql}\n{:?}", script.steps);
         std::panic::resume_unwind(panic);
     }
-    Some((case.rollbacks, case.failures))
+    Some(Ran { plan: plan.explain().join("\n"), rollbacks: case.rollbacks, failures: case.failures })
 }
 
 #[test]
@@ -379,21 +419,30 @@ fn what_is_rolled_back_or_fails_has_never_come() {
     println!("ROLLBACK_SEED={seed} ROLLBACK_CASES={cases}");
     let catalog = catalog();
     let mut ran: BTreeMap<&str, u64> = TEMPLATES.iter().map(|template| (*template, 0)).collect();
+    let mut of_operators = OPERATORS.map(|operator| (operator, 0));
     let (mut rollbacks, mut failures) = (0, 0);
     let (mut done, mut at) = (0, seed);
     while done < cases {
         let template = TEMPLATES[at as usize % TEMPLATES.len()];
-        if let Some((undone, failed)) = run(&catalog, template, at) {
-            rollbacks += undone;
-            failures += failed;
+        if let Some(case) = run(&catalog, template, at) {
+            rollbacks += case.rollbacks;
+            failures += case.failures;
             done += 1;
+            let has = |(operator, _): &&mut (&str, u64)| case.plan.contains(*operator);
+            of_operators
+                .iter_mut()
+                .filter(has)
+                .for_each(|(_, count)| *count += case.rollbacks + case.failures);
             *ran.entry(template).or_default() += 1;
         }
         at += 1;
     }
-    println!("{done} cases, {rollbacks} rollbacks, {failures} failing records");
+    println!("{done} cases, {rollbacks} rollbacks, {failures} failing records\n{of_operators:?}");
     if cases >= 100 * TEMPLATES.len() as u64 {
         ran.iter().for_each(|(template, count)| assert!(*count >= 100, "{count} cases of {template}"));
+        for (operator, count) in of_operators {
+            assert!(count >= ROLLBACKS_MIN, "{count} rollbacks of plans with {operator:?}");
+        }
         assert!(rollbacks >= cases && failures >= cases / 4, "the histories have become tame");
     }
 }

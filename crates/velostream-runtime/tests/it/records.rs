@@ -88,6 +88,9 @@ fn asynchronously(scenario: &Scenario, results_max: usize) -> Vec<StreamRecord> 
 
 #[test]
 fn every_path_gives_the_same_for_every_scenario() {
+    for id in ["s0", "s0b", "s1", "s2", "s2b", "s3a", "s3b", "s4"] {
+        assert!(ALL.iter().any(|scenario| scenario.id == id), "{id}");
+    }
     for scenario in &ALL {
         let results = one_by_one(scenario);
         assert_eq!(results.len(), scenario.changes, "{}", scenario.id);

@@ -27,7 +27,7 @@ pub const DEFINITIONS: [&str; 10] = [
 
 /// Queries with gaps: `{in}` a source, `{x}` and `{y}` values some of which fail, `{by}` grouping columns, `{agg}`
 /// aggregates, `{having}`, `{window}`, `{join}` a kind of join, `{frame}`, `{emit}`.
-pub const TEMPLATES: [&str; 44] = [
+pub const TEMPLATES: [&str; 49] = [
     "SELECT id, {x} AS x FROM {in}",
     "SELECT * FROM a",
     "SELECT id, k FROM {in} WHERE {x} > 1",
@@ -78,6 +78,11 @@ pub const TEMPLATES: [&str; 44] = [
     "SELECT k, total FROM balances",
     "SELECT stock.k, stock.n, total FROM stock {join} balances ON stock.k = balances.k",
     "SELECT COUNT(*) AS n, SUM(12 / v) AS x FROM newest",
+    "SELECT id, {x} AS x FROM a EMIT FINAL",
+    "SELECT a.id, b.v FROM a {join} b ON a.id = b.id EMIT FINAL",
+    "SELECT id, SUM({y}) OVER (PARTITION BY k ORDER BY ts {frame}) AS x FROM s EMIT FINAL",
+    "SELECT id, v - LAG(v) OVER (PARTITION BY k ORDER BY ts) AS step FROM s WHERE {x} > 0 EMIT FINAL",
+    "SELECT DISTINCT k, {x} AS x FROM {in} EMIT FINAL",
 ];
 
 const VALUES: [&str; 6] =

@@ -6,71 +6,23 @@
 //! Where only each key's order counts, and so the order of each lane, rows are given on as they come. Everything
 //! else still waits for all lanes: questions, the end, failures, and what was left out.
 
+mod any_lane;
+mod lane;
+
+pub use any_lane::AnyLane;
+
 use super::inlet::{Intake, Work};
 use super::mailbox::{Barrier, Envelope, Event, Mailbox};
 use super::merge::Merger;
 use crate::dead_letter::LeftOut;
 use crate::spares::Spares;
-use crate::sync::{Condvar, Mutex};
-use crate::wake::Wake;
-use std::collections::VecDeque;
-use std::sync::{Arc, PoisonError};
+use lane::Lane;
+use std::sync::Arc;
 use velostream_engine::batch::{Batch, ChangeBatch, Seq};
 use velostream_engine::column::Column;
 use velostream_engine::time::{TimeRuns, Watermark};
 use velostream_sql::shares::Order;
 use velostream_sql::types::{DataType, Schema};
-
-/// One receiver's lane, with what was taken from its mailbox and waits.
-struct Lane {
-    mailbox: Arc<Mailbox>,
-    waiting: VecDeque<Event>,
-    /// Up to this number everything has come.
-    through: Seq,
-    /// The receiver's time, as far as it was told.
-    watermark: Watermark,
-}
-
-/// Rings when something has come by any of several mailboxes.
-#[derive(Default)]
-struct Bell {
-    rung: Mutex<bool>,
-    signal: Condvar,
-}
-
-impl Bell {
-    fn ring(&self) {
-        *self.rung.lock().unwrap_or_else(PoisonError::into_inner) = true;
-        self.signal.notify_one();
-    }
-
-    fn wait(&self) {
-        let mut rung = self.rung.lock().unwrap_or_else(PoisonError::into_inner);
-        while !std::mem::take(&mut *rung) {
-            rung = self.signal.wait(rung).unwrap_or_else(PoisonError::into_inner);
-        }
-    }
-}
-
-/// How a gather whose lanes are taken as they come is told that one of them has something.
-#[derive(Clone)]
-pub struct AnyLane {
-    bell: Arc<Bell>,
-    wake: Wake,
-}
-
-impl AnyLane {
-    pub fn new() -> Self {
-        let bell = Arc::new(Bell::default());
-        let ringing = Arc::clone(&bell);
-        Self { bell, wake: Wake::new(Arc::new(move || ringing.ring())) }
-    }
-
-    /// What the lanes' mailboxes wake.
-    pub fn wake(&self) -> Wake {
-        self.wake.clone()
-    }
-}
 
 /// How the lanes become one answer.
 pub enum Merging {
@@ -95,51 +47,6 @@ pub struct Gather {
     told: Seq,
 }
 
-impl Lane {
-    fn arrive(&mut self, event: Event) {
-        if let Event::Batch(envelope) = &event {
-            self.watermark = envelope.batch.time.after();
-        }
-        self.through = match &event {
-            Event::Batch(envelope) => self.through.max(envelope.through),
-            Event::Through(seq) => self.through.max(*seq),
-            Event::Barrier(barrier) => self.through.max(barrier.at),
-            Event::End(..) => Seq(u64::MAX),
-            _ => self.through,
-        };
-        if !matches!(event, Event::Through(_)) {
-            self.waiting.push_back(event);
-        }
-    }
-
-    /// Whether nothing may be taken from the mailbox before the others are as far.
-    fn is_stopped(&self) -> bool {
-        matches!(self.waiting.back(), Some(Event::Barrier(_) | Event::ShareFailed(..)))
-    }
-
-    fn is_failed(&self) -> bool {
-        matches!(self.waiting.back(), Some(Event::ShareFailed(..)))
-    }
-
-    /// Takes out what is numbered up to `bound`.
-    fn take_through(&mut self, bound: Seq) -> Vec<Envelope> {
-        let mut taken = Vec::new();
-        while let Some(Event::Batch(envelope)) = self.waiting.front_mut() {
-            if envelope.head().is_some_and(|head| head > bound) {
-                break;
-            }
-            if envelope.tail().is_some_and(|tail| tail > bound) {
-                taken.push(envelope.split_before(Seq(bound.0 + 1)));
-                break;
-            }
-            if let Some(Event::Batch(envelope)) = self.waiting.pop_front() {
-                taken.push(*envelope);
-            }
-        }
-        taken
-    }
-}
-
 impl Gather {
     /// Over a mailbox from each receiver, whose own mailboxes are `sources`. Rows are of `schema`; with an order by
     /// numbers they come with one column more, which is left out.
@@ -152,15 +59,8 @@ impl Gather {
         if let Merging::AsItComes(_) = merging {
             mailboxes.iter().for_each(|mailbox| mailbox.wake_caller());
         }
-        let lane = |mailbox: &Arc<Mailbox>| Lane {
-            mailbox: Arc::clone(mailbox),
-            waiting: VecDeque::new(),
-            through: Seq(0),
-            watermark: Watermark::NONE,
-        };
-        let lanes = mailboxes.iter().map(lane).collect();
         Self {
-            lanes,
+            lanes: mailboxes.iter().map(Lane::new).collect(),
             sources,
             merging,
             left_out: LeftOut::default(),
@@ -213,8 +113,7 @@ impl Gather {
     /// The same, waiting for it.
     fn wait_for_any(&mut self, any: &AnyLane) -> Option<Work> {
         loop {
-            // Before the look, so that what comes after it rings.
-            any.wake.clear();
+            any.begin_look();
             if let Some(work) = self.take_any() {
                 return Some(work);
             }
@@ -222,7 +121,7 @@ impl Gather {
                 return None;
             }
             self.announce_room();
-            any.bell.wait();
+            any.wait();
         }
     }
 
