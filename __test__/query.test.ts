@@ -21,6 +21,39 @@ for (const partitions of [0, 1, 3]) {
     t.true(changes.every(({ op }, index) => op === (index < 3 ? 'insert' : 'update')))
   })
 
+  test(`order 'key' keeps each key's order, partitions ${partitions}`, async (t) => {
+    const db = await opened(t, { partitions })
+    await db.exec('CREATE STREAM s (k INT)')
+    const changes = collected(db.query<{ k: number; n: number }>(countSql, undefined, { order: 'key' }))
+    const rows = Array.from({ length: 500 }, (_, index) => ({ k: index % 20 }))
+    for (let round = 1; round <= 10; round += 1) {
+      await db.insert('s', rows)
+      await db.flush()
+      t.is(changes.length, 500 * round)
+    }
+    for (let k = 0; k < 20; k += 1) {
+      const counts = changes.filter(({ row }) => row.k === k).map(({ row }) => row.n)
+      t.deepEqual(
+        counts,
+        Array.from({ length: 250 }, (_, index) => index + 1),
+      )
+    }
+  })
+
+  test(`dead letters are in the order of their records, partitions ${partitions}`, async (t) => {
+    const db = await opened(t, { partitions })
+    await db.exec('CREATE STREAM s (k INT, v INT)')
+    db.query('SELECT k, SUM(12 / v) AS x FROM s GROUP BY k EMIT FINAL')
+    const rows = Array.from({ length: 700 }, (_, index) => ({ k: index % 50, v: index % 7 }))
+    for (let from = 0; from < rows.length; from += 100) await db.insert('s', rows.slice(from, from + 100))
+    await db.flush()
+    const offsets = db.deadLetters().map(({ offset }) => offset)
+    t.deepEqual(
+      offsets,
+      Array.from({ length: 100 }, (_, index) => index * 7),
+    )
+  })
+
   test(`a query is read by for await, and ends with its input, partitions ${partitions}`, async (t) => {
     const db = await opened(t, { partitions })
     await db.exec('CREATE STREAM s (k INT)')

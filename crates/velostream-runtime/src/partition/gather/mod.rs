@@ -71,11 +71,9 @@ impl Gather {
         }
     }
 
-    /// Of the lanes from which something may be taken, first the one that is furthest behind.
-    fn open_lanes(&self) -> Vec<usize> {
-        let mut open: Vec<usize> = (0..self.lanes.len()).filter(|&at| !self.lanes[at].is_stopped()).collect();
-        open.sort_by_key(|&at| self.lanes[at].through);
-        open
+    /// The lanes from which something may be taken.
+    fn open_lanes(&self) -> impl Iterator<Item = usize> {
+        (0..self.lanes.len()).filter(|&at| !self.lanes[at].is_stopped())
     }
 
     fn arrive(&mut self, at: usize, event: Event) {
@@ -91,7 +89,7 @@ impl Gather {
             if let Some(work) = self.ready() {
                 return Some(work);
             }
-            let slowest = *self.open_lanes().first()?;
+            let slowest = self.open_lanes().min_by_key(|&at| self.lanes[at].through)?;
             let event = pop(&self.lanes[slowest].mailbox)?;
             self.arrive(slowest, event);
         }
@@ -103,8 +101,9 @@ impl Gather {
             if let Some(work) = self.ready() {
                 return Some(work);
             }
-            let open = self.open_lanes().into_iter();
-            let mut events = open.map(|at| (at, self.lanes[at].mailbox.try_pop()));
+            let mut open: Vec<usize> = self.open_lanes().collect();
+            open.sort_by_key(|&at| self.lanes[at].through);
+            let mut events = open.into_iter().map(|at| (at, self.lanes[at].mailbox.try_pop()));
             let (at, event) = events.find_map(|(at, event)| Some((at, event?)))?;
             self.arrive(at, event);
         }

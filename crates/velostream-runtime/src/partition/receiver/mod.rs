@@ -198,11 +198,17 @@ impl PartitionReceiver {
                 Ok(())
             }
             Work::Failed(error) => Err(*error),
-            Work::LeftOut(left_out) => {
+            Work::LeftOut(left_out) if running => {
                 self.setup.shared.report(left_out);
                 Ok(())
             }
-            Work::Batch(_) | Work::Taken(_) | Work::Step(_) | Work::End(..) | Work::Through(_) => Ok(()),
+            // After the end, or a failure, nothing of the kind counts.
+            Work::Batch(_)
+            | Work::Taken(_)
+            | Work::Step(_)
+            | Work::End(..)
+            | Work::Through(_)
+            | Work::LeftOut(_) => Ok(()),
         }
     }
 
