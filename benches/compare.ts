@@ -54,13 +54,17 @@ export function update(report: Report): void {
 export function compare(report: Report): void {
   const before = baseline()
   if (before === undefined) return
-  const then = new Map(before.results.map((result) => [keyOf(result), ratioOf(result)]))
+  const then = new Map(before.results.map((result) => [keyOf(result), result]))
   const rows: string[][] = []
   for (const result of report.results) {
-    const [now, was] = [ratioOf(result), then.get(keyOf(result))]
+    const committed = then.get(keyOf(result))
+    if (committed === undefined) continue
+    const [now, was] = [ratioOf(result), ratioOf(committed)]
     if (now === undefined || was === undefined) continue
     const change = now / was
-    const mark = change < FALL ? 'FELL' : ''
+    // Warming up weighs more in a short run.
+    const fell = committed.records === result.records ? 'FELL' : 'fell, of other records'
+    const mark = change < FALL ? fell : ''
     rows.push([result.scenario, result.contender, now.toFixed(3), was.toFixed(3), change.toFixed(2), mark])
   }
   if (rows.length === 0) return
