@@ -12,6 +12,7 @@ use crate::error::Error;
 use crate::source::block_reader::BlockReader;
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 use velostream_engine::batch::Seq;
 
 /// One way to a receiver.
@@ -46,6 +47,11 @@ pub trait Intake: Send {
 
     /// What is to be done next, if it is there.
     fn try_next(&mut self) -> Option<Work>;
+
+    /// How long it has worked itself since the last call, reading files.
+    fn take_worked(&mut self) -> Duration {
+        Duration::ZERO
+    }
 
     /// Lets senders that wait for room go on where there is some: nothing is taken for now.
     fn announce_room(&self);
@@ -87,6 +93,7 @@ pub struct Inlet {
     lanes: Vec<Waiting>,
     /// What the receiver does for the files that it reads with others, while nothing else has come.
     reader: Option<BlockReader>,
+    worked: Duration,
     /// The largest number up to which everything was given out.
     told: Seq,
 }
@@ -149,7 +156,7 @@ impl Inlet {
     /// Over these lanes, from which nothing has come.
     pub fn new(lanes: Vec<Lane>) -> Self {
         let waiting = |lane| Waiting { lane, events: VecDeque::new(), through: Seq(0) };
-        Self { lanes: lanes.into_iter().map(waiting).collect(), reader: None, told: Seq(0) }
+        Self { lanes: lanes.into_iter().map(waiting).collect(), reader: None, worked: Duration::ZERO, told: Seq(0) }
     }
 
     /// With what the receiver reads itself.
@@ -322,18 +329,26 @@ impl Intake for Inlet {
 
     fn next(&mut self) -> Option<Work> {
         let Some(mut reader) = self.reader.take() else { return self.take(|mailbox| mailbox.pop()) };
+        let mut worked = Duration::ZERO;
         let work = self.take(|mailbox| {
             loop {
                 if let Some(event) = mailbox.try_pop() {
                     return Some(event);
                 }
+                let begun = Instant::now();
                 if !reader.work() {
                     return mailbox.pop();
                 }
+                worked += begun.elapsed();
             }
         });
         self.reader = Some(reader);
+        self.worked += worked;
         work
+    }
+
+    fn take_worked(&mut self) -> Duration {
+        std::mem::take(&mut self.worked)
     }
 
     fn try_next(&mut self) -> Option<Work> {

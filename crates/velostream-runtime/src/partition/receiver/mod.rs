@@ -131,6 +131,8 @@ impl PartitionReceiver {
                 output.wait_for_room(|| self.setup.inlet.announce_room());
             }
             let Some(work) = self.setup.inlet.next() else { break };
+            let worked = self.setup.inlet.take_worked().as_nanos() as u64;
+            self.setup.metrics.busy_nanos.fetch_add(worked, Ordering::Relaxed);
             self.handle(work);
         }
         PartitionStats { batches: self.batches, failed: matches!(self.phase, Phase::Failed(_)) }
