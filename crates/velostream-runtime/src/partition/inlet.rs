@@ -156,7 +156,12 @@ impl Inlet {
     /// Over these lanes, from which nothing has come.
     pub fn new(lanes: Vec<Lane>) -> Self {
         let waiting = |lane| Waiting { lane, events: VecDeque::new(), through: Seq(0) };
-        Self { lanes: lanes.into_iter().map(waiting).collect(), reader: None, worked: Duration::ZERO, told: Seq(0) }
+        Self {
+            lanes: lanes.into_iter().map(waiting).collect(),
+            reader: None,
+            worked: Duration::ZERO,
+            told: Seq(0),
+        }
     }
 
     /// With what the receiver reads itself.

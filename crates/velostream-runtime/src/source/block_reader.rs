@@ -88,7 +88,10 @@ impl BlockFeed {
         let from = claim.start.unwrap_or(claim.begin.saturating_sub(1));
         file.seek(SeekFrom::Start(from)).map_err(unreadable)?;
         let length = fill(file, buffer).map_err(unreadable)?;
-        let skipped = if claim.start.is_some() { Some(0) } else { first_record(&buffer[..length]) };
+        let skipped = match claim.start {
+            Some(_) => Some(0),
+            None => first_record(&buffer[..length], |byte| decoder.stands_between(byte)),
+        };
         let start = skipped.map_or(limit, |skipped| from + skipped as u64);
         let Some(skipped) = skipped.filter(|_| start < limit) else { return Ok((limit, limit, false)) };
         let mut first;
@@ -102,7 +105,7 @@ impl BlockFeed {
         let mut end = decoder.push_until(&buffer[skipped..length], length == 0, limit, &mut self.decoded);
         let mut ended = length == 0;
         while end.is_none() && !ended {
-            let length = fill(file, &mut buffer[..TAIL_BYTES]).map_err(unreadable)?;
+            let length = fill(file, buffer).map_err(unreadable)?;
             ended = length == 0;
             end = decoder.push_until(&buffer[..length], ended, limit, &mut self.decoded);
         }
@@ -158,10 +161,10 @@ impl BlockReader {
     }
 }
 
-/// Where a record seems to begin: behind the first line end, and those that follow it.
-fn first_record(bytes: &[u8]) -> Option<usize> {
+/// Where a record seems to begin: behind the first line end and what stands between records.
+fn first_record(bytes: &[u8], stands_between: impl Fn(u8) -> bool) -> Option<usize> {
     let line_end = memchr::memchr(b'\n', bytes)?;
-    let more = bytes[line_end + 1..].iter().take_while(|byte| matches!(byte, b'\n' | b'\r')).count();
+    let more = bytes[line_end + 1..].iter().take_while(|&&byte| stands_between(byte)).count();
     Some(line_end + 1 + more)
 }
 

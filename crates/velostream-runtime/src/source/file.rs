@@ -192,6 +192,14 @@ impl Decoder {
         }
     }
 
+    /// Whether a byte between two records means nothing.
+    pub fn stands_between(&self, byte: u8) -> bool {
+        match self {
+            Self::Json(_) => byte.is_ascii_whitespace(),
+            Self::Csv(_) => matches!(byte, b'\n' | b'\r'),
+        }
+    }
+
     /// Whether the line that names the columns has not come.
     pub fn awaits_header(&self) -> bool {
         match self {
