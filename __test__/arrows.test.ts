@@ -88,7 +88,7 @@ test('the synchronous path of a record names no lock', (t) => {
     'processor.rs',
     'kernel.rs',
     join('processor', 'records.rs'),
-    ...records.map((file) => join('record', file)),
+    ...records.map((name) => join('record', name)),
   ]) {
     t.notRegex(readFileSync(join(source, file), 'utf8'), /\bMutex\b|\bRwLock\b|\.lock\(\)/, file)
   }

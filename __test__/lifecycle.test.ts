@@ -272,8 +272,8 @@ for (const partitions of [1, 3]) {
       const closed = await laden(partitions)
       const [of] = closed.db.metrics().queries
       t.true((of?.outputRows ?? 0) <= 2000, 'nobody has taken the others')
-    // Where three share the work, most of it waits to be merged.
-    if (partitions === 1) t.true((of?.partitions[0]?.mailboxBatches ?? 0) >= QUEUED / 1000)
+      // Where three share the work, most of it waits to be merged.
+      if (partitions === 1) t.true((of?.partitions[0]?.mailboxBatches ?? 0) >= QUEUED / 1000)
       const pending = errorOf(() => closed.db.flush())
       await withinASecond(t, () => closed.db.close())
       t.is((await pending).code, 'ERR_VELO_CLOSED')
