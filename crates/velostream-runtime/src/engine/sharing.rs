@@ -106,7 +106,14 @@ impl Engine {
         let setup = self.setup(common, Some(plan), schema, inlet);
         // It passes questions on until the answer is complete, which is later than its own end.
         let serves = true;
-        Ok(ReceiverSetup { partition: place, readers: vec![reader], is_share: true, serves, ..setup })
+        Ok(ReceiverSetup {
+            partition: place,
+            readers: vec![reader],
+            is_share: true,
+            tells_time: common.serves,
+            serves,
+            ..setup
+        })
     }
 
     fn setup(
@@ -126,6 +133,7 @@ impl Engine {
             inlet,
             readers: Vec::new(),
             is_share: false,
+            tells_time: true,
             finite: *finite,
             output: None,
             table: None,

@@ -4,21 +4,22 @@ use velostream_engine::batch::{ChangeBatch, Seq};
 use velostream_engine::column::{Pick, Values};
 use velostream_sql::shares::Order;
 
-/// A row to be merged.
-#[derive(Clone, Copy)]
-struct Entry {
-    seq: Seq,
-    pick: Pick,
-}
-
 /// Buffers of a merge; reused.
 #[derive(Default)]
 pub struct Merger {
-    entries: Vec<Entry>,
-    merged: Vec<Entry>,
-    /// Where the entries of each lane end.
-    ends: Vec<usize>,
+    by_number: Lists<Seq>,
+    by_rank: Lists<Rank>,
     picks: Vec<Pick>,
+}
+
+/// Where a row stands among those of its number: those that go before those that come, each by window, where that
+/// counts, and by the number in its last column.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Rank {
+    seq: Seq,
+    comes: bool,
+    window: i64,
+    number: i64,
 }
 
 impl Merger {
@@ -30,36 +31,74 @@ impl Merger {
         if let [part] = parts.as_slice() {
             return out.extend_range(part, 0, part.len());
         }
-        self.list(lanes);
+        self.picks.clear();
+        match order {
+            Order::ByRecord => self.by_number.merge(lanes, |part, row| part.seqs[row], &mut self.picks),
+            Order::ByWindow | Order::ByGroup => {
+                let rank = |part: &ChangeBatch, row: usize| rank(part, row, order == Order::ByWindow);
+                self.by_rank.merge(lanes, rank, &mut self.picks);
+            }
+        }
+        out.extend_picked(&parts, &self.picks);
+    }
+}
+
+fn rank(part: &ChangeBatch, row: usize, by_window: bool) -> Rank {
+    let number = match part.columns.last().map(|column| &column.values) {
+        Some(Values::I64(values)) => values[row],
+        _ => 0,
+    };
+    let window = if by_window { part.event_times[row] } else { 0 };
+    Rank { seq: part.seqs[row], comes: part.ops[row].is_addition(), window, number }
+}
+
+/// Rows by their keys, one list per lane.
+struct Lists<K> {
+    entries: Vec<(K, Pick)>,
+    merged: Vec<(K, Pick)>,
+    /// Where each list ends.
+    ends: Vec<usize>,
+}
+
+impl<K> Default for Lists<K> {
+    fn default() -> Self {
+        Self { entries: Vec::new(), merged: Vec::new(), ends: Vec::new() }
+    }
+}
+
+impl<K: Copy + Ord> Lists<K> {
+    /// Appends all rows of the lanes by their keys, those of equal keys by the lanes.
+    fn merge(
+        &mut self,
+        lanes: &[Vec<&ChangeBatch>],
+        key: impl Fn(&ChangeBatch, usize) -> K,
+        picks: &mut Vec<Pick>,
+    ) {
+        self.list(lanes, key);
         while self.ends.len() > 1 {
             self.merge_pairs();
         }
-        if order != Order::ByRecord {
-            let entries = self.entries.as_mut_slice();
-            let steps = entries.chunk_by_mut(|left, right| left.seq == right.seq);
-            steps.for_each(|step| sort_step(&parts, lanes, order, step));
-        }
-        self.picks.clear();
-        self.picks.extend(self.entries.iter().map(|entry| entry.pick));
-        out.extend_picked(&parts, &self.picks);
+        picks.extend(self.entries.iter().map(|&(_, pick)| pick));
     }
 
-    /// Takes the rows of each lane in.
-    fn list(&mut self, lanes: &[Vec<&ChangeBatch>]) {
+    fn list(&mut self, lanes: &[Vec<&ChangeBatch>], key: impl Fn(&ChangeBatch, usize) -> K) {
         self.entries.clear();
         self.ends.clear();
         let mut part = 0;
         for lane in lanes {
+            let begin = self.entries.len();
             for batch in lane {
-                let rows = (0_u32..).zip(&batch.seqs);
-                self.entries.extend(rows.map(|(row, &seq)| Entry { seq, pick: Pick { part, row } }));
+                let entry = |row: usize| (key(batch, row), Pick { part, row: row as u32 });
+                self.entries.extend((0..batch.len()).map(entry));
                 part += 1;
             }
+            let own = &self.entries[begin..];
+            debug_assert!(own.is_sorted_by_key(|&(key, _)| key), "a lane has its rows in order");
             self.ends.push(self.entries.len());
         }
     }
 
-    /// Makes one lane of each two neighbours.
+    /// Makes one list of each two neighbours.
     fn merge_pairs(&mut self) {
         self.merged.clear();
         let mut begin = 0;
@@ -76,48 +115,14 @@ impl Merger {
 }
 
 /// Appends two lists as one. Which of them comes next is as good as random, so nothing branches on it.
-fn merge_two(left: &[Entry], right: &[Entry], merged: &mut Vec<Entry>) {
+fn merge_two<K: Copy + Ord>(left: &[(K, Pick)], right: &[(K, Pick)], merged: &mut Vec<(K, Pick)>) {
     let (mut at, mut other) = (0, 0);
     while let (Some(one), Some(two)) = (left.get(at), right.get(other)) {
-        let takes_right = two.seq < one.seq;
+        let takes_right = two.0 < one.0;
         merged.push(if takes_right { *two } else { *one });
         other += usize::from(takes_right);
         at += usize::from(!takes_right);
     }
     merged.extend_from_slice(&left[at..]);
     merged.extend_from_slice(&right[other..]);
-}
-
-/// Sorts the rows of one number if they come from several lanes: those that go before those that come, each in the given
-/// order.
-fn sort_step(parts: &[&ChangeBatch], lanes: &[Vec<&ChangeBatch>], order: Order, step: &mut [Entry]) {
-    let (Some(first), Some(last)) = (step.first(), step.last()) else { return };
-    if lane_of(lanes, first.pick) == lane_of(lanes, last.pick) {
-        return;
-    }
-    let key = |pick: Pick| {
-        let (part, row) = (parts[pick.part as usize], pick.row as usize);
-        let window = if order == Order::ByWindow { part.event_times[row] } else { 0 };
-        (part.ops[row].is_addition(), window, number(part, row), pick)
-    };
-    step.sort_unstable_by(|left, right| key(left.pick).cmp(&key(right.pick)));
-}
-
-fn lane_of(lanes: &[Vec<&ChangeBatch>], pick: Pick) -> usize {
-    let mut parts = 0;
-    lanes
-        .iter()
-        .take_while(|lane| {
-            parts += lane.len();
-            parts <= pick.part as usize
-        })
-        .count()
-}
-
-/// The number in a row's last column.
-fn number(batch: &ChangeBatch, row: usize) -> i64 {
-    match batch.columns.last().map(|column| &column.values) {
-        Some(Values::I64(values)) => values[row],
-        _ => 0,
-    }
 }

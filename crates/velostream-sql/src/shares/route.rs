@@ -73,7 +73,7 @@ pub(super) fn of_join(plan: &LogicalPlan, keys: Option<&[Expr]>) -> Option<Route
 
 /// The keys, if they are over the first `count` columns alone.
 fn over_columns(keys: &[Expr], count: usize) -> Option<impl Iterator<Item = Expr>> {
-    only_columns(keys, |at| at < count).then(|| keys.to_vec().into_iter())
+    only_columns(keys, |at| at < count).then(|| keys.iter().cloned())
 }
 
 fn only_columns(exprs: &[Expr], is_allowed: impl Fn(usize) -> bool) -> bool {

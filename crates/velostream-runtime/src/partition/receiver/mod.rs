@@ -43,6 +43,8 @@ pub struct ReceiverSetup {
     pub readers: Vec<Reader>,
     /// Whether others share the plan, so that its answer is elsewhere.
     pub is_share: bool,
+    /// Whether readers are told of each move of time, and not only how far it came.
+    pub tells_time: bool,
     /// Whether all that comes in comes from files, so that its numbers are those of the files.
     pub finite: bool,
     /// Where the caller reads, if it does.
@@ -330,13 +332,19 @@ impl PartitionReceiver {
         self.deliver(time, envelope.at_ms, through);
     }
 
-    /// How time moved in the last call; where nobody reads, only how far.
+    /// How time moved in the last call, as far as anybody is told.
     fn moved(&self) -> TimeRuns {
         let Some(time) = self.setup.plan.as_ref().map(Kernel::output_time) else {
             return TimeRuns { before: self.watermark, advances: Vec::new() };
         };
         if self.readers.is_empty() {
             return TimeRuns { before: time.after(), advances: Vec::new() };
+        }
+        if !self.setup.tells_time {
+            return TimeRuns {
+                before: time.before,
+                advances: time.advances.last().copied().into_iter().collect(),
+            };
         }
         time.clone()
     }
