@@ -61,6 +61,7 @@ export class Query<T = Row>
   #delivered = 0
   #drained: (() => void)[] = []
   #lastYield = 0
+  #lastRead = -Infinity
   #lastMetrics: QueryMetrics | undefined
 
   /** Made by `Velostream.query`. */
@@ -166,6 +167,7 @@ export class Query<T = Row>
     return {
       id: this.id,
       isWanted: () => this.#state === 'open' && (this.#listeners > 0 || this.#waiting !== undefined),
+      lastRead: () => this.#lastRead,
       deliver: (deadline) => this.#deliver(deadline),
       drained: () => this.#whenDrained(),
       engineClosed: (reason) => (reason === undefined ? this.#end() : this.#fail(reason)),
@@ -237,8 +239,11 @@ export class Query<T = Row>
         continue
       }
       if (pulled === 'ended') this.#end()
-      else if (pulled !== 'empty') return pulled
-      else await this.#wake()
+      else if (pulled === 'empty') await this.#wake()
+      else {
+        this.#lastRead = performance.now()
+        return pulled
+      }
     }
   }
 
