@@ -1,7 +1,7 @@
 /** A running query: its changes for one reader, or for any number of listeners. */
 
 import { EventEmitter } from 'node:events'
-import { Readable } from 'node:stream'
+import type { Readable } from 'node:stream'
 import type { NativeResult } from '#native'
 import type { Deliverable, Engine } from './engine.js'
 import { VelostreamError, fromNative } from './errors.js'
@@ -139,7 +139,8 @@ export class Query<T = Row>
 
   /** The changes as a stream of objects. Destroying it closes the query. */
   toReadable(): Readable {
-    return Readable.from(this)
+    // Loaded when it is needed: its many modules are a part of what an import takes.
+    return process.getBuiltinModule('node:stream').Readable.from(this)
   }
 
   /** Counters; those of the end once it has ended. */
