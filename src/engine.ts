@@ -33,6 +33,8 @@ export interface Deliverable {
   readonly id: string
   /** Whether somebody waits for its changes. */
   isWanted(): boolean
+  /** When a reader last took changes, as `performance.now()` has it. */
+  lastRead(): number
   /** Delivers what there is until `deadline`; true when there is more. */
   deliver(deadline: number): boolean
   /** Resolves when listeners have had everything that is there now. */
@@ -373,10 +375,14 @@ export class Engine {
     if (blockedSince !== undefined && performance.now() - blockedSince < stallWarningMs / 2) return
     // A flush waits for unread changes only where their queue is full.
     const least = blockedSince === undefined ? this.#outputRows : 1
-    const wanted = new Set<string>()
-    for (const query of this.#queries) if (query.isWanted()) wanted.add(query.id)
+    const read = new Set<string>()
+    for (const query of this.#queries) {
+      // A reader that is not waiting may be busy with what it took.
+      const isBusy = performance.now() - query.lastRead() < stallWarningMs
+      if (isBusy || query.isWanted()) read.add(query.id)
+    }
     for (const { id, outputRows } of this.metrics().queries) {
-      if (outputRows < least || wanted.has(id) || this.#warned.has(id)) continue
+      if (outputRows < least || read.has(id) || this.#warned.has(id)) continue
       this.#warned.add(id)
       process.emitWarning(
         `query ${id} has ${outputRows} unread changes and nobody reads them: calls that wait for room wait for that`,

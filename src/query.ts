@@ -1,11 +1,11 @@
 /** A running query: its changes for one reader, or for any number of listeners. */
 
 import { EventEmitter } from 'node:events'
-import { Readable } from 'node:stream'
+import type { Readable } from 'node:stream'
 import type { NativeResult } from '#native'
 import type { Deliverable, Engine } from './engine.js'
 import { VelostreamError, fromNative } from './errors.js'
-import { createDecoder, type Decoder } from './marshal/decoder.js'
+import { createDecoder, type Decoder, type DecoderOptions } from './marshal/decoder.js'
 import type { Change, Column, ColumnBatch, QueryMetrics, QueryOptions, Row } from './types.js'
 
 /** Changes taken out of the engine at a time. */
@@ -30,8 +30,8 @@ interface Reader {
 
 /**
  * A query that runs until it ends by itself, fails or is closed. Read it with `for await`, `batches()`, `rows()`,
- * `columnBatches()` or `toReadable()`, which are one reader, or listen to `change` or `batch`. Unread changes make
- * the engine wait.
+ * `columnBatches()`, `ndjson()` or `toReadable()`, which are one reader, or listen to `change` or `batch`. Unread
+ * changes make the engine wait.
  */
 export class Query<T = Row>
   extends EventEmitter<QueryEvents<T>>
@@ -46,6 +46,7 @@ export class Query<T = Row>
   readonly updating: boolean
   readonly #engine: Engine
   readonly #handle: number
+  readonly #values: DecoderOptions
   readonly #decoder: Decoder
   readonly #signal: AbortSignal | undefined
   readonly #deliverable: Deliverable
@@ -60,6 +61,7 @@ export class Query<T = Row>
   #delivered = 0
   #drained: (() => void)[] = []
   #lastYield = 0
+  #lastRead = -Infinity
   #lastMetrics: QueryMetrics | undefined
 
   /** Made by `Velostream.query`. */
@@ -71,7 +73,8 @@ export class Query<T = Row>
     this.updating = result.updating
     this.#engine = engine
     this.#handle = handle
-    this.#decoder = createDecoder(result.columns, { ...engine.values, before: options.before })
+    this.#values = { ...engine.values, before: options.before }
+    this.#decoder = createDecoder(result.columns, this.#values)
     this.#signal = options.signal
     this.#deliverable = this.#asDeliverable()
     engine.addQuery(this.#deliverable)
@@ -84,13 +87,13 @@ export class Query<T = Row>
   /** Every change, in the order of the records that caused them. Leaving the loop closes the query. */
   [Symbol.asyncIterator](): AsyncIterableIterator<Change<T>> {
     this.#claim()
-    return this.#flattened(() => this.#decoder.changes(this.#engine.memory) as Change<T>[])
+    return this.#flattened(() => this.#pull(() => this.#changes()))
   }
 
   /** The same, as many at a time as there are, up to some thousand. */
   batches(): AsyncIterableIterator<Change<T>[]> {
     this.#claim()
-    return this.#reading(() => this.#decoder.changes(this.#engine.memory) as Change<T>[])
+    return this.#reading(() => this.#pull(() => this.#changes()))
   }
 
   /** Rows instead of changes; refused for a query whose result is updated. */
@@ -100,18 +103,44 @@ export class Query<T = Row>
       throw new VelostreamError('ERR_VELO_UPDATING', `query ${this.id} updates its rows`, { hint })
     }
     this.#claim()
-    return this.#flattened(() => this.#decoder.rows(this.#engine.memory) as T[])
+    return this.#flattened(() => this.#pull(() => this.#decoder.rows(this.#engine.memory) as T[]))
   }
 
   /** Columns instead of row objects. */
   columnBatches(): AsyncIterableIterator<ColumnBatch> {
     this.#claim()
-    return this.#reading(() => this.#decoder.columns(this.#engine.memory))
+    return this.#reading(() => this.#pull(() => this.#decoder.columns(this.#engine.memory)))
+  }
+
+  /**
+   * The changes as bytes of NDJSON, whole lines, up to some 256 KiB at a time, made outside JavaScript: the rows of an
+   * append-only result, `{"name":value,...}`; where the result is updated the changes, `{"op":"update","row":{...}}`,
+   * with `before` behind `row` where the query gives it.
+   *
+   * Values are as `JSON.stringify` writes them under the options of `open`; BIGINT has all its digits, BYTES are base64
+   * and NaN and infinities are text.
+   */
+  ndjson(): AsyncIterableIterator<Uint8Array> {
+    this.#claim()
+    const { native } = this.#engine
+    const { timestamps, bigints, decimals, before = false } = this.#values
+    native.readNdjson(this.#handle, {
+      timestampsAsNumbers: timestamps === 'number',
+      bigintsAsText: bigints === 'string',
+      decimalsAsNumbers: decimals === 'number',
+      before,
+    })
+    return this.#reading(() => {
+      const value = native.pullNdjson(this.#handle)
+      if (value === null) return 'ended'
+      return value.length === 0 ? 'empty' : { value }
+    })
   }
 
   /** The changes as a stream of objects. Destroying it closes the query. */
   toReadable(): Readable {
-    return Readable.from(this)
+    // Loaded when it is needed: its many modules are a part of what an import takes.
+    return process.getBuiltinModule('node:stream').Readable.from(this)
   }
 
   /** Counters; those of the end once it has ended. */
@@ -139,6 +168,7 @@ export class Query<T = Row>
     return {
       id: this.id,
       isWanted: () => this.#state === 'open' && (this.#listeners > 0 || this.#waiting !== undefined),
+      lastRead: () => this.#lastRead,
       deliver: (deadline) => this.#deliver(deadline),
       drained: () => this.#whenDrained(),
       engineClosed: (reason) => (reason === undefined ? this.#end() : this.#fail(reason)),
@@ -181,6 +211,10 @@ export class Query<T = Row>
     this.#hasReader = true
   }
 
+  #changes(): Change<T>[] {
+    return this.#decoder.changes(this.#engine.memory) as Change<T>[]
+  }
+
   #pull<C>(decode: () => C): Pulled<C> {
     const { native, memory } = this.#engine
     const length = native.pull(this.#handle, pullRows, memory.u8)
@@ -193,21 +227,24 @@ export class Query<T = Row>
   // Reading
 
   /** What comes next, waiting for it; undefined at the end. */
-  async #read<C>(decode: () => C): Promise<{ value: C } | undefined> {
+  async #read<C>(pull: () => Pulled<C>): Promise<{ value: C } | undefined> {
     await this.#giveWay()
     for (;;) {
       if (this.#failure !== undefined) throw this.#takeFailure()
       if (this.#state !== 'open') return undefined
       let pulled: Pulled<C>
       try {
-        pulled = this.#pull(decode)
+        pulled = pull()
       } catch (error) {
         this.#fail(fromNative(error))
         continue
       }
       if (pulled === 'ended') this.#end()
-      else if (pulled !== 'empty') return pulled
-      else await this.#wake()
+      else if (pulled === 'empty') await this.#wake()
+      else {
+        this.#lastRead = performance.now()
+        return pulled
+      }
     }
   }
 
@@ -235,19 +272,19 @@ export class Query<T = Row>
     waiting.resolve()
   }
 
-  #reading<C>(decode: () => C): AsyncIterableIterator<C> {
+  #reading<C>(pull: () => Pulled<C>): AsyncIterableIterator<C> {
     return this.#iterator(async (): Promise<IteratorResult<C>> => {
-      const next = await this.#read(decode)
+      const next = await this.#read(pull)
       return next === undefined ? { done: true, value: undefined } : { done: false, value: next.value }
     })
   }
 
-  #flattened<C>(decode: () => C[]): AsyncIterableIterator<C> {
+  #flattened<C>(pull: () => Pulled<C[]>): AsyncIterableIterator<C> {
     let batch: C[] = []
     let position = 0
     return this.#iterator(async (): Promise<IteratorResult<C>> => {
       while (position === batch.length) {
-        const next = await this.#read(decode)
+        const next = await this.#read(pull)
         if (next === undefined) return { done: true, value: undefined }
         batch = next.value
         position = 0
@@ -293,7 +330,7 @@ export class Query<T = Row>
       for (;;) {
         if (!this.#emitDelivering(deadline)) return this.#state === 'open'
         if (this.#state !== 'open' || this.#listeners === 0) return false
-        const pulled = this.#pull(() => this.#decoder.changes(this.#engine.memory) as Change<T>[])
+        const pulled = this.#pull(() => this.#changes())
         if (pulled === 'empty') {
           this.#settleDrained()
           return false

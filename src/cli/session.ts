@@ -106,24 +106,24 @@ class Session {
   }
 
   async #print(query: Query<Row>): Promise<void> {
-    const printer = renderer(this.#format, query)
-    await this.#write(printer.header())
-    const changes = query.batches()
+    const format = this.#format
+    const isJson = format === 'ndjson' || format === 'rows'
+    const pieces = isJson ? query.ndjson() : printed(query.batches(), renderer(format, query))
     // Whatever writes rows has run: what is not a file has ended, and says so while the changes are read.
     const ended = this.#db.end()
-    await Promise.all([ended, this.#copy(changes, printer)])
+    await Promise.all([ended, this.#copy(pieces)])
   }
 
-  async #copy(changes: AsyncIterable<Change<Row>[]>, printer: Renderer): Promise<void> {
-    for await (const batch of changes) await this.#write(printer.lines(batch))
+  async #copy(pieces: AsyncIterable<string | Uint8Array>): Promise<void> {
+    for await (const piece of pieces) await this.#write(piece)
   }
 
   /** Waits while the reader of standard output is behind, and so makes the engine wait. */
-  async #write(text: string): Promise<void> {
-    if (text === '' || this.#signal.aborted) return
+  async #write(piece: string | Uint8Array): Promise<void> {
+    if (piece.length === 0 || this.#signal.aborted) return
     const { stdout } = this.#streams
     if (stdout.isTTY) this.#progress?.clear()
-    if (stdout.write(text)) return
+    if (stdout.write(piece)) return
     try {
       await once(stdout, 'drain', { signal: this.#signal })
     } catch (error) {
@@ -142,4 +142,9 @@ class Session {
     const place = relation === '' ? '' : `${relation}, record ${offset}: `
     this.#note(`dead letter: ${place}${code.replace('ERR_VELO_', '')}: ${message}`)
   }
+}
+
+async function* printed(changes: AsyncIterable<Change<Row>[]>, printer: Renderer): AsyncGenerator<string> {
+  yield printer.header()
+  for await (const batch of changes) yield printer.lines(batch)
 }

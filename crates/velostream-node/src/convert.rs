@@ -4,6 +4,7 @@ use crate::error::to_js;
 use napi::bindgen_prelude::Uint8Array;
 use napi_derive::napi;
 use std::sync::Arc;
+use velostream_runtime::sink::ndjson::{Forms, NdjsonOptions};
 use velostream_runtime::{
     DataType, EngineOptions, Error, ErrorCode, Literal, Params, QueryInfo, QueryOptions, RelationInfo, Schema,
 };
@@ -61,6 +62,23 @@ impl From<NativeQueryOptions> for QueryOptions {
             on_error: given.on_error,
             name: given.name,
         }
+    }
+}
+
+/// How changes are written as NDJSON.
+#[napi(object)]
+pub struct NativeNdjsonOptions {
+    pub timestamps_as_numbers: bool,
+    pub bigints_as_text: bool,
+    pub decimals_as_numbers: bool,
+    pub before: bool,
+}
+
+impl From<NativeNdjsonOptions> for NdjsonOptions {
+    fn from(given: NativeNdjsonOptions) -> Self {
+        let NativeNdjsonOptions { timestamps_as_numbers, bigints_as_text, decimals_as_numbers, before } =
+            given;
+        Self { forms: Forms { timestamps_as_numbers, bigints_as_text, decimals_as_numbers }, before }
     }
 }
 

@@ -1,8 +1,8 @@
 //! [`NativeEngine`]: the handle of an engine.
 
 use crate::convert::{
-    NativeColumn, NativeOptions, NativeParam, NativeQueryOptions, NativeRelation, NativeResult, columns,
-    params, query_result, relation,
+    NativeColumn, NativeNdjsonOptions, NativeOptions, NativeParam, NativeQueryOptions, NativeRelation,
+    NativeResult, columns, params, query_result, relation,
 };
 use crate::error::{closed, to_js};
 use crate::held::Held;
@@ -16,6 +16,7 @@ use napi_derive::napi;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::task::Poll;
+use velostream_runtime::sink::ndjson::Lines;
 use velostream_runtime::{
     Admission, Engine, ExecOutcome, Pull, QueryId, RelationId, Schema, Ticket, TicketValue, Waker,
 };
@@ -33,6 +34,8 @@ pub struct NativeEngine {
     reported: Reported,
     /// Columns of the queries that are open.
     schemas: HashMap<u64, Arc<Schema>>,
+    /// Of those that are read as NDJSON.
+    lines: HashMap<u64, Lines>,
 }
 
 /// A query that was started.
@@ -80,6 +83,7 @@ impl NativeEngine {
             held: Held::default(),
             reported: Reported::default(),
             schemas: HashMap::new(),
+            lines: HashMap::new(),
         })
     }
 
@@ -141,6 +145,32 @@ impl NativeEngine {
         self.held.write(&mut memory) as f64
     }
 
+    /// From here on a query's changes are read by `pull_ndjson`; none have been pulled.
+    #[napi(catch_unwind)]
+    pub fn read_ndjson(&mut self, handle: f64, options: NativeNdjsonOptions) {
+        let query = handle as u64;
+        if let Some(schema) = self.schemas.get(&query) {
+            self.lines.insert(query, Lines::new(schema, options.into()));
+        }
+    }
+
+    /// The next changes as lines, some thousand of them or 256 KiB: no bytes for nothing now, null for nothing any
+    /// more. Throws the query's failure, once.
+    #[napi(catch_unwind)]
+    pub fn pull_ndjson<'env>(
+        &mut self,
+        env: &'env Env,
+        handle: f64,
+    ) -> napi::Result<Option<BufferSlice<'env>>> {
+        let query = QueryId(handle as u64);
+        let Some(lines) = self.lines.get_mut(&query.0) else { return Ok(None) };
+        let engine = self.engine.as_mut().ok_or_else(|| closed("engine"))?;
+        if engine.pull_lines(query, lines).map_err(to_js)? == Pull::Ended {
+            return Ok(None);
+        }
+        BufferSlice::copy_from(env, lines.bytes()).map(Some)
+    }
+
     /// Says whether somebody reads a query's changes.
     #[napi(catch_unwind)]
     pub fn query_has_reader(&mut self, handle: f64, reading: bool) -> napi::Result<()> {
@@ -152,6 +182,7 @@ impl NativeEngine {
     #[napi(catch_unwind)]
     pub fn close_query(&mut self, handle: f64) {
         self.schemas.remove(&(handle as u64));
+        self.lines.remove(&(handle as u64));
         if let Some(engine) = &mut self.engine {
             engine.close_query(QueryId(handle as u64));
         }
@@ -282,6 +313,7 @@ impl NativeEngine {
     #[napi(catch_unwind)]
     pub fn close(&mut self, env: Env) {
         self.schemas.clear();
+        self.lines.clear();
         self.held = Held::default();
         if let Some(mut engine) = self.engine.take() {
             engine.close();

@@ -1,11 +1,16 @@
 //! The synchronous path of the record-at-a-time engine takes no lock, and allocates what it returns and nothing else,
-//! counted.
+//! counted; changes become lines without any allocation.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::hint::black_box;
 use std::sync::Arc;
-use velostream_runtime::{Engine, EngineOptions, Literal, StreamExecutionEngine, StreamRecord, locks_taken};
+use velostream_engine::column::{Column, Values};
+use velostream_runtime::sink::ndjson::{Lines, NdjsonOptions};
+use velostream_runtime::{
+    ChangeBatch, DataType, Engine, EngineOptions, Field, Literal, Op, Pull, Schema, Seq,
+    StreamExecutionEngine, StreamRecord, locks_taken,
+};
 
 #[path = "it/scenarios.rs"]
 #[allow(dead_code)] // Counts of changes are for the other tests.
@@ -96,4 +101,70 @@ fn the_locks_of_the_other_doors_are_counted() {
     let engine = Engine::new(EngineOptions::default(), Arc::new(|| ())).expect("the options are right");
     assert!(engine.dead_letters().is_empty());
     assert!(locks_taken() > before);
+}
+
+/// Changes with values of every type; one in three is an update with its old row.
+fn changes_of_every_type(rows: usize) -> (Schema, ChangeBatch) {
+    let types = [
+        DataType::Boolean,
+        DataType::Int,
+        DataType::BigInt,
+        DataType::Double,
+        DataType::Decimal { precision: 10, scale: 2 },
+        DataType::String,
+        DataType::Bytes,
+        DataType::Date,
+        DataType::Time,
+        DataType::Timestamp,
+    ];
+    let field = |&data_type: &DataType| Field::new(data_type.to_string(), data_type, true);
+    let fields = types.iter().map(field).collect();
+    let schema = Schema { updating: true, ..Schema::append_only(fields) };
+    let mut changes = ChangeBatch::of(&schema);
+    for i in 0..rows as i32 {
+        for column in &mut changes.columns {
+            push_value(column, i);
+        }
+        let op = [Op::Insert, Op::UpdateBefore, Op::UpdateAfter][i as usize % 3];
+        changes.push_mark(op, Seq(i as u64), 0);
+    }
+    (schema, changes)
+}
+
+fn push_value(column: &mut Column, i: i32) {
+    let rows = column.len();
+    match &mut column.values {
+        Values::Bool(values) => values.push((i % 2) as u8),
+        Values::I32(values) => values.push(i * 7 - 1000),
+        Values::I64(values) => values.push(i64::from(i) * 1_000_001),
+        Values::F64(values) => values.push(f64::from(i) / 7.0 * 1e20),
+        Values::I128(values) => values.push(i128::from(i) - 50),
+        Values::Text(values) => values.push(&b"a text with a \"quotation\""[..i as usize % 26]),
+        Values::Interval(_) => unreachable!("no column is an INTERVAL"),
+    }
+    column.validity.push(rows, i % 5 != 0);
+}
+
+#[test]
+fn lines_allocate_nothing() {
+    let (schema, given) = changes_of_every_type(3000);
+    let mut lines = Lines::new(&schema, NdjsonOptions { before: true, ..NdjsonOptions::default() });
+    let mut pulls = 0;
+    let mut fill = || {
+        lines.fill(|rows_max, changes| {
+            assert!(rows_max >= given.len());
+            pulls += 1;
+            changes.extend_range(&given, 0, given.len());
+            Ok(Pull::Rows)
+        })
+    };
+    for _ in 0..20 {
+        assert_eq!(fill(), Ok(Pull::Rows));
+    }
+    let before = ALLOCATIONS.get();
+    for _ in 0..100 {
+        assert_eq!(fill(), Ok(Pull::Rows));
+    }
+    assert_eq!(ALLOCATIONS.get(), before);
+    assert!(pulls > 20, "{pulls}");
 }

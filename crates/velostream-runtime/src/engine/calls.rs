@@ -9,6 +9,7 @@ use crate::kernel;
 use crate::metrics::text::{self, Latencies};
 use crate::pipeline::{Pipeline, Purpose};
 use crate::processor::Processor;
+use crate::sink::ndjson::Lines;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use velostream_engine::batch::ChangeBatch;
@@ -74,6 +75,11 @@ impl Engine {
             }
         }
         Ok(found)
+    }
+
+    /// The same as lines.
+    pub fn pull_lines(&mut self, query: QueryId, lines: &mut Lines) -> Result<Pull> {
+        lines.fill(|rows_max, changes| self.pull(query, rows_max, changes))
     }
 
     fn runs_inline(&self) -> bool {

@@ -1,5 +1,7 @@
-//! Where changes go: the bounded queue that a caller pulls from, and the layout in which they leave.
+//! Where changes go: the bounded queue that a caller pulls from, and the layouts in which they leave.
 
+mod json;
 pub mod memory;
+pub mod ndjson;
 mod repeats;
 pub mod rows;
