@@ -8,6 +8,7 @@
 import { NativeEngine } from '#native'
 import { Door } from './door.js'
 import { closedError, fromNative, guarded, type ErrorCode } from './errors.js'
+import { JsonMessages } from './json-messages.js'
 import { KeepAlive } from './keep-alive.js'
 import { createDecoder, type DecoderOptions } from './marshal/decoder.js'
 import { createEncoder, type Encoder } from './marshal/encoder.js'
@@ -52,6 +53,8 @@ export interface Buffered {
 export interface Target {
   id: number
   encoder: Encoder
+  /** Where small messages are gathered, once one was taken as it is: of a stream, with threads. */
+  messages: JsonMessages | undefined
 }
 
 interface Pending {
@@ -112,7 +115,7 @@ export class Engine {
     let target = this.#targets.get(name)
     if (target === undefined) {
       const { id, columns, name: declared } = guarded(() => this.native.relation(name))
-      target = { id, encoder: createEncoder(declared, columns) }
+      target = { id, encoder: createEncoder(declared, columns), messages: undefined }
       this.#targets.set(name, target)
     }
     return target
@@ -224,6 +227,23 @@ export class Engine {
 
   flushWriters(): void {
     for (const writer of this.#dirty) writer.flushRows()
+  }
+
+  /** Takes a message in with those before it, where they are gathered: whether it did, or what there is to wait for. */
+  gather({ messages }: Target, message: Uint8Array, end: boolean): Promise<void> | boolean {
+    if (messages === undefined) return false
+    for (const writer of this.#dirty) if (writer !== messages) writer.flushRows()
+    if (!messages.take(message, end)) return false
+    this.#bytesIn += message.length
+    if (this.#bytesIn < bytesPerTurn || !this.#isAnyWanted()) return true
+    messages.flushRows()
+    return this.#nextTurn()
+  }
+
+  /** From here on the relation's small messages are gathered, if they can be. */
+  gatherFrom(target: Target): void {
+    const isTable = target.encoder.columns.some(({ key }) => key)
+    if (!this.synchronous && !isTable) target.messages ??= new JsonMessages(this, target.id)
   }
 
   addQuery(query: Deliverable): void {

@@ -145,19 +145,22 @@ export class Velostream implements AsyncDisposable {
     options: { end?: boolean } = {},
   ): Promise<void> {
     const engine = this.#engine
-    engine.flushWriters()
-    const { id } = engine.target(requireText(relation, 'relation'))
+    const target = engine.target(requireText(relation, 'relation'))
     if (typeof bytes !== 'string' && !(bytes instanceof Uint8Array)) {
       throw badArgument('bytes must be a Uint8Array or a string')
     }
     const chunk = typeof bytes === 'string' ? Buffer.from(bytes) : bytes
     const end = options.end === true
+    const gathered = engine.gather(target, chunk, end)
+    if (gathered === true) return
+    if (gathered !== false) return gathered
     let taken: Uint8Array | undefined
     await engine.enter(() => {
-      const accepted = engine.native.insertJson(id, taken ?? chunk, end, engine.clock())
+      const accepted = engine.native.insertJson(target.id, taken ?? chunk, end, engine.clock())
       if (!accepted) taken ??= Uint8Array.prototype.slice.call(chunk)
       return accepted
     }, chunk.length)
+    engine.gatherFrom(target)
   }
 
   /**
@@ -215,6 +218,7 @@ export class Velostream implements AsyncDisposable {
     engine.checkOpen()
     const id = relation === undefined ? undefined : engine.target(requireText(relation, 'relation')).id
     await engine.enter(() => engine.native.end(id))
+    engine.forgetTargets()
     await engine.ticket(() => engine.native.flush())
     await engine.drained()
   }
@@ -248,6 +252,7 @@ export class Velostream implements AsyncDisposable {
   /** Counters of the engine, its queries and relations. */
   metrics(): EngineMetrics {
     this.#engine.checkOpen()
+    this.#engine.flushWriters()
     return this.#engine.metrics()
   }
 
@@ -263,6 +268,7 @@ export class Velostream implements AsyncDisposable {
   /** Dead letters, oldest first; also emitted as 'deadLetter'. Bounded: `deadLetterCapacity`. */
   deadLetters(): DeadLetter[] {
     this.#engine.checkOpen()
+    this.#engine.flushWriters()
     return guarded(() => this.#engine.native.deadLetters()).map((letter) => this.#engine.deadLetter(letter))
   }
 

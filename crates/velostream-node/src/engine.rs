@@ -235,6 +235,19 @@ impl NativeEngine {
         admission(self.engine()?.insert_json(RelationId(relation), bytes, end, now_ms as i64))
     }
 
+    /// Accepts JSON messages one after the other; `ends` has where each ends, with the highest bit set where its last
+    /// record is complete. False where there is no room.
+    #[napi(catch_unwind)]
+    pub fn insert_json_messages(
+        &mut self,
+        relation: u32,
+        bytes: &[u8],
+        ends: &[u32],
+        now_ms: f64,
+    ) -> napi::Result<bool> {
+        admission(self.engine()?.insert_json_messages(RelationId(relation), bytes, ends, now_ms as i64))
+    }
+
     /// Moves the watermark of one relation, or of all; false where there is no room.
     #[napi(catch_unwind)]
     pub fn advance_time(&mut self, relation: Option<u32>, millis: f64, now_ms: f64) -> napi::Result<bool> {

@@ -15,6 +15,9 @@ use velostream_engine::time::Watermark;
 use velostream_sql::catalog::RelationId;
 use velostream_sql::diagnostic::ErrorCode;
 
+/// Marks the end of a message whose last record is complete.
+pub const COMPLETE: u32 = 1 << 31;
+
 impl Engine {
     /// Accepts a row block. `Full` means that nothing was taken; an error, which names row and column, too.
     pub fn insert_rows(&mut self, relation: RelationId, block: &[u8], now_ms: i64) -> Result<Admission> {
@@ -63,25 +66,58 @@ impl Engine {
         end: bool,
         now_ms: i64,
     ) -> Result<Admission> {
+        self.accept_json(relation, std::iter::once((bytes, end)), now_ms)
+    }
+
+    /// Accepts several messages, as one call for each would. `ends` has where each of them ends in `bytes`, with
+    /// [`COMPLETE`] where its last record is complete.
+    pub fn insert_json_messages(
+        &mut self,
+        relation: RelationId,
+        bytes: &[u8],
+        ends: &[u32],
+        now_ms: i64,
+    ) -> Result<Admission> {
+        let mut begin = 0;
+        let message = |&end: &u32| {
+            let to = ((end & !COMPLETE) as usize).min(bytes.len());
+            let message = &bytes[begin.min(to)..to];
+            begin = to;
+            (message, end & COMPLETE != 0)
+        };
+        self.accept_json(relation, ends.iter().map(message), now_ms)
+    }
+
+    fn accept_json<'a>(
+        &mut self,
+        relation: RelationId,
+        messages: impl Iterator<Item = (&'a [u8], bool)>,
+        now_ms: i64,
+    ) -> Result<Admission> {
         self.now_ms = now_ms;
         self.open_source(relation)?;
         if !self.has_room(relation) {
             return Ok(Admission::Full);
         }
         self.table_has_memory(relation)?;
-        self.take_json(relation, bytes, end, now_ms);
+        self.take_json(relation, messages, now_ms);
         self.pump(now_ms);
         Ok(Admission::Accepted)
     }
 
-    fn take_json(&mut self, relation: RelationId, bytes: &[u8], end: bool, now_ms: i64) {
+    fn take_json<'a>(
+        &mut self,
+        relation: RelationId,
+        messages: impl Iterator<Item = (&'a [u8], bool)>,
+        now_ms: i64,
+    ) {
         let Some(source) = self.catalog.source_mut(relation) else { return };
         let fields = &source.create.relation.schema.fields;
         let decoder = source.json.get_or_insert_with(|| {
             let timestamp_format = source.timestamp_format.clone();
             JsonDecoder::new(SourceFormat { fields: fields.clone(), timestamp_format, json_text: false })
         });
-        decoder.push(bytes, end, &mut source.decoded);
+        messages.for_each(|(bytes, end)| decoder.push(bytes, end, &mut source.decoded));
         let taken = source.decoded.take_rows(source.door.fresh());
         let bad = std::mem::take(&mut source.decoded.bad);
         self.admit(relation, (taken, bad), Op::Insert, now_ms);
@@ -253,7 +289,7 @@ impl Engine {
     fn end_source(&mut self, id: RelationId, now_ms: i64) {
         // The rest of a JSON text that was never finished is a bad record.
         if self.catalog.source(id).is_some_and(|source| source.json.is_some()) {
-            self.take_json(id, b"", true, now_ms);
+            self.take_json(id, std::iter::once((b"".as_slice(), true)), now_ms);
         }
         let Some(source) = self.catalog.source_mut(id) else { return };
         source.ended = true;
