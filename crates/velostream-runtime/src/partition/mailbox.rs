@@ -252,6 +252,19 @@ struct State {
     receiver_waits: bool,
 }
 
+impl State {
+    fn append(&mut self, event: Event) {
+        if let Some(bytes) = event.batch_bytes() {
+            self.batches += 1;
+            self.bytes += bytes;
+        }
+        match (&event, self.events.back_mut()) {
+            (Event::Through(seq), Some(Event::Through(last))) => *last = *seq,
+            _ => self.events.push_back(event),
+        }
+    }
+}
+
 /// A bounded queue with one sender and one receiver. Batches count against the capacity; the other events
 /// are few and pass.
 ///
@@ -352,14 +365,13 @@ impl Mailbox {
         if state.closed {
             return Err(event);
         }
-        if let Some(bytes) = event.batch_bytes() {
-            state.batches += 1;
-            state.bytes += bytes;
-        }
-        match (&event, state.events.back_mut()) {
-            (Event::Through(seq), Some(Event::Through(last))) => *last = *seq,
-            _ => state.events.push_back(event),
-        }
+        state.append(event);
+        self.announce(state);
+        Ok(())
+    }
+
+    /// Wakes who waits for an event.
+    fn announce(&self, mut state: MutexGuard<'_, State>) {
         let receiver_waits = std::mem::take(&mut state.receiver_waits);
         drop(state);
         if receiver_waits {
@@ -368,7 +380,23 @@ impl Mailbox {
         if self.wakes_caller.load(Ordering::Acquire) {
             self.wake.wake();
         }
-        Ok(())
+    }
+
+    /// Appends batches, together no larger than one may be, as soon as there is room; false once it is closed. The
+    /// receiver is woken once for all of them.
+    pub fn push_all_when_room(&self, events: impl Iterator<Item = Event>) -> bool {
+        dawdle();
+        let mut state = self.lock();
+        while !self.has_room_in(&state) {
+            state.sender_waits = true;
+            state = self.room.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+        if state.closed {
+            return false;
+        }
+        events.for_each(|event| state.append(event));
+        self.announce(state);
+        true
     }
 
     /// Appends an event as soon as there is room, and calls `before` first if there is none; a closed mailbox gives

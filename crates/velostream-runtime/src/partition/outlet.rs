@@ -69,6 +69,22 @@ impl Outlet {
         self.address(envelope, |mailbox, event| mailbox.push_when_room(event, || ()).map_err(|_| Gone))
     }
 
+    /// Sends small batches, together no larger than one may be, as soon as there is room for them.
+    pub fn send_all_when_room(&mut self, envelopes: Vec<Envelope>) -> std::result::Result<(), Gone> {
+        if let [mailbox] = self.mailboxes.as_slice() {
+            let batches = envelopes.into_iter().map(|envelope| Event::Batch(Box::new(envelope)));
+            return if mailbox.push_all_when_room(batches) { Ok(()) } else { Err(Gone) };
+        }
+        let shares: Vec<_> = envelopes.into_iter().map(|envelope| Arc::new(self.share(envelope))).collect();
+        let each = std::iter::repeat_n(shares, self.mailboxes.len());
+        let sent = self
+            .mailboxes
+            .iter()
+            .zip(each)
+            .all(|(mailbox, shares)| mailbox.push_all_when_room(shares.into_iter().map(Event::Share)));
+        if sent { Ok(()) } else { Err(Gone) }
+    }
+
     /// Whether a receiver has no room, for a sender that will ask again.
     pub fn is_full(&self) -> bool {
         self.mailboxes.iter().any(|mailbox| mailbox.is_full())

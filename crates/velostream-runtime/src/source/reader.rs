@@ -20,6 +20,9 @@ use velostream_engine::column::Values;
 use velostream_engine::time::EventTime;
 use velostream_sql::types::DataType;
 
+/// Batches of files whose rows alternate that are sent together: all are of rows of one chunk of each.
+const BATCHES_TOGETHER_MAX: usize = 256;
+
 /// Bytes asked for at a time; one chunk's records are at most one batch.
 const CHUNK_BYTES: usize = 64 << 10;
 
@@ -135,6 +138,11 @@ impl Feed {
 
     /// Sends the rows up to `end`; false when nobody takes them any more.
     fn send(&mut self, end: usize, setup: &mut ReaderSetup) -> bool {
+        self.admit(end, setup).is_none_or(|envelope| setup.outlet.send_when_room(envelope).is_ok())
+    }
+
+    /// Lets the rows up to `end` in.
+    fn admit(&mut self, end: usize, setup: &mut ReaderSetup) -> Option<Envelope> {
         let mut rows = self.file.door.fresh();
         let first = self.sent;
         let bad_before = self.decoded.bad.partition_point(|bad| bad.row <= end);
@@ -150,9 +158,7 @@ impl Feed {
         let to = (Some(setup.query.as_str()), setup.now_ms);
         let (envelope, letters) = self.file.door.admit(rows, bad, Op::Insert, &mut setup.next, to);
         setup.shared.dead_letters.add(letters);
-        let Some(envelope) = envelope else { return true };
-        let envelope = Envelope { input: self.file.input, ..envelope };
-        setup.outlet.send_when_room(envelope).is_ok()
+        Some(Envelope { input: self.file.input, ..envelope? })
     }
 
     fn end(&self, setup: &mut ReaderSetup) {
@@ -197,15 +203,21 @@ fn read(feeds: Vec<Feed>, setup: &mut ReaderSetup) -> Result<()> {
     Ok(())
 }
 
-/// Always sends the rows of the file whose next row is the earliest, as long as they are.
+/// Always sends the rows of the file whose next row is the earliest, as long as they are; what is in hand together.
 fn read_together(mut feeds: Vec<Feed>, chunk: &mut [u8], setup: &mut ReaderSetup) -> Result<()> {
+    let mut in_hand = Vec::new();
     loop {
-        for feed in &mut feeds {
-            feed.fill(chunk, setup)?;
+        if in_hand.len() == BATCHES_TOGETHER_MAX || feeds.iter().any(Feed::is_empty) {
+            if setup.outlet.send_all_when_room(std::mem::take(&mut in_hand)).is_err() {
+                return Ok(());
+            }
+            for feed in &mut feeds {
+                feed.fill(chunk, setup)?;
+            }
+            let (open, ended): (Vec<Feed>, Vec<Feed>) = feeds.into_iter().partition(|feed| !feed.is_empty());
+            ended.iter().for_each(|feed| feed.end(setup));
+            feeds = open;
         }
-        let (open, ended): (Vec<Feed>, Vec<Feed>) = feeds.into_iter().partition(|feed| !feed.is_empty());
-        ended.iter().for_each(|feed| feed.end(setup));
-        feeds = open;
         let heads = feeds.iter().enumerate().map(|(at, feed)| (feed.time(feed.sent), at));
         let Some((_, first)) = heads.clone().min() else { return Ok(()) };
         let next = heads.filter(|&(_, at)| at != first).min();
@@ -213,8 +225,6 @@ fn read_together(mut feeds: Vec<Feed>, chunk: &mut [u8], setup: &mut ReaderSetup
         let comes_before = |row: usize| next.is_none_or(|next| (feed.time(row), first) < next);
         let end = (feed.sent + 1..feed.decoded.rows).find(|&row| !comes_before(row));
         let end = end.unwrap_or(feed.decoded.rows);
-        if !feed.send(end, setup) {
-            return Ok(());
-        }
+        in_hand.extend(feed.admit(end, setup));
     }
 }
