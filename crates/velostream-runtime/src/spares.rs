@@ -4,34 +4,49 @@
 //! the last ones serve the next: making and freeing them costs more than filling them.
 
 use crate::partition::mailbox::batch_bytes;
-use crate::sync::Mutex;
+use crate::sync::{Mutex, MutexGuard};
 use std::sync::PoisonError;
 use velostream_engine::batch::ChangeBatch;
 
 /// Batches kept.
 const SPARES_MAX: usize = 16;
-/// Bytes of a batch that is still kept.
-const SPARE_BYTES_MAX: usize = 512 << 10;
+/// Bytes of all that are kept: a few of the largest that windows make when they close, or many small ones.
+const SPARE_BYTES_MAX: usize = 4 << 20;
 
 /// Empty batches with the columns of one relation or query.
 #[derive(Debug, Default)]
-pub struct Spares(Mutex<Vec<ChangeBatch>>);
+pub struct Spares(Mutex<Kept>);
+
+#[derive(Debug, Default)]
+struct Kept {
+    batches: Vec<ChangeBatch>,
+    bytes: usize,
+}
 
 impl Spares {
+    fn lock(&self) -> MutexGuard<'_, Kept> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// A batch, if one is there.
     pub fn take(&self) -> Option<ChangeBatch> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).pop()
+        let mut kept = self.lock();
+        let batch = kept.batches.pop()?;
+        kept.bytes -= batch_bytes(&batch);
+        Some(batch)
     }
 
     /// Keeps the buffers of a batch unless there are enough, or it has no columns.
     pub fn put(&self, mut batch: ChangeBatch) {
-        if batch.columns.is_empty() || batch_bytes(&batch) > SPARE_BYTES_MAX {
+        if batch.columns.is_empty() {
             return;
         }
         batch.clear();
-        let mut spares = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if spares.len() < SPARES_MAX {
-            spares.push(batch);
+        let bytes = batch_bytes(&batch);
+        let mut kept = self.lock();
+        if kept.batches.len() < SPARES_MAX && kept.bytes + bytes <= SPARE_BYTES_MAX {
+            kept.bytes += bytes;
+            kept.batches.push(batch);
         }
     }
 }
