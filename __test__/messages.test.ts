@@ -68,6 +68,42 @@ test('messages keep their place among rows and among the messages of other strea
   await db.close()
 })
 
+test('no writer overtakes a message, whatever way its rows go', async (t) => {
+  const db = await open()
+  await db.exec('CREATE STREAM s (x INT)')
+  const seen: unknown[] = []
+  db.query('SELECT x FROM s').on('change', ({ row }) => seen.push(row.x))
+  const writer = db.stream('s')
+  let x = 0
+  for (let round = 0; round < 20; round += 1) {
+    await db.insertJson('s', `{"x":${x++}}`)
+    writer.push({ x: x++ })
+    await db.insertJson('s', `{"x":${x++}}`)
+    writer.pushJson(Buffer.from(`{"x":${x++}}\n`))
+    await db.insertJson('s', `{"x":${x++}}`)
+    writer.pushMany([{ x: x++ }, { x: x++ }])
+    await db.insertJson('s', `{"x":${x++}}`)
+    await db.insert('s', { x: x++ })
+  }
+  await db.flush()
+  t.deepEqual(
+    seen,
+    Array.from({ length: x }, (_, at) => at),
+  )
+  await db.close()
+})
+
+test('the letter of a gathered message is told before the engine closes', async (t) => {
+  const db = await open()
+  await db.exec('CREATE STREAM s (x INT)')
+  const told: string[] = []
+  db.on('deadLetter', ({ relation }) => told.push(relation))
+  await db.insertJson('s', '{"x":1}')
+  await db.insertJson('s', 'nothing\n', { end: true })
+  await db.close()
+  t.deepEqual(told, ['s'])
+})
+
 test('the clock of each message counts, and its letter is there when asked for', async (t) => {
   let now = 1000
   const db = await open({ clock: () => now })

@@ -83,6 +83,8 @@ export class Engine {
   readonly #tickets = new Map<number, Pending>()
   readonly #dirty = new Set<Buffered>()
   readonly #targets = new Map<string, Target>()
+  /** Where messages are gathered now: of one relation at a time. */
+  #messages: JsonMessages | undefined
   readonly #block = new RowBlock()
   readonly #warned = new Set<string>()
   readonly #outputRows: number
@@ -229,10 +231,16 @@ export class Engine {
     for (const writer of this.#dirty) writer.flushRows()
   }
 
+  /** Lets gathered messages enter, before what a writer gives. */
+  flushMessages(): void {
+    this.#messages?.flushRows()
+  }
+
   /** Takes a message in with those before it, where they are gathered: whether it did, or what there is to wait for. */
   gather({ messages }: Target, message: Uint8Array, end: boolean): Promise<void> | boolean {
     if (messages === undefined) return false
     for (const writer of this.#dirty) if (writer !== messages) writer.flushRows()
+    this.#messages = messages
     if (!messages.take(message, end)) return false
     this.#bytesIn += message.length
     if (this.#bytesIn < bytesPerTurn || !this.#isAnyWanted()) return true
@@ -415,6 +423,7 @@ export class Engine {
   close(reason?: unknown): void {
     if (this.closed) return
     try {
+      this.flushMessages()
       this.emitEvents()
     } catch (error) {
       process.emitWarning(fromNative(error) as Error)

@@ -151,6 +151,7 @@ export class StreamWriter<T extends object = Row> implements Buffered {
   /** Offers bytes that the caller may reuse afterwards. */
   #offer(bytes: Uint8Array, send: (bytes: Uint8Array) => boolean): void {
     const engine = this.#engine
+    engine.flushMessages()
     try {
       if (!engine.door.isBlocked && send(bytes)) return engine.accepted()
     } catch (error) {

@@ -101,9 +101,9 @@ impl Engine {
         let timed = streams.iter().all(|file| file.create.relation.event_time.is_some());
         let in_turn = streams.len() == 1 || !timed;
         let size = |file: &FileOf| Some((file.input, file.source.splits()?));
-        let sizes: Option<Vec<_>> = streams.iter().map(size).collect();
-        let sizes = sizes.filter(|sizes| have_threads && in_turn && !sizes.is_empty());
-        let Some(sizes) = sizes else {
+        let can_share = have_threads && in_turn && !streams.is_empty();
+        let sizes = can_share.then(|| streams.iter().map(size).collect::<Option<Vec<_>>>());
+        let Some(sizes) = sizes.flatten() else {
             let alone = tables.into_iter().chain(streams).collect();
             return FileWays { outlet, alone, together: Vec::new(), blocks: None, routes };
         };

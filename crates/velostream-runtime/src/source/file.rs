@@ -136,13 +136,16 @@ impl FileSource {
     /// Its bytes, if several can read it at once: a file, and not one JSON array, whose elements say nothing of where
     /// they are.
     pub fn splits(&self) -> Option<u64> {
-        let mut file = self.open_file().ok()?;
-        let metadata = file.metadata().ok()?;
+        // Before it is opened: what is read from a pipe is gone.
+        let metadata = std::fs::metadata(&**self.path.as_ref()?).ok()?;
+        if !metadata.is_file() {
+            return None;
+        }
         let mut start = Vec::new();
-        (&mut file).take(START_BYTES).read_to_end(&mut start).ok()?;
-        let is_array = || start.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'[');
-        let splits = metadata.is_file() && !(self.format == FileFormat::Json && is_array());
-        splits.then_some(metadata.len())
+        self.open_file().ok()?.take(START_BYTES).read_to_end(&mut start).ok()?;
+        let text = start.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&start);
+        let is_array = || text.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'[');
+        (self.format != FileFormat::Json || !is_array()).then_some(metadata.len())
     }
 
     pub(super) fn decoder(&self, fields: &[Field]) -> Result<Decoder> {

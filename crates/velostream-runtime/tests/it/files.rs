@@ -199,3 +199,24 @@ proptest! {
         }
     }
 }
+
+/// What is read from a pipe is gone: nobody may look into it before the one who reads it.
+#[cfg(unix)]
+#[test]
+fn of_a_named_pipe_nothing_is_lost() {
+    let path = Temporary(std::env::temp_dir().join(format!("velostream-{}-pipe", std::process::id())));
+    let made = std::process::Command::new("mkfifo").arg(&path.0).status().expect("mkfifo is there");
+    assert!(made.success());
+    let writer = path.0.clone();
+    let lines: String = (1..=3000).map(|x| format!("a,{x}\n")).collect();
+    let writer = std::thread::spawn(move || std::fs::write(writer, lines).expect("it is read to its end"));
+    let declaration = format!(
+        "CREATE STREAM s (k STRING, x INT)
+         WITH (connector = 'file', path = '{}', format = 'csv', header = 'false')",
+        path.path()
+    );
+    let sql = "SELECT k, COUNT(*) AS n, SUM(x) AS total FROM s GROUP BY k EMIT FINAL";
+    let (changes, letters) = read_by(2, 64 << 10, &declaration, sql);
+    writer.join().expect("it has written");
+    assert_eq!((changes, letters), (vec!["+ a 3000 4501500".to_owned()], Vec::new()));
+}
