@@ -84,9 +84,7 @@ impl Engine {
             None if is_file => {
                 let argument = |message| Error::new(ErrorCode::Argument, message);
                 let file = FileSource::new(&create.options).map_err(argument)?;
-                if !file.is_stdin() {
-                    file.open()?;
-                }
+                file.check()?;
                 Some(file)
             }
             None => None,

@@ -117,6 +117,16 @@ impl FileSource {
         io(format!("cannot read {}: {reason}", self.name()))
     }
 
+    /// Whether it can be read, as far as that shows without taking anything out of a pipe.
+    pub fn check(&self) -> Result<()> {
+        let Some(path) = &self.path else { return Ok(()) };
+        let metadata = std::fs::metadata(&**path).map_err(|error| self.unreadable(&error))?;
+        if metadata.is_file() || metadata.is_dir() {
+            self.open()?;
+        }
+        Ok(())
+    }
+
     /// Opens it; a directory or a missing file is told at once.
     pub fn open(&self) -> Result<Box<dyn Read + Send>> {
         let Some(path) = &self.path else { return Ok(Box::new(stdin::open())) };
