@@ -137,8 +137,7 @@ impl ChangeBatch {
 pub struct Selected<'a> {
     /// Which, ascending.
     pub rows: &'a [u32],
-    /// The hashes of all of the batch's rows by the keys that the receivers share them by, where the plan groups by
-    /// these keys.
+    /// Their hashes by the keys that the receivers share them by, where the plan groups by these keys.
     pub hashes: Option<&'a [u64]>,
 }
 

@@ -35,6 +35,8 @@ mod wakes {
 use harness::Harness;
 use shuttle::scheduler::{PctScheduler, RandomScheduler};
 use shuttle::{Config, Runner};
+use std::path::Path;
+use std::sync::LazyLock;
 use velostream_runtime::{Admission, EngineOptions, FAULTY, QueryId, QueryOptions};
 
 const DEFAULT_SEED: u64 = 20_261_129;
@@ -117,6 +119,25 @@ fn partitions_give_each_change_once_in_the_order_of_records() {
 }
 
 #[test]
+fn each_record_is_answered_though_nothing_follows() {
+    explore(|| {
+        let mut t =
+            Harness::new(EngineOptions { partitions: 2, mailbox_batches: 2, ..EngineOptions::default() });
+        t.exec("CREATE STREAM s (k STRING, x INT)");
+        let query = t.query("SELECT k, SUM(x) AS total FROM s GROUP BY k");
+        let mut lines = Vec::new();
+        for (batch, answers) in BATCHES.iter().zip([3, 4, 6]) {
+            t.insert("s", batch);
+            while lines.len() < answers {
+                t.wait();
+                t.pull(query, &mut lines);
+            }
+        }
+        assert_eq!(lines, ["+ a 1", "+ b 2", "+ c 3", "+ d 4", "~ b 7", "~ a 7"]);
+    });
+}
+
+#[test]
 fn a_chain_gives_each_change_once_in_the_order_of_records() {
     explore(|| {
         let mut t = narrow(2);
@@ -178,10 +199,11 @@ fn a_query_that_nobody_reads_closes_whatever_waits() {
 
 /// A file of six records, cut into blocks in the midst of them; declared as `s`.
 fn file_in_blocks() -> (Harness, String) {
-    let path = std::env::temp_dir().join(format!("velostream-explore-{}.csv", std::process::id()));
-    if !path.exists() {
+    static PATH: LazyLock<String> = LazyLock::new(|| {
+        let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join("explore.csv");
         std::fs::write(&path, "k,x\na,1\nb,2\nc,3\nd,4\nb,5\na,6\n").expect("it can be written");
-    }
+        path.to_string_lossy().into_owned()
+    });
     let options = EngineOptions {
         partitions: 2,
         mailbox_batches: 1,
@@ -189,7 +211,7 @@ fn file_in_blocks() -> (Harness, String) {
         file_block_bytes: 9,
         ..EngineOptions::default()
     };
-    let path = path.to_string_lossy().into_owned();
+    let path = &*PATH;
     (
         Harness::new(options),
         format!("CREATE STREAM s (k STRING, x INT) WITH (connector = 'file', path = '{path}')"),

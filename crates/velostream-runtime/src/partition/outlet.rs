@@ -133,7 +133,7 @@ impl Outlet {
                 self.turn = (self.turn + 1) % count;
                 Places::One(self.turn as u16)
             }
-            Some(router) => Places::of(router.route(&envelope.batch.changes, count as u16), count),
+            Some(router) => Places::Each(router.route(&envelope.batch.changes, count as u16)),
         }
     }
 

@@ -7,6 +7,7 @@ use crate::spares::Spares;
 use std::sync::Arc;
 use velostream_engine::batch::{Batch, ChangeBatch, Selected, Seq};
 use velostream_engine::column::{Column, Values};
+use velostream_engine::router::Shares;
 use velostream_sql::catalog::Relation;
 use velostream_sql::types::DataType;
 
@@ -26,15 +27,8 @@ pub struct Share {
 pub enum Places {
     /// All of them one receiver's.
     One(u16),
-    /// Rows by receiver, those of each in order, and where those of each end.
-    Each {
-        /// All rows of the batch.
-        rows: Vec<u32>,
-        /// Per receiver.
-        ends: Vec<u32>,
-        /// Per row of the batch, the hash of the keys that tell whose it is.
-        hashes: Vec<u64>,
-    },
+    /// Told apart by their keys.
+    Each(Shares),
 }
 
 impl Share {
@@ -84,34 +78,12 @@ impl Share {
 }
 
 impl Places {
-    /// From each row's receiver, one of `count`, and its hash.
-    pub fn of((each, hashes): (&[u16], &[u64]), count: usize) -> Self {
-        let mut ends = vec![0_u32; count];
-        each.iter().for_each(|&place| ends[usize::from(place)] += 1);
-        let mut begin = 0;
-        for end in &mut ends {
-            begin += std::mem::replace(end, begin);
-        }
-        // What is the beginning of a receiver's rows becomes, row by row, their end.
-        let mut rows = vec![0_u32; each.len()];
-        for (row, &place) in each.iter().enumerate() {
-            let at = &mut ends[usize::from(place)];
-            rows[*at as usize] = row as u32;
-            *at += 1;
-        }
-        Self::Each { rows, ends, hashes: hashes.to_vec() }
-    }
-
     /// The rows of receiver `place`; `None` where all are.
     fn rows_of(&self, place: u16) -> Option<&[u32]> {
         match self {
             Self::One(one) if *one == place => None,
             Self::One(_) => Some(&[]),
-            Self::Each { rows, ends, .. } => {
-                let place = usize::from(place);
-                let begin = place.checked_sub(1).map_or(0, |before| ends[before] as usize);
-                Some(&rows[begin..ends[place] as usize])
-            }
+            Self::Each(shares) => Some(&shares.rows[shares.range(place)]),
         }
     }
 }
@@ -133,7 +105,7 @@ impl Taken {
     /// The receiver's rows of it; `None` where all are.
     pub fn selected(&self) -> Option<Selected<'_>> {
         let hashes = match &self.share.places {
-            Places::Each { hashes, .. } if self.hashed => Some(hashes.as_slice()),
+            Places::Each(shares) if self.hashed => Some(&shares.hashes[shares.range(self.place)]),
             _ => None,
         };
         Some(Selected { rows: self.share.places.rows_of(self.place)?, hashes })

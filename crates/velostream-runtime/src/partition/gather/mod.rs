@@ -56,8 +56,11 @@ impl Gather {
         merging: Merging,
         schema: Arc<Schema>,
     ) -> Self {
-        if let Merging::AsItComes(_) = merging {
-            mailboxes.iter().for_each(|mailbox| mailbox.wake_caller());
+        for mailbox in mailboxes {
+            mailbox.set_quiet();
+            if let Merging::AsItComes(_) = merging {
+                mailbox.wake_caller();
+            }
         }
         Self {
             lanes: mailboxes.iter().map(Lane::new).collect(),
@@ -243,7 +246,7 @@ impl Intake for Gather {
         1
     }
 
-    fn next(&mut self) -> Option<Work> {
+    fn next(&mut self, _before: &dyn Fn()) -> Option<Work> {
         match &self.merging {
             Merging::ByNumber(_) => self.take(|mailbox| mailbox.pop()),
             Merging::AsItComes(any) => {

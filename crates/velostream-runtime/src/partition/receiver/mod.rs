@@ -132,7 +132,9 @@ impl PartitionReceiver {
             if let Some(output) = &self.setup.output {
                 output.wait_for_room(|| self.setup.inlet.announce_room());
             }
-            let Some(work) = self.setup.inlet.next() else { break };
+            let readers = &self.readers;
+            let announce = || readers.iter().for_each(|reader| reader.mailbox.announce_events());
+            let Some(work) = self.setup.inlet.next(&announce) else { break };
             let worked = self.setup.inlet.take_worked().as_nanos() as u64;
             self.setup.metrics.busy_nanos.fetch_add(worked, Ordering::Relaxed);
             self.handle(work);
