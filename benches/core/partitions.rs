@@ -14,7 +14,7 @@ use velostream_runtime::{
 };
 
 const BLOCK_ROWS: usize = 1024;
-const PULL_ROWS: usize = 1024;
+const PULL_ROWS: usize = usize::MAX;
 
 /// One run with so many partitions.
 pub fn report(

@@ -96,6 +96,8 @@ pub enum AggregateFunction {
     Min,
     /// MAX.
     Max,
+    /// The sequence number of the group's first record, by which plans that are shared order groups; no SQL names it.
+    FirstNumber,
 }
 
 /// Why a function does not fit its arguments.

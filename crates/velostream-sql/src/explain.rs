@@ -17,6 +17,7 @@ pub fn aggregate_name(function: AggregateFunction) -> &'static str {
         AggregateFunction::Avg => "AVG",
         AggregateFunction::Min => "MIN",
         AggregateFunction::Max => "MAX",
+        AggregateFunction::FirstNumber => "FIRST_NUMBER",
     }
 }
 

@@ -97,9 +97,8 @@ impl Engine {
         lane: Arc<Mailbox>,
     ) -> Result<ReceiverSetup> {
         let plan = Kernel::new(&sharing.shares.plan, &self.kernel_options(common.before))?;
-        let numbered = sharing.shares.order.has_number();
         let ways = of_inputs(&plan, &sharing.routes(plan.inputs()));
-        let taker = || Some(Taker::new(place as u16, plan.inputs(), &ways, numbered));
+        let taker = || Some(Taker::new(place as u16, plan.inputs(), &ways));
         let inlet = Box::new(self.inlet(from, place, &taker, common)?);
         let reader = Reader { pipeline: common.id, mailbox: lane, input: 0 };
         let schema = Arc::clone(plan.schema());

@@ -73,8 +73,7 @@ impl Engine {
     fn outlet(&self, kernel: &Kernel, sharing: Option<&Sharing>) -> Result<Outlet> {
         let Some(sharing) = sharing else { return Ok(Outlet::single(self.mailbox())) };
         let mailboxes = (0..sharing.count).map(|_| self.mailbox()).collect();
-        let numbered = sharing.shares.order.has_number();
-        Outlet::shared(mailboxes, &sharing.routes(kernel.inputs()), numbered)
+        Outlet::shared(mailboxes, &sharing.routes(kernel.inputs()))
     }
 
     /// How each input of a plan is to come.

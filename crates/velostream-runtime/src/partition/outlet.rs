@@ -15,8 +15,6 @@ pub struct Outlet {
     routers: Vec<Option<Router>>,
     /// The receiver whose turn it is, where batches are dealt.
     turn: usize,
-    /// Whether rows come with their numbers in a column.
-    numbered: bool,
 }
 
 /// Nobody receives any more.
@@ -26,23 +24,22 @@ pub struct Gone;
 impl Outlet {
     /// To one receiver.
     pub fn single(mailbox: Arc<Mailbox>) -> Self {
-        Self { mailboxes: vec![mailbox], routers: Vec::new(), turn: 0, numbered: false }
+        Self { mailboxes: vec![mailbox], routers: Vec::new(), turn: 0 }
     }
 
-    /// To several receivers of a plan with these routes, one per input; with `numbered` rows get their sequence numbers
-    /// as a column.
-    pub fn shared(mailboxes: Vec<Arc<Mailbox>>, routes: &[Route], numbered: bool) -> Result<Self> {
+    /// To several receivers of a plan with these routes, one per input.
+    pub fn shared(mailboxes: Vec<Arc<Mailbox>>, routes: &[Route]) -> Result<Self> {
         let router = |route: &Route| match route {
             Route::Deal => Ok(None),
             Route::Keys(keys) => Router::new(keys).map(Some),
         };
         let routers = routes.iter().map(router).collect::<std::result::Result<_, _>>()?;
-        Ok(Self { mailboxes, routers, turn: 0, numbered })
+        Ok(Self { mailboxes, routers, turn: 0 })
     }
 
     /// The same way for batches whose rows are told apart by others.
     pub fn placed(&self) -> Self {
-        Self { mailboxes: self.mailboxes.clone(), routers: Vec::new(), turn: 0, numbered: self.numbered }
+        Self { mailboxes: self.mailboxes.clone(), routers: Vec::new(), turn: 0 }
     }
 
     /// The mailboxes, by receiver.
@@ -116,14 +113,14 @@ impl Outlet {
             return self.mailboxes.first().map_or(Err(Gone), |mailbox| push(mailbox, event));
         };
         // The last receiver to take its rows is the last to hold the batch: none is kept here.
-        let share = Arc::new(Share::new(whole, places, self.numbered));
+        let share = Arc::new(Share { whole, places });
         let each = std::iter::repeat_n(share, self.mailboxes.len());
         self.mailboxes.iter().zip(each).try_for_each(|(mailbox, share)| push(mailbox, Event::Share(share)))
     }
 
     fn share(&mut self, whole: Envelope) -> Share {
         let places = self.places(&whole);
-        Share::new(whole, places, self.numbered)
+        Share { whole, places }
     }
 
     fn places(&mut self, envelope: &Envelope) -> Places {

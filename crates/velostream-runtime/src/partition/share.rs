@@ -5,8 +5,7 @@
 use super::mailbox::Envelope;
 use crate::spares::Spares;
 use std::sync::Arc;
-use velostream_engine::batch::{Batch, ChangeBatch, Selected, Seq};
-use velostream_engine::column::{Column, Values};
+use velostream_engine::batch::{Batch, ChangeBatch, Selected};
 use velostream_engine::router::Shares;
 use velostream_sql::catalog::Relation;
 use velostream_sql::types::DataType;
@@ -18,8 +17,6 @@ pub struct Share {
     pub whole: Envelope,
     /// For each row the receiver it belongs to.
     pub places: Places,
-    /// Whether the batch has one column more than its relation, its rows' sequence numbers.
-    pub numbered: bool,
 }
 
 /// Whose the rows of a batch are.
@@ -32,17 +29,6 @@ pub enum Places {
 }
 
 impl Share {
-    /// Of a batch that, with `numbered`, gets the numbers as a column.
-    pub fn new(mut whole: Envelope, places: Places, numbered: bool) -> Self {
-        if numbered {
-            let numbers = whole.batch.changes.seqs.iter().map(|&Seq(seq)| seq as i64).collect();
-            let mut column = Column::new(DataType::BigInt);
-            column.values = Values::I64(numbers);
-            whole.batch.changes.columns.push(column);
-        }
-        Self { whole, places, numbered }
-    }
-
     /// The rows of receiver `place`, appended to `changes`, which has the batch's columns.
     fn own(&self, place: u16, changes: &mut ChangeBatch) {
         let all = &self.whole.batch.changes;
@@ -68,10 +54,7 @@ impl Share {
 
     /// One receiver is done with it; with the last one the batch's buffers go home.
     fn recycle(self: Arc<Self>) {
-        if let Some(mut share) = Arc::into_inner(self) {
-            if share.numbered {
-                share.whole.batch.changes.columns.pop();
-            }
+        if let Some(share) = Arc::into_inner(self) {
             share.whole.recycle();
         }
     }
@@ -142,12 +125,10 @@ struct TakenInput {
 }
 
 impl Taker {
-    /// Of receiver `place` of a plan over these inputs; with `numbered` each row comes with its sequence number in one
-    /// column more.
-    pub fn new(place: u16, inputs: &[Arc<Relation>], ways: &[Way], numbered: bool) -> Self {
+    /// Of receiver `place` of a plan over these inputs.
+    pub fn new(place: u16, inputs: &[Arc<Relation>], ways: &[Way]) -> Self {
         let input = |(relation, &way): (&Arc<Relation>, &Way)| {
-            let of_fields = relation.schema.fields.iter().map(|field| field.data_type);
-            let types = of_fields.chain(numbered.then_some(DataType::BigInt)).collect();
+            let types = relation.schema.fields.iter().map(|field| field.data_type).collect();
             TakenInput { types, way, spares: Arc::default() }
         };
         Self { place, inputs: inputs.iter().zip(ways).map(input).collect() }

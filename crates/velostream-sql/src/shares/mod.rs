@@ -16,8 +16,8 @@ use crate::plan::{Expr, LogicalPlan, OverPartition};
 /// A plan that several receivers can share.
 #[derive(Debug, Clone)]
 pub struct Shares {
-    /// What each receiver runs. Its sources, and with [`Order::ByWindow`] and [`Order::ByGroup`] its answer, have one
-    /// column more than the relations: a BIGINT at the end, the row's sequence number.
+    /// What each receiver runs. With [`Order::ByWindow`] and [`Order::ByGroup`] its answer has one column more, a BIGINT
+    /// at the end: the sequence number of the group's first record.
     pub plan: LogicalPlan,
     /// Which rows of each source meet.
     pub routes: Vec<(RelationId, Route)>,

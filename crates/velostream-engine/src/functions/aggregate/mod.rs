@@ -7,12 +7,14 @@ mod avg;
 mod cells;
 mod count;
 mod distinct;
+mod first_number;
 mod min_max;
 mod sliding;
 mod sum;
 
 pub use min_max::is_below;
 
+use crate::batch::Seq;
 use crate::column::{Column, Values};
 use crate::error::{EngineError, Result};
 use crate::state::{GroupId, State};
@@ -32,6 +34,8 @@ pub struct CallRows<'a> {
     pub rows: &'a [u32],
     /// The group of each of `rows`.
     pub groups: &'a [GroupId],
+    /// The sequence number of each row of the batch; empty where no call asks for it.
+    pub seqs: &'a [Seq],
 }
 
 impl CallRows<'_> {
@@ -173,14 +177,14 @@ pub trait Aggregate: State + Send {
     #[must_use]
     fn add_one(&mut self, columns: &CallColumns<'_>, row: u32, group: GroupId) -> bool {
         let (rows, groups) = ([row], [group]);
-        let one = CallRows { values: columns.values, mask: None, rows: &rows, groups: &groups };
+        let one = CallRows { values: columns.values, mask: None, rows: &rows, groups: &groups, seqs: &[] };
         !columns.counts(row as usize) || self.add(&one)
     }
     /// Takes one row back, if it counts.
     #[must_use]
     fn retract_one(&mut self, columns: &CallColumns<'_>, row: u32, group: GroupId) -> bool {
         let (rows, groups) = ([row], [group]);
-        let one = CallRows { values: columns.values, mask: None, rows: &rows, groups: &groups };
+        let one = CallRows { values: columns.values, mask: None, rows: &rows, groups: &groups, seqs: &[] };
         !columns.counts(row as usize) || self.retract(&one)
     }
     /// Adds to each group of `into` all that the group of `from` has in `other`, which is the state of the same call;
@@ -212,7 +216,8 @@ pub fn is_fallible(call: &AggregateCall) -> bool {
         AggregateFunction::CountRows
         | AggregateFunction::Count
         | AggregateFunction::Min
-        | AggregateFunction::Max => false,
+        | AggregateFunction::Max
+        | AggregateFunction::FirstNumber => false,
     }
 }
 
@@ -260,6 +265,7 @@ pub fn create(call: &AggregateCall, updating: bool) -> Result<Box<dyn Aggregate>
         AggregateFunction::Avg => avg::create(argument_type(call), call.data_type),
         AggregateFunction::Min => min_max::create(argument_type(call), false, updating),
         AggregateFunction::Max => min_max::create(argument_type(call), true, updating),
+        AggregateFunction::FirstNumber => Some(first_number::create()),
     };
     state.ok_or_else(|| unsupported(call))
 }

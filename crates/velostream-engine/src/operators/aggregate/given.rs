@@ -157,6 +157,7 @@ impl<'a> Given<'a> {
             mask: call.masked.then_some(&call.mask[..]),
             rows,
             groups,
+            seqs: &self.input.seqs,
         }
     }
 }

@@ -292,8 +292,10 @@ impl Operator for Aggregate {
         }
         given.hash(rows, ctx.selected, hashes);
         let seqs = &input.seqs;
-        let ascending = rows.len() == input.len() && seqs.windows(2).all(|pair| pair[0] < pair[1])
-            || rows.windows(2).all(|pair| seqs[pair[0] as usize] < seqs[pair[1] as usize]);
+        // Without a way out of the loop it takes several rows at a time.
+        let all_ascend = seqs.windows(2).fold(true, |ascend, pair| ascend & (pair[0] < pair[1]));
+        let ascending =
+            all_ascend || rows.windows(2).all(|pair| seqs[pair[0] as usize] < seqs[pair[1] as usize]);
         match self.grid {
             Some(grid) => self.process_windows(&grid, input, ascending, out, ctx),
             None => {
