@@ -1,6 +1,6 @@
 // What a contender is: Velostream at one of its doors, or the same work in JavaScript.
 
-import type { Input } from './input.js'
+import type { Form, Input } from './input.js'
 import type { Scenario, Tally, Values } from './scenarios.js'
 
 /** Sees every changed row; a tally while timed, a list while the answer is verified. */
@@ -8,6 +8,8 @@ export type Take = (row: Values) => void
 
 export interface Contender {
   readonly name: string
+  /** The form of the input that it reads while the clock runs, if it reads any. */
+  readonly reads?: Form
   /**
    * What of a timed run is compared with an independent computation: its tally, the number of changes where its
    * output is discarded, or nothing because the program that runs compares by itself.

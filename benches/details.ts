@@ -48,8 +48,8 @@ export class Details {
     const records = Math.min(this.#records, LATENCY_RECORDS)
     if (result.contender === 'core/1') result.latencyNs = this.#core.latency(scenario.id, records)
     if (result.contender !== 'js/process') return
-    const input = prepare(scenario, records)
-    await latencyAtProcess(scenario, prepare(scenario, records >> 2))
+    const input = prepare(scenario, records, 'objects')
+    await latencyAtProcess(scenario, prepare(scenario, records >> 2, 'objects'))
     result.latencyNs = await latencyAtProcess(scenario, input)
   }
 

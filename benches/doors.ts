@@ -4,7 +4,7 @@
 import { open } from 'velostream'
 import { percentiles, relationsOf, secondsSince, timerNanos } from './contender.js'
 import type { Contender, Latency, Take } from './contender.js'
-import type { Input } from './input.js'
+import type { Form, Input } from './input.js'
 import type { Scenario, Tally, Values } from './scenarios.js'
 
 type Engine = Awaited<ReturnType<typeof open>>
@@ -19,6 +19,7 @@ function fold(scenario: Scenario, take: Take | undefined, tally: Tally): Take {
 
 const processDoor: Contender = {
   name: 'js/process',
+  reads: 'objects',
   compared: 'tally',
   shows: true,
   async run(scenario, { records }, take, tally) {
@@ -47,9 +48,14 @@ const processDoor: Contender = {
 }
 
 /** A door of a running engine: `feed` gives the input, a listener sees the changes. */
-function engineDoor(name: string, feed: (engine: Engine, input: Input) => Promise<void>): Contender {
+function engineDoor(
+  name: string,
+  reads: Form,
+  feed: (engine: Engine, input: Input) => Promise<void>,
+): Contender {
   return {
     name,
+    reads,
     compared: 'tally',
     shows: true,
     async run(scenario, input, take, tally) {
@@ -74,15 +80,15 @@ function engineDoor(name: string, feed: (engine: Engine, input: Input) => Promis
   }
 }
 
-const batchDoor = engineDoor('js/batch', async (engine, { batches }) => {
+const batchDoor = engineDoor('js/batch', 'objects', async (engine, { batches }) => {
   for (const { relation, content } of batches) await engine.insert(relation, content)
 })
 
-const jsonDoor = engineDoor('js/json', async (engine, { chunks }) => {
+const jsonDoor = engineDoor('js/json', 'chunks', async (engine, { chunks }) => {
   for (const { relation, content } of chunks) await engine.insertJson(relation, content)
 })
 
-const messageDoor = engineDoor('js/message', async (engine, { messages }) => {
+const messageDoor = engineDoor('js/message', 'messages', async (engine, { messages }) => {
   for (const { relation, content } of messages) await engine.insertJson(relation, content, WHOLE)
 })
 

@@ -1,6 +1,7 @@
-// A scenario's records in every form in which a door takes them, made before any clock runs.
+// A scenario's records in every form in which a door takes them.
 //
-// `prepare` keeps all of them; `stream` makes them on the way and keeps nothing, for runs whose memory is measured.
+// `prepare` makes those of one form before any clock runs; a heap that holds the others as well makes every collection
+// of garbage longer. `stream` makes them on the way and keeps nothing, for runs whose memory is measured.
 
 import { relationsOf } from './contender.js'
 import type { Scenario, Values } from './scenarios.js'
@@ -14,6 +15,9 @@ export interface Part<T> {
   readonly source: number
   readonly content: T
 }
+
+/** What a contender reads: ready objects, NDJSON in chunks, or a Buffer for each record. */
+export type Form = 'objects' | 'chunks' | 'messages'
 
 export interface Input {
   readonly count: number
@@ -38,16 +42,12 @@ export function stream(scenario: Scenario, count: number): Input {
   }
 }
 
-export function prepare(scenario: Scenario, count: number): Input {
-  const records = [...recordsOf(scenario, count)]
-  const batches = [...batchesOf(scenario, count, records)]
-  return {
-    count,
-    records,
-    batches,
-    chunks: [...chunksOf(scenario, count, batches)],
-    messages: [...messagesOf(scenario, count, batches)],
-  }
+export function prepare(scenario: Scenario, count: number, form: Form): Input {
+  const streamed = stream(scenario, count)
+  if (form === 'chunks') return { ...streamed, chunks: [...streamed.chunks] }
+  if (form === 'messages') return { ...streamed, messages: [...streamed.messages] }
+  const records = [...streamed.records]
+  return { ...streamed, records, batches: [...batchesOf(scenario, count, records)] }
 }
 
 function* recordsOf(scenario: Scenario, count: number): Generator<Values> {
@@ -72,13 +72,9 @@ function linesOf(rows: Values[]): Buffer[] {
   return rows.map((record) => Buffer.from(`${JSON.stringify(record)}\n`, 'latin1'))
 }
 
-function* chunksOf(
-  scenario: Scenario,
-  count: number,
-  batches: Iterable<Part<Values[]>> = batchesOf(scenario, count),
-): Generator<Part<Buffer>> {
+function* chunksOf(scenario: Scenario, count: number): Generator<Part<Buffer>> {
   const rests = relationsOf(scenario).map((): Buffer => Buffer.alloc(0))
-  for (const { relation, source, content } of batches) {
+  for (const { relation, source, content } of batchesOf(scenario, count)) {
     const bytes = Buffer.concat([rests[source] as Buffer, ...linesOf(content)])
     let at = 0
     for (; bytes.length - at >= CHUNK_BYTES; at += CHUNK_BYTES)
@@ -92,14 +88,10 @@ function* chunksOf(
 }
 
 /** In the order of the records, each a part of the bytes of many, without the line's end. */
-function* messagesOf(
-  scenario: Scenario,
-  count: number,
-  batches: Iterable<Part<Values[]>> = batchesOf(scenario, count),
-): Generator<Part<Buffer>> {
+function* messagesOf(scenario: Scenario, count: number): Generator<Part<Buffer>> {
   const sources = relationsOf(scenario).length
   let side: Part<Buffer[]>[] = []
-  for (const part of batches) {
+  for (const part of batchesOf(scenario, count)) {
     side.push({ ...part, content: cut(part.content) })
     if (side.length < sources) continue
     for (let i = 0; i < (side[0]?.content.length ?? 0); i++) {

@@ -20,6 +20,7 @@ import { doors } from './doors.js'
 import { fileDoor } from './file-door.js'
 import { Files } from './files.js'
 import { prepare, stream } from './input.js'
+import type { Form } from './input.js'
 import { measure } from './measure.js'
 import type { Result } from './measure.js'
 import { printPartitions, printResults } from './report.js'
@@ -70,8 +71,9 @@ async function measureScenario(scenario: Scenario): Promise<Result[]> {
   const measured = [...ours, ...fed, ...read]
   const names = new Set(measured.flatMap(({ name }) => peersOf(scenario, name)))
   const peers = rivals.filter(({ name }) => names.has(name) || name === 'idiomatic')
-  const input = prepare(scenario, count)
-  const results = await measure(scenario, input, [...measured, ...peers], runs)
+  const inputOf = (form?: Form) =>
+    form === undefined ? stream(scenario, count) : prepare(scenario, count, form)
+  const results = await measure(scenario, inputOf, [...measured, ...peers], runs)
   return details.add(scenario, results, [...fed, ...read])
 }
 
@@ -82,7 +84,7 @@ async function measureText(scenario: Scenario): Promise<Result[]> {
   if (measured.length === 0) return []
   const threads = PARTITIONS.filter((partitions) => partitions <= cores)
   const peers = [...ducks(files, threads), ...textRivals(files)]
-  const results = await measure(scenario, stream(scenario, lines), [...measured, ...peers], runs)
+  const results = await measure(scenario, () => stream(scenario, lines), [...measured, ...peers], runs)
   return details.add(scenario, results, read)
 }
 

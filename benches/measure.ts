@@ -1,8 +1,8 @@
-// Rounds: every contender verified once, then all of them taking turns.
+// Rounds: every contender verified once, then all of them that read the same form of the input taking turns.
 
 import { median, relationsOf } from './contender.js'
 import type { Contender, Latency } from './contender.js'
-import type { Input } from './input.js'
+import type { Form, Input } from './input.js'
 import { Tally } from './scenarios.js'
 import type { Scenario, Values } from './scenarios.js'
 
@@ -61,12 +61,30 @@ function requireSame(scenario: Scenario, contender: Contender, found: Tally, exp
   throw new Error(`${scenario.id} at ${name} is wrong: ${seen}, expected ${wanted}`)
 }
 
+const forms = [undefined, 'objects', 'chunks', 'messages'] as const
+
 export async function measure(
+  scenario: Scenario,
+  inputOf: (form: Form | undefined) => Input,
+  contenders: readonly Contender[],
+  runs: number,
+): Promise<Result[]> {
+  const measured = new Map<Contender, Result>()
+  for (const form of forms) {
+    const readers = contenders.filter(({ reads }) => reads === form)
+    if (readers.length === 0) continue
+    for (const [contender, result] of await takeTurns(scenario, inputOf(form), readers, runs))
+      measured.set(contender, result)
+  }
+  return contenders.flatMap((contender) => measured.get(contender) ?? [])
+}
+
+async function takeTurns(
   scenario: Scenario,
   input: Input,
   contenders: readonly Contender[],
   runs: number,
-): Promise<Result[]> {
+): Promise<Map<Contender, Result>> {
   for (const contender of contenders) if (contender.shows) await verify(contender, scenario, input)
   const taken = new Map<Contender, number[]>(contenders.map((contender) => [contender, []]))
   const expected = expectedOf(scenario, input)
@@ -79,10 +97,11 @@ export async function measure(
       taken.get(contender)?.push(seconds)
     }
   }
-  return contenders.map((contender) => ({
+  const resultOf = (contender: Contender): Result => ({
     scenario: scenario.id,
     contender: contender.name,
     records: input.count,
     perSecond: input.count / median(taken.get(contender) ?? []),
-  }))
+  })
+  return new Map(contenders.map((contender) => [contender, resultOf(contender)]))
 }

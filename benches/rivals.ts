@@ -3,13 +3,18 @@
 
 import { relationsOf, secondsSince } from './contender.js'
 import type { Contender } from './contender.js'
-import type { Input } from './input.js'
+import type { Form, Input } from './input.js'
 import { scanner } from './scanner.js'
 import type { Rival, Scenario, Tally, Values } from './scenarios.js'
 
-function overBytes(name: string, work: (scenario: Scenario, input: Input, tally: Tally) => void): Contender {
+function overBytes(
+  name: string,
+  reads: Form,
+  work: (scenario: Scenario, input: Input, tally: Tally) => void,
+): Contender {
   return {
     name,
+    reads,
     compared: 'tally',
     async run(scenario, input, _take, tally) {
       const started = performance.now()
@@ -22,6 +27,7 @@ function overBytes(name: string, work: (scenario: Scenario, input: Input, tally:
 function overObjects(name: string, start: (scenario: Scenario) => Rival): Contender {
   return {
     name,
+    reads: 'objects',
     compared: 'tally',
     async run(scenario, input, _take, tally) {
       const rival = start(scenario)
@@ -36,7 +42,7 @@ function overObjects(name: string, start: (scenario: Scenario) => Rival): Conten
   }
 }
 
-const idiomaticJson = overBytes('idiomatic, JSON', (scenario, { chunks }, tally) => {
+const idiomaticJson = overBytes('idiomatic, JSON', 'chunks', (scenario, { chunks }, tally) => {
   const rival = scenario.idiomatic()
   const rests = relationsOf(scenario).map(() => '')
   for (const { source, content } of chunks) {
@@ -54,21 +60,21 @@ function scannersOf(scenario: Scenario, rival: Rival, tally: Tally) {
   )
 }
 
-const tunedJson = overBytes('tuned, JSON', (scenario, { chunks }, tally) => {
+const tunedJson = overBytes('tuned, JSON', 'chunks', (scenario, { chunks }, tally) => {
   const rival = scenario.tuned()
   const scanners = scannersOf(scenario, rival, tally)
   for (const { source, content } of chunks) scanners[source]?.chunk(content)
   rival.end(tally)
 })
 
-const idiomaticMessages = overBytes('idiomatic, message', (scenario, { messages }, tally) => {
+const idiomaticMessages = overBytes('idiomatic, message', 'messages', (scenario, { messages }, tally) => {
   const rival = scenario.idiomatic()
   for (const { source, content } of messages)
     rival.process(JSON.parse(content.toString()) as Values, tally, source)
   rival.end(tally)
 })
 
-const tunedMessages = overBytes('tuned, message', (scenario, { messages }, tally) => {
+const tunedMessages = overBytes('tuned, message', 'messages', (scenario, { messages }, tally) => {
   const rival = scenario.tuned()
   const scanners = scannersOf(scenario, rival, tally)
   for (const { source, content } of messages) scanners[source]?.message(content)
