@@ -347,8 +347,18 @@ impl<K: Kernel + 'static> Aggregate for Cells<K> {
 
     fn emit(&self, groups: &[GroupId], out: &mut Column) {
         let (values, validity) = K::Output::parts(out);
-        for &group in groups {
-            push_result(values, validity, self.kernel.result(&self.cells.values()[group as usize]));
+        let (before, cells) = (values.len(), self.cells.values());
+        let result = |&group: &GroupId| self.kernel.result(&cells[group as usize]);
+        let mut complete = true;
+        values.extend(groups.iter().map(|group| {
+            let result = result(group);
+            complete &= result.is_some();
+            result.unwrap_or_default()
+        }));
+        if complete {
+            validity.extend_valid(before, groups.len());
+        } else {
+            validity.extend_mask(before, groups.iter().map(|group| u8::from(result(group).is_some())));
         }
     }
 }
