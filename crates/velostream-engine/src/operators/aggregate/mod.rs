@@ -284,13 +284,13 @@ impl Operator for Aggregate {
         spans.clear();
         if let Some(grid) = &self.grid {
             let times = RowTimes::new(given.times(), input);
-            place_rows(input, times, rows, spans, ctx, |time| {
-                if !slice.holds(time) {
-                    *slice = grid.slice_of(time)?;
+            match times.common_span(grid, rows, slice, ctx.own) {
+                Some(span) => spans.resize(rows.len(), span),
+                None => {
+                    place_rows(input, times, rows, spans, ctx, |time| Some(slice.move_to(grid, time)?.span));
+                    leave_late(grid, ctx.own, input, rows, spans, ctx.late);
                 }
-                Some(slice.span)
-            });
-            leave_late(grid, ctx.own, input, rows, spans, ctx.late);
+            }
         }
         if ctx.is_called_off() {
             return Ok(());
