@@ -22,8 +22,8 @@ pub(super) struct AggregatePane {
 }
 composite_state!(AggregatePane { keys, rows, times, calls, room });
 
-/// Most groups for which columns grow ahead of them.
-const GROUPS_AHEAD_MAX: usize = 256;
+/// Most groups for which columns grow ahead of them: filling their cells is the work of the record that grows them.
+const GROUPS_AHEAD_MAX: usize = 128;
 
 /// How many groups columns have room for that hold so many: an eighth more at most. However the groups came, it is
 /// the same.
