@@ -63,6 +63,11 @@ impl Compiler {
                 }
                 None => slot,
             };
+            if let Slot::Register(register) = slot
+                && !compiler.program.computed.contains(&register)
+            {
+                compiler.program.computed.push(register);
+            }
             compiler.program.outputs.push(slot);
         }
         Ok(compiler.program)

@@ -99,6 +99,8 @@ pub struct Program {
     /// The register that takes the rows' event times.
     pub(super) row_time: Option<usize>,
     pub(super) outputs: Vec<Slot>,
+    /// The registers among the outputs.
+    pub(super) computed: Vec<usize>,
     /// Scratch of `live_rows`.
     pub(super) live: Vec<u8>,
 }
@@ -165,10 +167,8 @@ impl Program {
             }
             column.repeat_first(rows);
         }
-        for output in &self.outputs {
-            if let Slot::Register(register) = *output {
-                self.registers[register].blank_nulls();
-            }
+        for &register in &self.computed {
+            self.registers[register].blank_nulls();
         }
         if errors.len() > earlier {
             keep_first_per_row(errors, earlier);

@@ -184,13 +184,12 @@ impl QueryProcessor {
         self.report.clear();
         let from = out.len();
         let standing = self.watermark(input);
-        let mut own_time = std::mem::take(&mut self.time);
-        let time = if standing > batch.time.before {
-            catch_up(&batch.time, standing, &mut own_time);
-            &own_time
-        } else {
-            &batch.time
-        };
+        let own_time = (standing > batch.time.before).then(|| {
+            let mut own = std::mem::take(&mut self.time);
+            catch_up(&batch.time, standing, &mut own);
+            own
+        });
+        let time = own_time.as_ref().unwrap_or(&batch.time);
         let origin = Origin::Source(input.0);
         let arrival = Arrival { origin, changes: &batch.changes, time, selected };
         let result = if is_whole {
@@ -203,7 +202,9 @@ impl QueryProcessor {
         } else {
             self.standing.advance(input.0, &batch.changes, time);
         }
-        self.time = own_time;
+        if let Some(own) = own_time {
+            self.time = own;
+        }
         result?;
         self.report.settle(&batch.changes.seqs, rejects, &mut self.row_errors);
         self.note_deletes(input, batch);

@@ -75,13 +75,16 @@ struct Node {
     inputs: Vec<(Input, ClockId)>,
     time: ClockId,
     on_record: bool,
-    /// Whether it has no state, so that without rows it has nothing to do.
-    is_stateless: bool,
+    /// Whether it has one input and no state, so that without rows it has nothing to do.
+    rests_without_rows: bool,
 }
 
 impl Node {
     /// Applies what is given to the node, and empties the buffers that it read.
     fn run(&mut self, given: &mut Given<'_>, output: &mut ChangeBatch, report: &mut Report) -> Result<()> {
+        if self.rests_without_rows && given.rows(self.inputs[0].0).is_empty() {
+            return Ok(());
+        }
         let mut context = Context {
             time: given.clocks.time(self.time),
             own: given.clocks.time(self.inputs[0].1),
@@ -94,18 +97,16 @@ impl Node {
         match (&mut self.work, &self.inputs[..]) {
             (Work::One(operator), &[(Input::Node(at), _)]) => {
                 let rows = &mut given.before[at];
-                if !rows.is_empty() {
+                if rows.is_empty() {
+                    operator.process(rows, output, &mut context)?;
+                } else {
                     operator.take(rows, output, &mut context)?;
                     rows.clear();
-                } else if !self.is_stateless {
-                    operator.process(rows, output, &mut context)?;
                 }
             }
             (Work::One(operator), &[(Input::Origin(origin), _)]) => {
                 let rows = given.nothing.or_rows(origin, given.arrivals);
-                if !(self.is_stateless && rows.is_empty()) {
-                    operator.process(rows, output, &mut context)?;
-                }
+                operator.process(rows, output, &mut context)?;
             }
             (Work::Two(joint, net), &[left, right]) => {
                 let from = output.len();
@@ -144,12 +145,15 @@ struct Given<'a> {
 }
 
 impl<'a> Given<'a> {
-    fn arriving(&self, (input, own): (Input, ClockId)) -> Arriving<'_> {
-        let rows = match input {
+    fn rows(&self, input: Input) -> &ChangeBatch {
+        match input {
             Input::Origin(origin) => self.nothing.or_rows(origin, self.arrivals),
             Input::Node(at) => &self.before[at],
-        };
-        Arriving { rows, own: self.clocks.time(own) }
+        }
+    }
+
+    fn arriving(&self, (input, own): (Input, ClockId)) -> Arriving<'_> {
+        Arriving { rows: self.rows(input), own: self.clocks.time(own) }
     }
 
     /// The rows of an input that count, if not all do.
@@ -416,11 +420,14 @@ fn make_node(plan: &NodePlan) -> Result<Node> {
             Work::One(Box::new(Order::new(columns.clone(), &plan.types, *grace_micros)))
         }
     };
-    let is_stateless = match &work {
-        Work::One(operator) => operator.state().is_none(),
-        Work::Two(joint, _) => joint.state().is_none(),
-    };
-    Ok(Node { is_stateless, work, inputs: plan.inputs.clone(), time: plan.time, on_record: plan.on_record })
+    let rests_without_rows = matches!(&work, Work::One(operator) if operator.state().is_none());
+    Ok(Node {
+        rests_without_rows,
+        work,
+        inputs: plan.inputs.clone(),
+        time: plan.time,
+        on_record: plan.on_record,
+    })
 }
 
 /// Evaluates constant rows; those that fail are left out.

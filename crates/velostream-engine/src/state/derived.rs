@@ -12,6 +12,13 @@ pub struct Derived<T> {
 }
 
 impl<T> Derived<T> {
+    /// The value, if it is there.
+    #[must_use]
+    #[inline]
+    pub fn get(&self) -> Option<&T> {
+        self.value.as_ref()
+    }
+
     /// Takes the value out, if it is there.
     pub fn take(&mut self) -> Option<T> {
         self.bytes = 0;

@@ -65,10 +65,16 @@ impl<T: Clone + Default> GroupColumns<T> {
     #[inline]
     pub fn write(&mut self, groups: &[u32]) -> &mut [T] {
         if !self.marks.is_empty() {
-            self.undo_groups.extend_from_slice(groups);
-            self.undo_values.extend(groups.iter().map(|&group| self.values[group as usize].clone()));
+            self.note(groups);
         }
         &mut self.values
+    }
+
+    /// Notes the values of groups that are about to be written.
+    #[cold]
+    fn note(&mut self, groups: &[u32]) {
+        self.undo_groups.extend_from_slice(groups);
+        self.undo_values.extend(groups.iter().map(|&group| self.values[group as usize].clone()));
     }
 
     /// Gives one group another value.

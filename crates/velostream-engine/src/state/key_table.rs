@@ -146,8 +146,9 @@ impl KeyTable {
     pub fn in_order(&self, groups: &mut Vec<GroupId>) {
         let births = self.births.values();
         groups.clear();
-        groups.extend((0..births.len() as u32).filter(|&group| births[group as usize] != UNBORN));
-        if groups.len() < births.len() || !self.free.is_empty() || !births.is_sorted() {
+        groups.extend(0..births.len() as u32);
+        if !births.is_sorted() || births.last() == Some(&UNBORN) {
+            groups.retain(|&group| births[group as usize] != UNBORN);
             groups.sort_unstable_by_key(|&group| births[group as usize]);
         }
     }

@@ -70,6 +70,7 @@ impl<K: Copy + Ord + Storable, P: Pane> Panes<K, P> {
 
     /// The position of a pane, if it is open.
     #[must_use]
+    #[inline]
     pub fn find(&self, key: K) -> Option<usize> {
         match self.open.last() {
             Some(last) if last.key == key => Some(self.open.len() - 1),
@@ -78,10 +79,14 @@ impl<K: Copy + Ord + Storable, P: Pane> Panes<K, P> {
     }
 
     /// The position of a pane, which is opened if it is not there.
+    #[inline]
     pub fn find_or_open(&mut self, key: K) -> usize {
-        if let Some(index) = self.find(key) {
-            return index;
-        }
+        self.find(key).unwrap_or_else(|| self.open(key))
+    }
+
+    /// Opens a pane that is not there; its position.
+    #[cold]
+    fn open(&mut self, key: K) -> usize {
         let index = self.open.partition_point(|entry| entry.key < key);
         let pane = self.spare.pop().unwrap_or_else(|| Box::new((self.make)()));
         self.open.insert(index, Entry { key, made_at: self.marks.len(), pane });

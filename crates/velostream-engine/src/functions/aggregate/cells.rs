@@ -51,8 +51,8 @@ pub trait Input: Copy {
     fn view(values: Option<&Column>) -> Self::View<'_>;
     /// The value of one row.
     fn get(view: Self::View<'_>, row: usize) -> Self;
-    /// At least the sum of the values' magnitudes over these rows.
-    fn magnitude(view: Self::View<'_>, rows: &[u32]) -> f64;
+    /// At least the largest of the values' magnitudes over these rows.
+    fn largest(view: Self::View<'_>, rows: &[u32]) -> f64;
 }
 
 impl Input for () {
@@ -63,13 +63,13 @@ impl Input for () {
     #[inline]
     fn get((): (), _row: usize) {}
 
-    fn magnitude((): (), _rows: &[u32]) -> f64 {
+    fn largest((): (), _rows: &[u32]) -> f64 {
         0.0
     }
 }
 
 macro_rules! input {
-    ($($type:ty, |$values:ident, $rows:ident| $magnitude:expr);+) => {
+    ($($type:ty, |$values:ident, $rows:ident| $largest:expr);+) => {
         $(impl Input for $type {
             type View<'a> = &'a [$type];
 
@@ -82,31 +82,37 @@ macro_rules! input {
                 view[row]
             }
 
-            fn magnitude($values: &[$type], $rows: &[u32]) -> f64 {
-                $magnitude
+            fn largest($values: &[$type], $rows: &[u32]) -> f64 {
+                $largest
             }
         })+
     };
 }
 input!(
-    u8, |_values, rows| rows.len() as f64;
-    i32, |_values, rows| rows.len() as f64 * 2_147_483_648.0;
-    i64, |values, rows| {
-        let bits = rows.iter().fold(0, |bits, &row| bits | values[row as usize].unsigned_abs());
-        bits as f64 * rows.len() as f64
-    };
-    i128, |values, rows| {
-        let bits = rows.iter().fold(0, |bits, &row| bits | values[row as usize].unsigned_abs());
-        bits as f64 * rows.len() as f64
-    };
+    u8, |_values, _rows| 1.0;
+    i32, |_values, _rows| 2_147_483_648.0;
+    i64, |values, rows| rows.iter().fold(0, |bits, &row| bits | values[row as usize].unsigned_abs()) as f64;
+    i128, |values, rows| rows.iter().fold(0, |bits, &row| bits | values[row as usize].unsigned_abs()) as f64;
     f64, |values, rows| {
         let finite = |row: &u32| {
             let size = values[*row as usize].abs();
             if size < f64::INFINITY { size } else { 0.0 }
         };
-        rows.iter().map(finite).fold(0.0, f64::max) * rows.len() as f64
+        rows.iter().map(finite).fold(0.0, f64::max)
     }
 );
+
+/// At least the largest magnitude of a call's argument over these rows; 0 where it has none to add up.
+pub fn largest_magnitude(argument: Option<&Column>, rows: &[u32]) -> f64 {
+    match argument.map(|column| &column.values) {
+        Some(Values::Bool(values)) => u8::largest(values, rows),
+        Some(Values::I32(values)) => i32::largest(values, rows),
+        Some(Values::I64(values)) => i64::largest(values, rows),
+        Some(Values::I128(values)) => i128::largest(values, rows),
+        Some(Values::F64(values)) => f64::largest(values, rows),
+        Some(Values::Text(_) | Values::Interval(_)) | None => 0.0,
+    }
+}
 
 /// The arithmetic of an aggregate over one group.
 pub trait Kernel: Send {
@@ -236,13 +242,13 @@ impl<K: Kernel + 'static> Aggregate for Cells<K> {
     }
 
     fn is_safe(&mut self, input: &CallRows<'_>) -> bool {
-        let limit = self.kernel.limit();
-        if limit == f64::INFINITY {
-            return true;
-        }
-        let more = K::Input::magnitude(K::Input::view(input.values), input.rows);
+        self.kernel.limit() == f64::INFINITY
+            || self.has_room(K::Input::largest(K::Input::view(input.values), input.rows), input.rows.len())
+    }
+
+    fn has_room(&mut self, largest: f64, rows: usize) -> bool {
         let cells = self.cells.values();
-        self.bound.admits(limit, more, input.rows.len(), || {
+        self.bound.admits(self.kernel.limit(), largest * rows as f64, rows, || {
             (cells.iter().map(K::magnitude).fold(0.0, f64::max), cells.len())
         })
     }
@@ -252,11 +258,11 @@ impl<K: Kernel + 'static> Aggregate for Cells<K> {
         if limit == f64::INFINITY {
             return true;
         }
-        let more = K::Input::magnitude(K::Input::view(input.values), input.rows);
+        let more = K::Input::largest(K::Input::view(input.values), input.rows) * input.rows.len() as f64;
         let cells = &self.cells;
         self.bound.admits(limit, more, input.rows.len(), || {
             let all: Vec<u32> = (0..held.len() as u32).collect();
-            let kept = K::Input::magnitude(K::Input::view(Some(held)), &all);
+            let kept = K::Input::largest(K::Input::view(Some(held)), &all) * all.len() as f64;
             (kept + cells.values().iter().map(K::magnitude).fold(0.0, f64::max), all.len())
         })
     }
@@ -347,8 +353,18 @@ impl<K: Kernel + 'static> Aggregate for Cells<K> {
 
     fn emit(&self, groups: &[GroupId], out: &mut Column) {
         let (values, validity) = K::Output::parts(out);
-        for &group in groups {
-            push_result(values, validity, self.kernel.result(&self.cells.values()[group as usize]));
+        let (before, cells) = (values.len(), self.cells.values());
+        let result = |&group: &GroupId| self.kernel.result(&cells[group as usize]);
+        let mut complete = true;
+        values.extend(groups.iter().map(|group| {
+            let result = result(group);
+            complete &= result.is_some();
+            result.unwrap_or_default()
+        }));
+        if complete {
+            validity.extend_valid(before, groups.len());
+        } else {
+            validity.extend_mask(before, groups.iter().map(|group| u8::from(result(group).is_some())));
         }
     }
 }

@@ -38,6 +38,10 @@ impl<C: ColumnCountKey + 'static, K: Kernel + 'static> Aggregate for Distinct<C,
         self.cells.is_safe(input)
     }
 
+    fn has_room(&mut self, largest: f64, rows: usize) -> bool {
+        self.cells.has_room(largest, rows)
+    }
+
     fn is_safe_within(&mut self, input: &CallRows<'_>, held: &Column) -> bool {
         self.cells.is_safe_within(input, held)
     }

@@ -12,6 +12,7 @@ mod min_max;
 mod sliding;
 mod sum;
 
+pub use cells::largest_magnitude;
 pub use min_max::is_below;
 
 use crate::batch::Seq;
@@ -141,6 +142,10 @@ pub trait Aggregate: State + Send {
     fn clear(&mut self);
     /// Whether adding or retracting these rows certainly overflows nothing; cheap and conservative.
     fn is_safe(&mut self, _input: &CallRows<'_>) -> bool {
+        true
+    }
+    /// The same for so many rows whose arguments have no magnitude above `largest` ([`largest_magnitude`]).
+    fn has_room(&mut self, _largest: f64, _rows: usize) -> bool {
         true
     }
     /// Whether adding these rows, and taking back any that were added and still stand in the column `held`,

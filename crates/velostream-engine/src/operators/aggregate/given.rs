@@ -5,7 +5,7 @@ use crate::batch::{ChangeBatch, Selected};
 use crate::column::{Column, Values};
 use crate::error::Result;
 use crate::expr::{Program, RowErrors};
-use crate::functions::aggregate::{CallRows, is_fallible};
+use crate::functions::aggregate::{CallRows, is_fallible, largest_magnitude};
 use crate::operators::{Context, take_out_failing};
 use crate::state::{GroupId, KeySource, hash_rows};
 
@@ -17,6 +17,9 @@ struct CallPlaces {
     /// Per row 1 where it counts; not used while every row does.
     mask: Vec<u8>,
     masked: bool,
+    is_fallible: bool,
+    /// Where it can overflow, a magnitude that none of its arguments is above.
+    largest: f64,
 }
 
 /// The expressions, compiled, and what they gave for the batch in hand.
@@ -44,9 +47,11 @@ impl Evaluation {
         let mut calls = Vec::new();
         for call in &spec.calls {
             let (argument, filter) = (place(call.argument.as_ref()), place(call.filter.as_ref()));
-            calls.push(CallPlaces { argument, filter, mask: Vec::new(), masked: false });
+            let is_fallible = is_fallible(call);
+            let mask = Vec::new();
+            calls.push(CallPlaces { argument, filter, mask, masked: false, is_fallible, largest: 0.0 });
         }
-        let fallible = (0..calls.len()).filter(|&call| is_fallible(&spec.calls[call])).collect();
+        let fallible = (0..calls.len()).filter(|&call| calls[call].is_fallible).collect();
         let (program, errors) = (Program::compile(&exprs)?, RowErrors::new());
         Ok(Self { program, errors, keys: spec.keys.len(), time, calls, fallible })
     }
@@ -58,7 +63,7 @@ impl Evaluation {
             return;
         }
         self.errors.clear();
-        self.evaluate(input);
+        self.program.evaluate(input, &mut self.errors);
         match ctx.selected {
             None => rows.extend(0..input.len() as u32),
             Some(selected) => {
@@ -70,22 +75,32 @@ impl Evaluation {
             take_out_failing(self.errors.iter().map(|&(row, _)| row), input, ctx.on_record, rows);
             ctx.failures.extend(self.errors.drain(..).map(|(row, error)| (input.seqs[row as usize], error)));
         }
-    }
-
-    fn evaluate(&mut self, input: &ChangeBatch) {
-        self.program.evaluate(input, &mut self.errors);
         for call in &mut self.calls {
             let output = |place: Option<usize>| place.map(|place| self.program.output(place, input));
-            let valid = output(call.argument).and_then(|column| column.validity.mask());
-            let filter = output(call.filter);
-            call.masked = valid.is_some() || filter.is_some();
-            call.mask.clear();
-            if let Some(valid) = valid {
-                call.mask.extend_from_slice(&valid[..input.len()]);
+            let argument = output(call.argument);
+            call.set_mask(argument, output(call.filter), input.len());
+            if call.is_fallible {
+                call.largest = largest_magnitude(argument, rows);
             }
-            if let Some(filter) = filter {
-                apply_filter(filter, input.len(), &mut call.mask);
-            }
+        }
+    }
+}
+
+impl CallPlaces {
+    /// Notes which of so many rows count.
+    #[inline]
+    fn set_mask(&mut self, argument: Option<&Column>, filter: Option<&Column>, rows: usize) {
+        let valid = argument.and_then(|column| column.validity.mask());
+        self.masked = valid.is_some() || filter.is_some();
+        if !self.masked {
+            return;
+        }
+        self.mask.clear();
+        if let Some(valid) = valid {
+            self.mask.extend_from_slice(&valid[..rows]);
+        }
+        if let Some(filter) = filter {
+            apply_filter(filter, rows, &mut self.mask);
         }
     }
 }
@@ -142,16 +157,26 @@ impl<'a> Given<'a> {
         self.evaluation.time.map(|place| self.evaluation.program.output(place, self.input))
     }
 
-    /// The calls that can overflow.
+    /// The calls that can overflow, each with a magnitude that none of its arguments is above.
     #[inline]
-    pub(super) fn fallible_calls(&self) -> &'a [usize] {
-        &self.evaluation.fallible
+    pub(super) fn fallible_calls(&self) -> impl Iterator<Item = (usize, f64)> {
+        self.evaluation.fallible.iter().map(|&call| (call, self.evaluation.calls[call].largest))
     }
 
     /// What call `index` is given of some rows.
     #[inline]
     pub(super) fn call(&self, index: usize, rows: &'a [u32], groups: &'a [GroupId]) -> CallRows<'a> {
-        let call = &self.evaluation.calls[index];
+        self.call_at(&self.evaluation.calls[index], rows, groups)
+    }
+
+    /// What each call is given of some rows.
+    #[inline]
+    pub(super) fn calls(self, rows: &'a [u32], groups: &'a [GroupId]) -> impl Iterator<Item = CallRows<'a>> {
+        self.evaluation.calls.iter().map(move |call| self.call_at(call, rows, groups))
+    }
+
+    #[inline]
+    fn call_at(&self, call: &'a CallPlaces, rows: &'a [u32], groups: &'a [GroupId]) -> CallRows<'a> {
         CallRows {
             values: call.argument.map(|place| self.evaluation.program.output(place, self.input)),
             mask: call.masked.then_some(&call.mask[..]),

@@ -216,20 +216,25 @@ impl Aggregate {
         let span = self.scratch.spans.get(from).copied().unwrap_or(NO_WINDOW);
         let given = Given { evaluation: &self.evaluation, input };
         let index = self.state.panes.find_or_open(span);
-        if run::is_safe(self.state.panes.at(index), &given, &self.scratch.rows[from..to]) {
-            return self.add_run(input, (from, to), out);
+        if run::is_safe(self.state.panes.at(index), &given, to - from) {
+            return self.add_run(input, (from, to), index, out);
         }
         self.apply_steps(input, (from, to), steps::Check { windows: false }, out, ctx);
         self.state.close_if_empty(span);
     }
 
-    /// Applies a run that is safe.
-    fn add_run(&mut self, input: &ChangeBatch, (from, to): (usize, usize), out: &mut ChangeBatch) {
+    /// Applies a run that is safe to the pane at `index`, which is its own.
+    fn add_run(
+        &mut self,
+        input: &ChangeBatch,
+        (from, to): (usize, usize),
+        index: usize,
+        out: &mut ChangeBatch,
+    ) {
         let given = Given { evaluation: &self.evaluation, input };
         let Scratch { rows, hashes, spans, run, wide, .. } = &mut self.scratch;
         let span = spans.get(from).copied().unwrap_or(NO_WINDOW);
         let bounds = self.grid.map(|grid| grid.bounds(span.last));
-        let index = self.state.panes.find_or_open(span);
         let pane = self.state.panes.at(index);
         pane.keys.continue_from(*self.state.next_birth.get());
         let work = run::Run { spec: &self.spec, given, bounds, rows: &rows[from..to] };
@@ -279,13 +284,13 @@ impl Operator for Aggregate {
         spans.clear();
         if let Some(grid) = &self.grid {
             let times = RowTimes::new(given.times(), input);
-            place_rows(input, times, rows, spans, ctx, |time| {
-                if !slice.holds(time) {
-                    *slice = grid.slice_of(time)?;
+            match times.common_span(grid, rows, slice, ctx.own) {
+                Some(span) => spans.resize(rows.len(), span),
+                None => {
+                    place_rows(input, times, rows, spans, ctx, |time| Some(slice.move_to(grid, time)?.span));
+                    leave_late(grid, ctx.own, input, rows, spans, ctx.late);
                 }
-                Some(slice.span)
-            });
-            leave_late(grid, ctx.own, input, rows, spans, ctx.late);
+            }
         }
         if ctx.is_called_off() {
             return Ok(());

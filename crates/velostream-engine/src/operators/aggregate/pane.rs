@@ -5,7 +5,7 @@ use crate::batch::{ChangeBatch, Op, Seq};
 use crate::column::{Column, Values};
 use crate::error::Result;
 use crate::functions::aggregate::{Aggregate, create};
-use crate::state::{GroupColumns, GroupId, KeyTable, Pane, composite_state};
+use crate::state::{Derived, GroupColumns, GroupId, KeyTable, Pane, composite_state};
 
 /// Groups with their keys and, per aggregate, a column indexed by group.
 pub(super) struct AggregatePane {
@@ -15,10 +15,21 @@ pub(super) struct AggregatePane {
     /// The event time of the record that last changed each group; kept where it is shown later.
     pub(super) times: Option<GroupColumns<i64>>,
     pub(super) calls: Vec<Box<dyn Aggregate>>,
+    /// Groups that every column has room for; some that are to come are among them.
+    room: Derived<usize>,
     /// Scratch of a step: per group, its place among the touched ones and 1; 0 for the others.
     pub(super) touched: Vec<u32>,
 }
-composite_state!(AggregatePane { keys, rows, times, calls });
+composite_state!(AggregatePane { keys, rows, times, calls, room });
+
+/// Most groups for which columns grow ahead of them: filling their cells is the work of the record that grows them.
+const GROUPS_AHEAD_MAX: usize = 128;
+
+/// How many groups columns have room for that hold so many: an eighth more at most. However the groups came, it is
+/// the same.
+fn room_for(groups: usize) -> usize {
+    groups.next_multiple_of((groups.next_power_of_two() / 16).clamp(1, GROUPS_AHEAD_MAX))
+}
 
 impl AggregatePane {
     pub(super) fn new(spec: &AggregateSpec) -> Result<Self> {
@@ -28,6 +39,7 @@ impl AggregatePane {
             rows: spec.updating_input.then(GroupColumns::default),
             times: spec.keeps_times().then(GroupColumns::default),
             calls: calls.collect::<Result<_>>()?,
+            room: Derived::default(),
             touched: Vec::new(),
         })
     }
@@ -38,10 +50,18 @@ impl AggregatePane {
     }
 
     /// Makes room in every column for the groups there are.
+    #[inline]
     pub(super) fn grow(&mut self) {
         let groups = self.keys.capacity();
+        if self.room.get().is_none_or(|&room| room < groups) {
+            self.grow_columns(room_for(groups));
+        }
+    }
+
+    fn grow_columns(&mut self, groups: usize) {
         self.rows.iter_mut().chain(&mut self.times).for_each(|column| column.grow(groups));
         self.calls.iter_mut().for_each(|call| call.grow(groups));
+        self.room.keep(groups, 0);
     }
 
     /// Makes the one group of an aggregate without keys, with no rows.
@@ -97,12 +117,12 @@ impl AggregatePane {
         out: &mut ChangeBatch,
     ) {
         self.emit_values(window, groups, out);
-        for &group in groups {
-            let event_time = match window {
-                Some((_, end)) => end - 1,
-                None => self.time(group).unwrap_or(0),
-            };
-            out.push_mark(Op::Insert, seq, event_time);
+        let rows = out.len() + groups.len();
+        out.ops.resize(rows, Op::Insert);
+        out.seqs.resize(rows, seq);
+        match window {
+            Some((_, end)) => out.event_times.resize(rows, end - 1),
+            None => out.event_times.extend(groups.iter().map(|&group| self.time(group).unwrap_or(0))),
         }
     }
 }
@@ -146,6 +166,7 @@ impl Pane for AggregatePane {
         self.keys.clear();
         self.rows.iter_mut().chain(&mut self.times).for_each(GroupColumns::clear);
         self.calls.iter_mut().for_each(|call| call.clear());
+        self.room.take();
     }
 
     fn restored(&mut self) {

@@ -39,10 +39,9 @@ pub(super) struct Run<'a> {
     pub(super) rows: &'a [u32],
 }
 
-/// Whether adding these rows to a pane certainly overflows nothing. What is safe counts as added.
-pub(super) fn is_safe(pane: &mut AggregatePane, given: &Given<'_>, rows: &[u32]) -> bool {
-    let mut fallible = given.fallible_calls().iter();
-    fallible.all(|&index| pane.calls[index].is_safe(&given.call(index, rows, &[])))
+/// Whether adding so many of the rows to a pane certainly overflows nothing. What is safe counts as added.
+pub(super) fn is_safe(pane: &mut AggregatePane, given: &Given<'_>, rows: usize) -> bool {
+    given.fallible_calls().all(|(call, largest)| pane.calls[call].has_room(largest, rows))
 }
 
 impl Run<'_> {
@@ -73,8 +72,8 @@ impl Run<'_> {
     }
 
     fn accumulate(&self, pane: &mut AggregatePane, groups: &[GroupId]) {
-        for (index, call) in pane.calls.iter_mut().enumerate() {
-            let fits = call.add(&self.given.call(index, self.rows, groups));
+        for (call, given) in pane.calls.iter_mut().zip(self.given.calls(self.rows, groups)) {
+            let fits = call.add(&given);
             debug_assert!(fits, "the run is safe");
         }
     }
@@ -82,8 +81,9 @@ impl Run<'_> {
     /// Adds the rows and appends each row's values after it, without marks.
     fn emit(&self, pane: &mut AggregatePane, groups: &[GroupId], out: &mut ChangeBatch) {
         let keys = pane.emit_keys(self.bounds, groups, out);
-        for (index, call) in pane.calls.iter_mut().enumerate() {
-            call.add_running(&self.given.call(index, self.rows, groups), &mut out.columns[keys + index]);
+        let calls = pane.calls.iter_mut().zip(self.given.calls(self.rows, groups));
+        for ((call, given), column) in calls.zip(&mut out.columns[keys..]) {
+            call.add_running(&given, column);
         }
     }
 

@@ -4,7 +4,7 @@ use super::super::Aggregate;
 use super::Grid;
 use crate::batch::{ChangeBatch, Seq};
 use crate::operators::Context;
-use crate::time::Watermark;
+use crate::time::{TimeRuns, Watermark};
 
 impl Aggregate {
     /// Applies a batch, whose late rows are out, and closes windows where the watermark passes them.
@@ -19,6 +19,9 @@ impl Aggregate {
         ctx: &mut Context<'_>,
     ) {
         let time = ctx.time;
+        if !self.may_close(grid, time) {
+            return self.apply(input, (0, self.scratch.rows.len()), ascending, out, ctx);
+        }
         self.find_closes(grid);
         let (mut at, mut advance, mut standing) = (0, 0, time.before);
         while let Some(limit) = self.next_close(grid, at, standing) {
@@ -35,6 +38,14 @@ impl Aggregate {
             (at, advance, standing) = (next, advance + skipped + 1, watermark);
         }
         self.apply(input, (at, self.scratch.rows.len()), ascending, out, ctx);
+    }
+
+    /// Whether the watermark passes the close of any window over a batch.
+    fn may_close(&self, grid: &Grid, time: &TimeRuns) -> bool {
+        let open = self.next_end(grid, grid.closed_by(time.before));
+        let coming = self.scratch.spans.iter().map(|span| span.first).min();
+        let earliest = open.into_iter().chain(coming).min();
+        earliest.is_some_and(|end| grid.closes_at(end) <= time.after().0)
     }
 
     /// Fills `closes`: per row the earliest close of the windows of it and all rows behind.

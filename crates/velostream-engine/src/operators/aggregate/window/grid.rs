@@ -59,6 +59,15 @@ impl Slice {
     pub fn holds(&self, time: i64) -> bool {
         self.from <= time && time < self.to
     }
+
+    /// Becomes the slice of a time; `None` where that is not representable.
+    #[inline]
+    pub fn move_to(&mut self, grid: &Grid, time: i64) -> Option<&Self> {
+        if !self.holds(time) {
+            *self = grid.slice_of(time)?;
+        }
+        Some(self)
+    }
 }
 
 /// Windows with fixed bounds; everything in microseconds.

@@ -56,6 +56,15 @@ impl<'a> RowTimes<'a> {
         let row = row as usize;
         self.mask.is_none_or(|mask| mask[row] != 0).then(|| self.values[row])
     }
+
+    /// The span of all rows, if they have one and none of them is late. `slice` is where to look first, `time` says by
+    /// which watermark.
+    pub fn common_span(&self, grid: &Grid, rows: &[u32], slice: &mut Slice, time: &TimeRuns) -> Option<Span> {
+        let slice = slice.move_to(grid, self.get(*rows.first()?)?)?;
+        let is_open = grid.closes_at(slice.span.first) > time.after().0;
+        let holds = |&row: &u32| self.get(row).is_some_and(|time| slice.holds(time));
+        (is_open && rows.iter().all(holds)).then_some(slice.span)
+    }
 }
 
 /// Keeps of `rows` those for which `place` gives a place in time, and appends the places; the others fail, with

@@ -123,7 +123,7 @@ impl Aggregate {
         let overlap = &self.scratch.overlap;
         overlap.windows.iter().enumerate().all(|(index, &(end, _))| {
             let pane = self.state.panes.find_or_open(Span::of(end));
-            run::is_safe(self.state.panes.at(pane), &given, &overlap.rows[overlap.range(index)])
+            run::is_safe(self.state.panes.at(pane), &given, overlap.range(index).len())
         })
     }
 

@@ -122,7 +122,8 @@ impl Aggregate {
         let mut at = from;
         while at < to {
             let next = self.run_end(at, to);
-            self.add_run(input, (at, next), out);
+            let index = self.state.panes.find_or_open(self.scratch.spans[at]);
+            self.add_run(input, (at, next), index, out);
             at = next;
         }
     }
@@ -138,7 +139,7 @@ impl Aggregate {
             let next = self.run_end(at, to);
             let index = self.state.panes.find_or_open(self.scratch.spans[at]);
             let pane = self.state.panes.at(index);
-            safe &= run::is_safe(pane, &given, &self.scratch.rows[at..next]);
+            safe &= run::is_safe(pane, &given, next - at);
             for (bound, call) in self.scratch.bounds.iter_mut().zip(&pane.calls) {
                 *bound = bound.max(call.bounds().0);
             }
