@@ -12,7 +12,7 @@ const work = mkdtempSync(join('.tmp', 'documents-'))
 test.after.always(() => rmSync(work, { recursive: true, force: true }))
 
 const cwd = join('docs', 'examples')
-const commandLine = resolve('dist', 'esm', 'src', 'cli', 'main.js')
+const commandLine = resolve('dist', 'src', 'cli', 'main.js')
 const node = (args: string[]) =>
   execFileSync(process.execPath, args, { cwd, encoding: 'utf8', timeout: 30_000 })
 

@@ -1,4 +1,4 @@
-import { execFileSync } from 'node:child_process'
+import { execFileSync, spawnSync } from 'node:child_process'
 import { cpSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { delimiter, dirname, join, resolve } from 'node:path'
@@ -85,6 +85,11 @@ test.serial('packed, installed and used without cargo, by import and by require'
   const velostream = join(work, 'node_modules', '.bin', 'velostream')
   const version = JSON.parse(readFileSync('package.json', 'utf8')).version
   t.is(execFileSync(velostream, ['--version'], { encoding: 'utf8', env }), `${version}\n`)
+  // Where the usual names do not count, the loader that napi generates has its turn and says what is wrong.
+  const elsewhere = { ...env, NAPI_RS_NATIVE_LIBRARY_PATH: join(work, 'nowhere.node') }
+  const { status, stderr } = spawnSync(velostream, ['--version'], { encoding: 'utf8', env: elsewhere })
+  t.is(status, 1)
+  t.regex(stderr, /Cannot find native binding.*nowhere\.node/su)
 })
 
 /** Whether import and require give the same classes. */

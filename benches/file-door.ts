@@ -7,7 +7,7 @@ import type { Contender } from './contender.js'
 import type { Files } from './files.js'
 import type { Values } from './scenarios.js'
 
-const COMMAND_LINE = join('dist', 'esm', 'src', 'cli', 'main.js')
+const COMMAND_LINE = join('dist', 'src', 'cli', 'main.js')
 const STATS = /^([\d,]+) records in, ([\d,]+) changes out, [\d.]+ s, ([\d,]+) records\/s$/m
 const PEAK = /^peak (\d+) KiB$/m
 const SAY_PEAK = new URL('peak.js?say', import.meta.url).href

@@ -1,6 +1,5 @@
 /** Checks what callers give, and converts it for the addon. */
 
-import { totalmem } from 'node:os'
 import { types } from 'node:util'
 import type { NativeOptions, NativeParam, NativeQueryOptions } from '#native'
 import { badArgument } from './errors.js'
@@ -63,8 +62,13 @@ const wholeOptions = {
   outputBytes: [1, Number.MAX_SAFE_INTEGER],
 } as const
 
+function memoryLimitDefault(): number {
+  // Loaded when it is needed: `open` has more time than an import.
+  return Math.floor(process.getBuiltinModule('node:os').totalmem() / 2)
+}
+
 export function nativeOptions(options: OpenOptions): NativeOptions {
-  const native: NativeOptions = { memoryLimit: Math.floor(totalmem() / 2) }
+  const native: NativeOptions = { memoryLimit: memoryLimitDefault() }
   for (const [name, [least, most]] of Object.entries(wholeOptions)) {
     const value = options[name as keyof typeof wholeOptions]
     if (value !== undefined) native[name as keyof typeof wholeOptions] = wholeNumber(value, name, least, most)

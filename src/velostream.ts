@@ -18,6 +18,7 @@ import type {
   QueryOptions,
   Row,
 } from './types.js'
+import { warmUp } from './warm-up.js'
 
 /** What 'deadLetter' and 'late' listeners get. */
 export type VelostreamEvents = { deadLetter: [letter: DeadLetter]; late: [late: LateRecord] }
@@ -35,7 +36,9 @@ export interface FunctionSignature {
 export async function open(options: OpenOptions = {}): Promise<Velostream> {
   if (typeof options !== 'object' || options === null) throw badArgument('options must be an object')
   options.signal?.throwIfAborted?.()
-  return new Velostream(new Engine(options), options.signal)
+  const engine = new Engine(options)
+  warmUp(engine)
+  return new Velostream(engine, options.signal)
 }
 
 /** Streams, tables and continuous queries over them. Made by `open`. */

@@ -364,16 +364,24 @@ export interface DecoderOptions extends ValueOptions {
   generated?: boolean
 }
 
+/** Makes something once, at the first call: what is never read should not delay what is. */
+function whenAsked<T>(make: () => T): () => T {
+  let made: T | undefined
+  return () => (made ??= make())
+}
+
 export function createDecoder(columns: Column[], options: DecoderOptions = {}): Decoder {
   const names = columns.map(({ type }) => typeName(type))
   const reads = names.map((name) => reader(name, options))
   const views = names.map((name) => new ColumnView(sizes[name], textTypes.has(name)))
   const generated = options.generated ?? canGenerate
-  const many = generated ? generateMany(columns, reads, options) : closureMany(columns, reads)
-  const decodeChanges = many(options.before ? changeWithBefore() : changeWithout)
   const text = textReader()
-  const decodeOne = generated ? generateOne(columns, options, text) : undefined
-  const decodeRows = many<Row>((_, row) => row)
+  const many = whenAsked(() =>
+    generated ? generateMany(columns, reads, options) : closureMany(columns, reads),
+  )
+  const decodeChanges = whenAsked(() => many()(options.before ? changeWithBefore() : changeWithout))
+  const decodeRows = whenAsked(() => many()<Row>((_, row) => row))
+  const decodeOne = generated ? whenAsked(() => generateOne(columns, options, text)) : undefined
   let view: BlockView | undefined
 
   const open = (memory: Memory): BlockView => {
@@ -384,11 +392,11 @@ export function createDecoder(columns: Column[], options: DecoderOptions = {}): 
   return {
     changes(memory) {
       if (decodeOne !== undefined && memory.u32[0] === 1)
-        return [changeOf(memory.u8[headerBytes] as number, decodeOne(memory))]
-      return decodeChanges(open(memory), views)
+        return [changeOf(memory.u8[headerBytes] as number, decodeOne()(memory))]
+      return decodeChanges()(open(memory), views)
     },
     rows(memory) {
-      return decodeRows(open(memory), views)
+      return decodeRows()(open(memory), views)
     },
     columns(memory) {
       return columnBatch(open(memory), columns, views, reads)

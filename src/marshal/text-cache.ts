@@ -12,7 +12,7 @@ const slots = 1024
 
 export class TextCache {
   readonly #bytes = new Uint8Array(slots * cachedMax)
-  readonly #texts: string[] = Array.from({ length: slots }, () => '')
+  readonly #texts: string[] = Array<string>(slots).fill('')
 
   /** The text of `length` ASCII bytes, at most `cachedMax`, from `at` on. */
   get(u8: DecodingBuffer, at: number, length: number): string {
