@@ -53,7 +53,10 @@ fn hash_column(state: &FixedState, column: &Column, rows: &[u32], hashes: &mut [
         Values::I64(v) => mix!(v, |row, hasher| hasher.write_u64(v[row] as u64)),
         Values::F64(v) => mix!(v, |row, hasher| hasher.write_u64(normal_bits(v[row]))),
         Values::I128(v) => mix!(v, |row, hasher| hasher.write_u128(v[row] as u128)),
-        Values::Text(v) => mix!(v, |row, hasher| hasher.write(v.get(row))),
+        Values::Text(v) => mix!(v, |row, hasher| match v.views()[row].key() {
+            Some(key) => hasher.write_u128(key),
+            None => hasher.write(v.get(row)),
+        }),
         Values::Interval(v) => mix!(v, |row, hasher| {
             hasher.write_i32(v[row].months);
             hasher.write_i32(v[row].days);
