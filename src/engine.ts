@@ -227,7 +227,9 @@ export class Engine {
     this.#dirty.delete(writer)
   }
 
+  /** Lets everything written so far enter: a writer's rows are behind gathered messages, which flush it. */
   flushWriters(): void {
+    this.flushMessages()
     for (const writer of this.#dirty) writer.flushRows()
   }
 
@@ -239,8 +241,10 @@ export class Engine {
   /** Takes a message in with those before it, where they are gathered: whether it did, or what there is to wait for. */
   gather({ messages }: Target, message: Uint8Array, end: boolean): Promise<void> | boolean {
     if (messages === undefined) return false
-    for (const writer of this.#dirty) if (writer !== messages) writer.flushRows()
-    this.#messages = messages
+    if (this.#dirty.size > 0 || this.#messages !== messages) {
+      this.flushWriters()
+      this.#messages = messages
+    }
     if (!messages.take(message, end)) return false
     this.#bytesIn += message.length
     if (this.#bytesIn < bytesPerTurn || !this.#isAnyWanted()) return true

@@ -1,6 +1,6 @@
 /** Small JSON messages of one stream, gathered on their way to the engine. */
 
-import type { Buffered, Engine } from './engine.js'
+import type { Engine } from './engine.js'
 import { fromNative } from './errors.js'
 
 /** Messages, and bytes, that go to the engine as one call at most. */
@@ -18,7 +18,7 @@ const complete = 2 ** 31
  * They reach the engine before any other call does, and at the latest at the end of the current macrotask, so that
  * nothing but the cost tells them from calls of their own.
  */
-export class JsonMessages implements Buffered {
+export class JsonMessages {
   readonly #engine: Engine
   readonly #relation: number
   readonly #bytes = Buffer.allocUnsafe(bytesMax)
@@ -44,7 +44,6 @@ export class JsonMessages implements Buffered {
     }
     if (this.#count === 0) {
       this.#now = now
-      this.#engine.addDirty(this)
       this.#schedule()
     }
     this.#bytes.set(message, this.#length)
@@ -61,7 +60,6 @@ export class JsonMessages implements Buffered {
     const now = this.#now
     this.#length = 0
     this.#count = 0
-    engine.removeDirty(this)
     const send = (given: Uint8Array, at: Uint32Array): boolean =>
       engine.native.insertJsonMessages(this.#relation, given, at, now)
     try {

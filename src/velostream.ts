@@ -2,7 +2,7 @@
 
 import { EventEmitter } from 'node:events'
 import type { Readable } from 'node:stream'
-import { Engine } from './engine.js'
+import { Engine, type Target } from './engine.js'
 import { VelostreamError, badArgument, guarded } from './errors.js'
 import { insertFrom } from './insert-from.js'
 import { nativeParams, nativeQueryOptions, requireText, timeMillis } from './options.js'
@@ -19,6 +19,8 @@ import type {
   Row,
 } from './types.js'
 import { warmUp } from './warm-up.js'
+
+const done: Promise<void> = Promise.resolve()
 
 /** What 'deadLetter' and 'late' listeners get. */
 export type VelostreamEvents = { deadLetter: [letter: DeadLetter]; late: [late: LateRecord] }
@@ -142,21 +144,25 @@ export class Velostream implements AsyncDisposable {
    * Rows as JSON bytes: NDJSON, concatenated objects or one array; parsed outside JavaScript. Chunks may end
    * inside a record unless `end` is set.
    */
-  async insertJson(
-    relation: string,
-    bytes: Uint8Array | string,
-    options: { end?: boolean } = {},
-  ): Promise<void> {
-    const engine = this.#engine
-    const target = engine.target(requireText(relation, 'relation'))
-    if (typeof bytes !== 'string' && !(bytes instanceof Uint8Array)) {
-      throw badArgument('bytes must be a Uint8Array or a string')
+  insertJson(relation: string, bytes: Uint8Array | string, options: { end?: boolean } = {}): Promise<void> {
+    // Not `async`: of a small message that is gathered, a promise of its own would be a large part.
+    try {
+      const target = this.#engine.target(requireText(relation, 'relation'))
+      if (typeof bytes !== 'string' && !(bytes instanceof Uint8Array)) {
+        throw badArgument('bytes must be a Uint8Array or a string')
+      }
+      const chunk = typeof bytes === 'string' ? Buffer.from(bytes) : bytes
+      const end = options.end === true
+      const gathered = this.#engine.gather(target, chunk, end)
+      if (gathered === true) return done
+      return gathered === false ? this.#insertJsonAlone(target, chunk, end) : gathered
+    } catch (error) {
+      return Promise.reject(error as Error)
     }
-    const chunk = typeof bytes === 'string' ? Buffer.from(bytes) : bytes
-    const end = options.end === true
-    const gathered = engine.gather(target, chunk, end)
-    if (gathered === true) return
-    if (gathered !== false) return gathered
+  }
+
+  async #insertJsonAlone(target: Target, chunk: Uint8Array, end: boolean): Promise<void> {
+    const engine = this.#engine
     let taken: Uint8Array | undefined
     await engine.enter(() => {
       const accepted = engine.native.insertJson(target.id, taken ?? chunk, end, engine.clock())

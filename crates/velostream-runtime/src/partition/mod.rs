@@ -17,4 +17,4 @@ pub mod poison;
 pub mod receiver;
 pub mod share;
 #[cfg(test)]
-mod testing;
+pub mod testing;

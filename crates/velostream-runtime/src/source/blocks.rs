@@ -302,3 +302,74 @@ impl State {
         self.waiting.clear();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dead_letter::DeadLetters;
+    use crate::partition::mailbox::Mailbox;
+    use crate::partition::testing::{envelope, mailbox, silent};
+    use crate::source::block_reader::BlockReaderSetup;
+    use std::sync::atomic::AtomicU64;
+    use velostream_sql::diagnostic::ErrorCode;
+
+    const BLOCK_BYTES: usize = 10;
+
+    /// A file of three blocks, and one of its readers.
+    fn file_of_three() -> (Arc<Blocks>, BlockReader, Arc<Mailbox>) {
+        let mailbox = mailbox();
+        let shared = Shared {
+            dead_letters: DeadLetters::new(0),
+            wake: silent(),
+            state_bytes: AtomicU64::new(0),
+            memory_limit: u64::MAX,
+        };
+        let crew = Crew { threads: 1, block_bytes: BLOCK_BYTES };
+        let outlet = Outlet::single(Arc::clone(&mailbox));
+        let blocks = Arc::new(Blocks::new(vec![(0, 3 * BLOCK_BYTES as u64)], crew, outlet, Arc::new(shared)));
+        let setup = BlockReaderSetup {
+            blocks: Arc::clone(&blocks),
+            place: 0,
+            receivers: 1,
+            block_bytes: BLOCK_BYTES,
+            query: String::new(),
+            now_ms: 0,
+        };
+        blocks.open(Seq(1));
+        (blocks, BlockReader::new(setup, Vec::new()), mailbox)
+    }
+
+    /// A block with so many records, whose first begins where the block does.
+    fn block(claim: &Claim, records: u64) -> Decoding {
+        let seqs: Vec<u64> = (0..records).collect();
+        let Event::Batch(envelope) = envelope(0, &seqs, records - 1) else { panic!("a batch") };
+        let (start, end) = (claim.begin, claim.limit);
+        Ok(Block { start, end, is_last: false, envelope: Some(*envelope), places: None, letters: Vec::new() })
+    }
+
+    /// Numbers of rows, and the ends.
+    fn events(mailbox: &Mailbox) -> Vec<String> {
+        let text = |event| match event {
+            Event::Batch(envelope) => {
+                format!("{:?}", envelope.batch.changes.seqs.iter().map(|seq| seq.0).collect::<Vec<_>>())
+            }
+            Event::Failed(error) => error.message,
+            Event::Through(_) => "through".to_owned(),
+            other => panic!("{other:?}"),
+        };
+        std::iter::from_fn(|| mailbox.try_pop()).map(text).collect()
+    }
+
+    #[test]
+    fn what_cannot_be_read_fails_behind_the_rows_before_it_and_nothing_comes_behind_it() {
+        let (blocks, mut reader, mailbox) = file_of_three();
+        let claims: Vec<Claim> = std::iter::from_fn(|| blocks.claim()).collect();
+        let [first, second, third] = claims.as_slice() else { panic!("three blocks, {}", claims.len()) };
+        blocks.hand_in(third, block(third, 2), &mut reader);
+        blocks.hand_in(second, Err(Error::new(ErrorCode::Io, "the disk is gone")), &mut reader);
+        assert_eq!(events(&mailbox), ["through"]);
+        blocks.hand_in(first, block(first, 3), &mut reader);
+        assert_eq!(events(&mailbox), ["[1, 2, 3]", "the disk is gone"]);
+        assert!(blocks.claim().is_none() && !blocks.wait());
+    }
+}
