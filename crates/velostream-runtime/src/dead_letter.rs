@@ -1,7 +1,7 @@
 //! Records that were left out, and why: dead letters and late records, bounded.
 
 use crate::api::{DeadLetter, DeadRecord, LateRecord};
-use crate::partition::mailbox::batch_bytes;
+use crate::partition::event::batch_bytes;
 use crate::sync::{Mutex, MutexGuard};
 use std::collections::VecDeque;
 use std::sync::PoisonError;

@@ -3,7 +3,7 @@
 //! Batches travel between threads by value. Those of one relation or query are all alike, so that the buffers of
 //! the last ones serve the next: making and freeing them costs more than filling them.
 
-use crate::partition::mailbox::batch_bytes;
+use crate::partition::event::batch_bytes;
 use crate::sync::{Mutex, MutexGuard};
 use std::sync::PoisonError;
 use velostream_engine::batch::ChangeBatch;

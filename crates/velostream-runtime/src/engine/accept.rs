@@ -6,7 +6,7 @@ use crate::catalog::{PipelineId, Source};
 use crate::error::{Error, Result};
 use crate::ingest::json::JsonDecoder;
 use crate::ingest::{BadRecord, SourceFormat, rows};
-use crate::partition::mailbox::{Envelope, Event};
+use crate::partition::event::{Envelope, Event};
 use crate::partition::outlet::Outlet;
 use crate::pipeline::Purpose;
 use std::sync::atomic::Ordering;

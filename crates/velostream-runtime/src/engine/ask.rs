@@ -6,7 +6,7 @@ use crate::api::{Pull, QueryOptions, Ticket, TicketResult, TicketValue};
 use crate::catalog::PipelineId;
 use crate::error::{Error, Result};
 use crate::kernel::{self, Kernel, KernelOptions};
-use crate::partition::mailbox::{BarrierKind, Passes};
+use crate::partition::barrier::{BarrierKind, Passes};
 use crate::pipeline::Purpose;
 use std::collections::BTreeSet;
 use std::sync::Arc;

@@ -7,9 +7,9 @@ use crate::catalog::{PipelineId, What};
 use crate::error::Result;
 use crate::kernel::Kernel;
 use crate::partition::inlet::{Inlet, Lane};
-use crate::partition::mailbox::{
-    Barrier, BarrierKind, Capacity, Envelope, Event, Mailbox, Reader, Subscription,
-};
+use crate::partition::barrier::{Barrier, BarrierKind, Reader, Subscription};
+use crate::partition::event::{Envelope, Event};
+use crate::partition::mailbox::{Capacity, Mailbox};
 use crate::partition::outlet::Outlet;
 use crate::partition::share::Taker;
 use crate::pipeline::{Pipeline, Purpose};

@@ -5,7 +5,9 @@
 //! lanes bring under one number is one step. So neither the threads' timing nor the cut of batches shows. A barrier
 //! comes by every lane that leads from the engine, and counts when it has come by all.
 
-use super::mailbox::{Barrier, Envelope, Event, Mailbox};
+use super::barrier::Barrier;
+use super::event::{Envelope, Event};
+use super::mailbox::Mailbox;
 use super::share::{Taken, Taker};
 use crate::dead_letter::LeftOut;
 use crate::error::Error;
@@ -394,7 +396,7 @@ fn take_before(events: &mut VecDeque<Event>, bound: Seq) -> Option<Envelope> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::partition::mailbox::{BarrierKind, Passes};
+    use crate::partition::barrier::{BarrierKind, Passes};
     use crate::partition::testing::{envelope, mailbox, silent};
     use proptest::prelude::*;
     use std::collections::BTreeSet;

@@ -8,6 +8,8 @@
 //! Where a plan can be shared, several receivers run it: the sender tells whose each row is ([`outlet`]), each takes
 //! its own ([`share`]), and one more receiver, which has no plan, merges what they give ([`gather`]).
 
+pub mod barrier;
+pub mod event;
 pub mod gather;
 pub mod inlet;
 pub mod mailbox;

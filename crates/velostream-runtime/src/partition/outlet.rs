@@ -1,6 +1,7 @@
 //! [`Outlet`]: the sender's end of a way to a pipeline, which may have several receivers.
 
-use super::mailbox::{Envelope, Event, Mailbox};
+use super::event::{Envelope, Event};
+use super::mailbox::Mailbox;
 use super::share::{Places, Share};
 use crate::error::Result;
 use std::sync::Arc;

@@ -2,7 +2,7 @@
 //!
 //! Where the plan groups them at once, a receiver works on its rows where they stand; else it copies them out.
 
-use super::mailbox::Envelope;
+use super::event::Envelope;
 use crate::spares::Spares;
 use std::sync::Arc;
 use velostream_engine::batch::{Batch, ChangeBatch, Selected};

@@ -1,6 +1,7 @@
 //! Mailboxes and events for the tests of this folder.
 
-use super::mailbox::{Capacity, Envelope, Event, Mailbox};
+use super::event::{Envelope, Event};
+use super::mailbox::{Capacity, Mailbox};
 use crate::wake::Wake;
 use std::sync::Arc;
 use std::time::Instant;

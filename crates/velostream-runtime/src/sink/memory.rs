@@ -2,7 +2,7 @@
 
 use crate::api::Pull;
 use crate::error::{Error, Result};
-use crate::partition::mailbox::batch_bytes;
+use crate::partition::event::batch_bytes;
 use crate::spares::Spares;
 use crate::sync::{Condvar, Mutex, MutexGuard};
 use crate::trouble::dawdle;

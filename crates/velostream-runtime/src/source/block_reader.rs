@@ -5,7 +5,7 @@ use super::door::Door;
 use super::file::{Decoder, FileSource};
 use crate::error::Result;
 use crate::ingest::Decoded;
-use crate::partition::mailbox::Envelope;
+use crate::partition::event::Envelope;
 use crate::partition::poison::guarded;
 use crate::partition::share::Places;
 use std::fs::File;

@@ -8,7 +8,7 @@
 use super::block_reader::BlockReader;
 use crate::api::DeadLetter;
 use crate::error::Error;
-use crate::partition::mailbox::{Envelope, Event};
+use crate::partition::event::{Envelope, Event};
 use crate::partition::outlet::Outlet;
 use crate::partition::share::Places;
 use crate::shared::Shared;

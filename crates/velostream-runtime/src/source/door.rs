@@ -5,7 +5,7 @@ use crate::api::{DeadLetter, DeadRecord};
 use crate::error::Result;
 use crate::ingest::BadRecord;
 use crate::kernel::is_table;
-use crate::partition::mailbox::Envelope;
+use crate::partition::event::Envelope;
 use crate::spares::Spares;
 use std::sync::Arc;
 use std::time::Instant;

@@ -8,7 +8,7 @@ use super::door::Door;
 use super::file::{Decoder, FileSource, io};
 use crate::error::Result;
 use crate::ingest::{BadRecord, Decoded};
-use crate::partition::mailbox::{Envelope, Event};
+use crate::partition::event::{Envelope, Event};
 use crate::partition::outlet::Outlet;
 use crate::partition::poison::guarded;
 use crate::shared::Shared;

@@ -1,6 +1,7 @@
 //! One receiver's lane to where shares are merged.
 
-use crate::partition::mailbox::{Envelope, Event, Mailbox};
+use crate::partition::event::{Envelope, Event};
+use crate::partition::mailbox::Mailbox;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use velostream_engine::batch::Seq;

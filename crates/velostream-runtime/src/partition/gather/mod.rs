@@ -12,7 +12,9 @@ mod lane;
 pub use any_lane::AnyLane;
 
 use super::inlet::{Intake, Work};
-use super::mailbox::{Barrier, Envelope, Event, Mailbox};
+use super::barrier::Barrier;
+use super::event::{Envelope, Event};
+use super::mailbox::Mailbox;
 use super::merge::Merger;
 use crate::dead_letter::LeftOut;
 use crate::spares::Spares;
@@ -298,7 +300,7 @@ fn time_of(parts: &[Envelope]) -> TimeRuns {
 mod tests {
     use super::*;
     use crate::error::Error;
-    use crate::partition::mailbox::{BarrierKind, Passes};
+    use crate::partition::barrier::{BarrierKind, Passes};
     use crate::partition::testing::{envelope, mailbox, silent};
     use proptest::prelude::*;
     use std::collections::BTreeSet;

@@ -7,7 +7,7 @@ use super::PartitionReceiver;
 use crate::api::{DeadLetter, DeadRecord, LateRecord, OnError};
 use crate::dead_letter::LeftOut;
 use crate::error::{Error, Result};
-use crate::partition::mailbox::{Envelope, Event};
+use crate::partition::event::{Envelope, Event};
 use crate::source::door::single;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;

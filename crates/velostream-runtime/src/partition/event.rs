@@ -1,0 +1,148 @@
+//! What goes through a mailbox.
+
+use super::barrier::Barrier;
+use super::share::Share;
+use crate::dead_letter::LeftOut;
+use crate::error::Error;
+use crate::spares::Spares;
+use std::sync::Arc;
+use std::time::Instant;
+use velostream_engine::batch::{Batch, ChangeBatch, Seq};
+use velostream_engine::time::{TimeRuns, Watermark};
+
+/// A batch with what the receiver must know of its way.
+#[derive(Debug, Clone)]
+pub struct Envelope {
+    /// Which of the receiver's inputs it belongs to.
+    pub input: usize,
+    /// Rows and time.
+    pub batch: Batch,
+    /// The relation's number of the first row.
+    pub offset: u64,
+    /// The first row's sequence number where the rows are numbered one by one, as at a source's door.
+    pub first_seq: Option<Seq>,
+    /// The clock at acceptance, milliseconds since the epoch.
+    pub at_ms: i64,
+    /// When it was accepted, for latency.
+    pub accepted: Instant,
+    /// Up to this number the sender has sent everything.
+    pub through: Seq,
+    /// Where the rows' buffers go afterwards, to be used again.
+    pub home: Option<Arc<Spares>>,
+}
+
+impl Envelope {
+    /// The rows are done with: their buffers go home.
+    pub fn recycle(self) {
+        if let Some(home) = self.home {
+            home.put(self.batch.changes);
+        }
+    }
+
+    /// The relation's number of a row.
+    pub fn offset_of(&self, row: usize) -> u64 {
+        match self.first_seq {
+            Some(first) => self.offset + (self.batch.changes.seqs[row].0 - first.0),
+            None => self.offset + row as u64,
+        }
+    }
+
+    fn bytes(&self) -> usize {
+        batch_bytes(&self.batch.changes)
+    }
+
+    /// The number of the first row or move of time; nothing for an envelope without either.
+    pub fn head(&self) -> Option<Seq> {
+        let row = self.batch.changes.seqs.first();
+        let moved = self.batch.time.advances.first().map(|(seq, _)| seq);
+        row.into_iter().chain(moved).min().copied()
+    }
+
+    /// The number of the last row or move of time.
+    pub fn tail(&self) -> Option<Seq> {
+        let row = self.batch.changes.seqs.last();
+        let moved = self.batch.time.advances.last().map(|(seq, _)| seq);
+        row.into_iter().chain(moved).max().copied()
+    }
+
+    /// Rows that were numbered from 0, in a time that begins with them, become those behind the first `offset` records,
+    /// of numbers from `next` on, which find `watermark` standing.
+    pub fn rebase(&mut self, next: Seq, offset: u64, watermark: Watermark) {
+        let Batch { changes, time } = &mut self.batch;
+        changes.seqs.iter_mut().for_each(|seq| seq.0 += next.0);
+        time.before = watermark;
+        time.advances.retain(|&(_, to)| to > watermark);
+        time.advances.iter_mut().for_each(|(seq, _)| seq.0 += next.0);
+        self.offset = offset;
+        self.first_seq = Some(next);
+        self.through.0 += next.0;
+    }
+
+    /// Takes out what is numbered below `bound`; what is left stays.
+    pub fn split_before(&mut self, bound: Seq) -> Self {
+        let (changes, time) = (&mut self.batch.changes, &mut self.batch.time);
+        let rows = changes.seqs.partition_point(|&seq| seq < bound);
+        let moves = time.advances.partition_point(|&(seq, _)| seq < bound);
+        let (mut head, mut rest) = (ChangeBatch::like(changes), ChangeBatch::like(changes));
+        head.extend_range(changes, 0, rows);
+        rest.extend_range(changes, rows, changes.len());
+        *changes = rest;
+        let moved: Vec<_> = time.advances.drain(..moves).collect();
+        let before = time.before;
+        time.before = moved.last().map_or(before, |&(_, watermark)| watermark);
+        let head = Batch { changes: head, time: TimeRuns { before, advances: moved } };
+        let (offset, first_seq) = (self.offset, self.first_seq);
+        if first_seq.is_none() {
+            self.offset += rows as u64;
+        }
+        let (input, at_ms, accepted) = (self.input, self.at_ms, self.accepted);
+        let through = Seq(bound.0 - 1);
+        Self { input, batch: head, offset, first_seq, at_ms, accepted, through, home: None }
+    }
+}
+
+/// Rows, or news of the way.
+#[derive(Debug)]
+pub enum Event {
+    /// Rows, or only time.
+    Batch(Box<Envelope>),
+    /// The same for all receivers of a pipeline, of which each takes its own rows.
+    Share(Arc<Share>),
+    /// Records of the next batch, or of the end, that a receiver which shares a plan has left out.
+    LeftOut(Box<LeftOut>),
+    /// What several inputs begin with, all of one number.
+    Beginning(Vec<Envelope>),
+    /// Up to this number the sender has sent everything.
+    Through(Seq),
+    /// Comes once by every way that leads from the engine to the receiver, behind everything accepted before it.
+    Barrier(Barrier),
+    /// An input ends behind this number: what is open becomes final.
+    End(usize, Seq),
+    /// The input has failed, and with it all that reads it.
+    Failed(Box<Error>),
+    /// A receiver that shares a plan has failed at this number.
+    ShareFailed(Seq, Box<Error>),
+}
+
+impl Event {
+    /// Whether nobody waits for it who would not wait for the next one as well.
+    pub(super) fn can_wait(&self) -> bool {
+        matches!(self, Self::Batch(_) | Self::LeftOut(_) | Self::Through(_))
+    }
+
+    /// How much of a mailbox's capacity it takes; nothing where it is no batch.
+    pub(super) fn batch_bytes(&self) -> Option<usize> {
+        match self {
+            Self::Batch(envelope) => Some(envelope.bytes()),
+            Self::Share(share) => Some(share.whole.bytes()),
+            Self::LeftOut(left_out) => Some(left_out.bytes()),
+            _ => None,
+        }
+    }
+}
+
+/// About how many bytes a batch's rows take.
+pub fn batch_bytes(changes: &ChangeBatch) -> usize {
+    changes.columns.iter().map(velostream_engine::column::Column::capacity_bytes).sum::<usize>()
+        + changes.len() * (size_of::<Seq>() + size_of::<i64>() + 1)
+}
