@@ -11,9 +11,9 @@ mod lane;
 
 pub use any_lane::AnyLane;
 
-use super::inlet::{Intake, Work};
 use super::barrier::Barrier;
 use super::event::{Envelope, Event};
+use super::inlet::{Intake, Work};
 use super::mailbox::Mailbox;
 use super::merge::Merger;
 use crate::dead_letter::LeftOut;
