@@ -2,7 +2,7 @@
 
 use super::Aggregate;
 use super::cells::{Cells, Input, Kernel};
-use super::sum::{DECIMAL_MAX, DECIMAL_SAFE, DigitSum, DoubleSum, IntegerSum};
+use super::sum::{DECIMAL_MAX, DECIMAL_SAFE, DigitSum, IntegerSum, OverDoubles};
 use std::marker::PhantomData;
 use velostream_sql::types::DataType;
 
@@ -93,43 +93,6 @@ impl Kernel for AvgDecimal {
     }
 }
 
-/// AVG of DOUBLE.
-pub(super) struct AvgDouble;
-
-impl Kernel for AvgDouble {
-    type Input = f64;
-    type Cell = DoubleSum;
-    type Output = f64;
-
-    fn limit(&self) -> f64 {
-        DoubleSum::LIMIT
-    }
-
-    fn magnitude(cell: &DoubleSum) -> f64 {
-        cell.magnitude()
-    }
-
-    #[inline]
-    fn add(cell: &mut DoubleSum, value: f64) -> bool {
-        cell.add(value, 1)
-    }
-
-    #[inline]
-    fn retract(cell: &mut DoubleSum, value: f64) -> bool {
-        cell.add(value, -1)
-    }
-
-    fn merge(cell: &mut DoubleSum, other: &DoubleSum) -> bool {
-        cell.merge(other)
-    }
-
-    #[inline]
-    fn result(&self, cell: &DoubleSum) -> Option<f64> {
-        let count = cell.count();
-        (count != 0).then(|| cell.total() / count as f64)
-    }
-}
-
 /// The kernel of AVG over integers of one width.
 pub(super) fn integers<T>() -> AvgInteger<T> {
     AvgInteger(PhantomData)
@@ -150,7 +113,7 @@ pub(super) fn create(argument: DataType, result: DataType) -> Option<Box<dyn Agg
         DataType::Int => Box::new(Cells::new(integers::<i32>())),
         DataType::BigInt => Box::new(Cells::new(integers::<i64>())),
         DataType::Decimal { scale, .. } => Box::new(Cells::new(decimals(scale, result))),
-        DataType::Double => Box::new(Cells::new(AvgDouble)),
+        DataType::Double => Box::new(Cells::new(OverDoubles::<true>)),
         _ => return None,
     })
 }

@@ -148,11 +148,11 @@ pub(super) fn create(call: &AggregateCall) -> Option<Box<dyn Aggregate>> {
         (AggregateFunction::Count, _) => over::<i64, _>(argument, Count),
         (AggregateFunction::Sum, DataType::Int) => over::<i64, _>(argument, sum::integers::<i32>()),
         (AggregateFunction::Sum, DataType::BigInt) => over::<i64, _>(argument, sum::integers::<i64>()),
-        (AggregateFunction::Sum, DataType::Double) => over::<i64, _>(argument, sum::SumDouble),
+        (AggregateFunction::Sum, DataType::Double) => over::<i64, _>(argument, sum::OverDoubles::<false>),
         (AggregateFunction::Sum, DataType::Decimal { .. }) => over::<i128, _>(argument, sum::SumDecimal),
         (AggregateFunction::Avg, DataType::Int) => over::<i64, _>(argument, avg::integers::<i32>()),
         (AggregateFunction::Avg, DataType::BigInt) => over::<i64, _>(argument, avg::integers::<i64>()),
-        (AggregateFunction::Avg, DataType::Double) => over::<i64, _>(argument, avg::AvgDouble),
+        (AggregateFunction::Avg, DataType::Double) => over::<i64, _>(argument, sum::OverDoubles::<true>),
         (AggregateFunction::Avg, DataType::Decimal { scale, .. }) => {
             over::<i128, _>(argument, avg::decimals(scale, call.data_type))
         }

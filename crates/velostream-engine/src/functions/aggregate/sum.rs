@@ -191,7 +191,7 @@ storable_cell!(DoubleSum {
 impl DoubleSum {
     /// Adds `value`, or takes it back where `count` is -1.
     #[inline]
-    pub(super) fn add(&mut self, value: f64, count: i64) -> bool {
+    fn add(&mut self, value: f64, count: i64) -> bool {
         if !value.is_finite() {
             self.add_special(value, count);
             return true;
@@ -215,7 +215,7 @@ impl DoubleSum {
     }
 
     /// Adds another sum.
-    pub(super) fn merge(&mut self, other: &Self) -> bool {
+    fn merge(&mut self, other: &Self) -> bool {
         self.finite += other.finite;
         self.nans += other.nans;
         self.infinities += other.infinities;
@@ -237,13 +237,13 @@ impl DoubleSum {
 
     /// How many values there are.
     #[inline]
-    pub(super) fn count(&self) -> i64 {
+    fn count(&self) -> i64 {
         self.finite + self.nans + self.infinities + self.negative_infinities
     }
 
     /// The sum.
     #[inline]
-    pub(super) fn total(&self) -> f64 {
+    fn total(&self) -> f64 {
         if self.nans | self.infinities | self.negative_infinities == 0 {
             return self.sum + self.compensation;
         }
@@ -254,25 +254,22 @@ impl DoubleSum {
         }
     }
 
-    /// The magnitude up to which nothing overflows.
-    pub(super) const LIMIT: f64 = DOUBLE_SAFE;
-
     /// The magnitude of the sum.
-    pub(super) fn magnitude(&self) -> f64 {
+    fn magnitude(&self) -> f64 {
         self.sum.abs()
     }
 }
 
-/// SUM of DOUBLE.
-pub(super) struct SumDouble;
+/// SUM of DOUBLE, or AVG where `MEAN`.
+pub(super) struct OverDoubles<const MEAN: bool>;
 
-impl Kernel for SumDouble {
+impl<const MEAN: bool> Kernel for OverDoubles<MEAN> {
     type Input = f64;
     type Cell = DoubleSum;
     type Output = f64;
 
     fn limit(&self) -> f64 {
-        DoubleSum::LIMIT
+        DOUBLE_SAFE
     }
 
     fn magnitude(cell: &DoubleSum) -> f64 {
@@ -295,7 +292,8 @@ impl Kernel for SumDouble {
 
     #[inline]
     fn result(&self, cell: &DoubleSum) -> Option<f64> {
-        (cell.count() != 0).then(|| cell.total())
+        let count = cell.count();
+        (count != 0).then(|| if MEAN { cell.total() / count as f64 } else { cell.total() })
     }
 }
 
@@ -310,7 +308,7 @@ pub(super) fn create(argument: DataType) -> Option<Box<dyn Aggregate>> {
         DataType::Int => Box::new(Cells::new(integers::<i32>())),
         DataType::BigInt => Box::new(Cells::new(integers::<i64>())),
         DataType::Decimal { .. } => Box::new(Cells::new(SumDecimal)),
-        DataType::Double => Box::new(Cells::new(SumDouble)),
+        DataType::Double => Box::new(Cells::new(OverDoubles::<false>)),
         _ => return None,
     })
 }
