@@ -2,9 +2,10 @@
 //
 // Each run is a process of its own; the figures are medians, and of times the least as well. Times are milliseconds from
 // the beginning of the import, of `open`, and of `query` to the first change at a listener. What Node.js itself takes to
-// import anything is shown by a package of one line.
+// import anything is shown by a package of one line. A program that is no file but text, as with `--eval`, finds the
+// loader of modules cold, and imports take longer.
 
-import { mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
 import { execFileSync } from 'node:child_process'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -41,21 +42,27 @@ console.log(JSON.stringify({ import: imported - begun, rss }))
 
 /** @typedef {{ import: number, open?: number, answer?: number, rss: number }} Figures */
 
-/** @param {string} code @param {string} cwd where the package is found @returns {Figures} */
-function probe(code, cwd) {
-  const args = ['--expose-gc', '--input-type=module', '--eval', code]
-  return JSON.parse(execFileSync(process.execPath, args, { cwd, encoding: 'utf8' }))
+/** @param {string} cwd where packages are found @param {string[]} program @returns {Figures} */
+function probe(cwd, ...program) {
+  return JSON.parse(execFileSync(process.execPath, ['--expose-gc', ...program], { cwd, encoding: 'utf8' }))
 }
 
-/** Runs `use` in a folder with a package that exports one constant. @template R @param {(cwd: string) => R} use @returns {R} */
-function besideEmptyPackage(use) {
+/** @param {string} code */
+const asText = (code) => ['--input-type=module', '--eval', code]
+
+/** Runs `use` in a folder where this package is found, and one that exports one constant. @param {(cwd: string) => void} use */
+function besidePackages(use) {
   const cwd = mkdtempSync(join(tmpdir(), 'velostream-footprint-'))
-  const home = join(cwd, 'node_modules', 'empty')
-  mkdirSync(home, { recursive: true })
-  writeFileSync(join(home, 'package.json'), '{ "name": "empty", "type": "module", "exports": "./index.js" }')
-  writeFileSync(join(home, 'index.js'), 'export const nothing = 0\n')
+  const packages = join(cwd, 'node_modules')
+  const empty = join(packages, 'empty')
+  mkdirSync(empty, { recursive: true })
+  writeFileSync(join(empty, 'package.json'), '{ "name": "empty", "type": "module", "exports": "./index.js" }')
+  writeFileSync(join(empty, 'index.js'), 'export const nothing = 0\n')
+  symlinkSync(root, join(packages, 'velostream'), 'junction')
+  writeFileSync(join(cwd, 'ours.mjs'), PROBE)
+  writeFileSync(join(cwd, 'empty.mjs'), EMPTY)
   try {
-    return use(cwd)
+    use(cwd)
   } finally {
     rmSync(cwd, { recursive: true, force: true })
   }
@@ -67,15 +74,17 @@ function median(values) {
 }
 
 run(process.execPath, [join('scripts', 'build.mjs'), '--profile', 'release'])
-/** @type {Figures[]} */
-const ours = []
-// In turns, so that both see the same machine.
-const empty = besideEmptyPackage((cwd) =>
-  Array.from({ length: RUNS }, () => {
-    ours.push(probe(PROBE, root))
-    return probe(EMPTY, cwd)
-  }),
-)
+/** @type {Record<'ours' | 'empty' | 'oursAsText' | 'emptyAsText', Figures[]>} */
+const runs = { ours: [], empty: [], oursAsText: [], emptyAsText: [] }
+// In turns, so that all see the same machine.
+besidePackages((cwd) => {
+  for (let turn = 0; turn < RUNS; turn++) {
+    runs.ours.push(probe(cwd, 'ours.mjs'))
+    runs.empty.push(probe(cwd, 'empty.mjs'))
+    runs.oursAsText.push(probe(cwd, ...asText(PROBE)))
+    runs.emptyAsText.push(probe(cwd, ...asText(EMPTY)))
+  }
+})
 const addon = readdirSync(root).find((name) => /^velostream\..*\.node$/.test(name)) ?? ''
 const mebibytes = (/** @type {number} */ bytes) => `${(bytes / 2 ** 20).toFixed(1)} MiB`
 /** @param {Figures[]} figures @param {'import' | 'open' | 'answer'} key */
@@ -83,11 +92,15 @@ function millis(figures, key) {
   const values = figures.map((figure) => figure[key] ?? Number.NaN)
   return `${median(values).toFixed(1)} ms, at best ${Math.min(...values).toFixed(1)}`
 }
-const idle = median(ours.map(({ rss }) => rss)) - median(empty.map(({ rss }) => rss))
+/** @param {Figures[]} figures */
+const idleOf = (figures) => median(figures.map(({ rss }) => rss))
 
-console.log(`import          ${millis(ours, 'import')} (to reach: 15)`)
-console.log(`  of nothing    ${millis(empty, 'import')}`)
-console.log(`open            ${millis(ours, 'open')} (5)`)
-console.log(`first answer    ${millis(ours, 'answer')} (2)`)
+console.log(`import          ${millis(runs.ours, 'import')} (to reach: 15)`)
+console.log(`  of nothing    ${millis(runs.empty, 'import')}`)
+console.log(
+  `  by --eval     ${millis(runs.oursAsText, 'import')}; of nothing ${millis(runs.emptyAsText, 'import')}`,
+)
+console.log(`open            ${millis(runs.ours, 'open')} (5)`)
+console.log(`first answer    ${millis(runs.ours, 'answer')} (2)`)
 console.log(`addon           ${mebibytes(statSync(join(root, addon)).size)} (12)`)
-console.log(`idle memory     ${mebibytes(idle)} beside an empty Node.js`)
+console.log(`idle memory     ${mebibytes(idleOf(runs.ours) - idleOf(runs.empty))} beside an empty Node.js`)
