@@ -227,7 +227,7 @@ export class Engine {
     this.#dirty.delete(writer)
   }
 
-  /** Lets everything written so far enter: a writer's rows are behind gathered messages, which flush it. */
+  /** Lets everything written so far enter. Taking a message flushes the writers, so what they hold came after it. */
   flushWriters(): void {
     this.flushMessages()
     for (const writer of this.#dirty) writer.flushRows()

@@ -118,22 +118,37 @@ fn partitions_give_each_change_once_in_the_order_of_records() {
     });
 }
 
+/// Inserts each batch when the one before is answered.
+fn answers_one_by_one(options: &QueryOptions) -> Vec<String> {
+    let mut t = Harness::new(EngineOptions { partitions: 2, mailbox_batches: 2, ..EngineOptions::default() });
+    t.exec("CREATE STREAM s (k STRING, x INT)");
+    let query = t.query_with("SELECT k, SUM(x) AS total FROM s GROUP BY k", options);
+    let mut lines = Vec::new();
+    for (batch, answers) in BATCHES.iter().zip([3, 4, 6]) {
+        t.insert("s", batch);
+        while lines.len() < answers {
+            t.wait();
+            t.pull(query, &mut lines);
+        }
+    }
+    lines
+}
+
 #[test]
 fn each_record_is_answered_though_nothing_follows() {
     explore(|| {
-        let mut t =
-            Harness::new(EngineOptions { partitions: 2, mailbox_batches: 2, ..EngineOptions::default() });
-        t.exec("CREATE STREAM s (k STRING, x INT)");
-        let query = t.query("SELECT k, SUM(x) AS total FROM s GROUP BY k");
-        let mut lines = Vec::new();
-        for (batch, answers) in BATCHES.iter().zip([3, 4, 6]) {
-            t.insert("s", batch);
-            while lines.len() < answers {
-                t.wait();
-                t.pull(query, &mut lines);
-            }
-        }
+        let lines = answers_one_by_one(&QueryOptions::default());
         assert_eq!(lines, ["+ a 1", "+ b 2", "+ c 3", "+ d 4", "~ b 7", "~ a 7"]);
+    });
+}
+
+#[test]
+fn by_key_each_record_is_answered_though_nothing_follows() {
+    explore(|| {
+        let by_key = QueryOptions { order_by_key: true, ..QueryOptions::default() };
+        let mut lines = answers_one_by_one(&by_key);
+        lines.sort();
+        assert_eq!(lines, ["+ a 1", "+ b 2", "+ c 3", "+ d 4", "~ a 7", "~ b 7"]);
     });
 }
 

@@ -170,6 +170,9 @@ impl Mailbox {
 
     /// Wakes who waits for an event, if any came of which it was not told.
     pub fn announce_events(&self) {
+        if !self.quiet.load(Ordering::Acquire) {
+            return;
+        }
         let state = self.lock();
         if state.untold {
             self.announce(state);

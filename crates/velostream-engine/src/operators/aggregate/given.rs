@@ -17,7 +17,6 @@ struct CallPlaces {
     /// Per row 1 where it counts; not used while every row does.
     mask: Vec<u8>,
     masked: bool,
-    is_fallible: bool,
     /// Where it can overflow, a magnitude that none of its arguments is above.
     largest: f64,
 }
@@ -47,11 +46,9 @@ impl Evaluation {
         let mut calls = Vec::new();
         for call in &spec.calls {
             let (argument, filter) = (place(call.argument.as_ref()), place(call.filter.as_ref()));
-            let is_fallible = is_fallible(call);
-            let mask = Vec::new();
-            calls.push(CallPlaces { argument, filter, mask, masked: false, is_fallible, largest: 0.0 });
+            calls.push(CallPlaces { argument, filter, mask: Vec::new(), masked: false, largest: 0.0 });
         }
-        let fallible = (0..calls.len()).filter(|&call| calls[call].is_fallible).collect();
+        let fallible = (0..calls.len()).filter(|&call| is_fallible(&spec.calls[call])).collect();
         let (program, errors) = (Program::compile(&exprs)?, RowErrors::new());
         Ok(Self { program, errors, keys: spec.keys.len(), time, calls, fallible })
     }
@@ -75,13 +72,13 @@ impl Evaluation {
             take_out_failing(self.errors.iter().map(|&(row, _)| row), input, ctx.on_record, rows);
             ctx.failures.extend(self.errors.drain(..).map(|(row, error)| (input.seqs[row as usize], error)));
         }
+        let output = |place: Option<usize>| place.map(|place| self.program.output(place, input));
         for call in &mut self.calls {
-            let output = |place: Option<usize>| place.map(|place| self.program.output(place, input));
-            let argument = output(call.argument);
-            call.set_mask(argument, output(call.filter), input.len());
-            if call.is_fallible {
-                call.largest = largest_magnitude(argument, rows);
-            }
+            call.set_mask(output(call.argument), output(call.filter), input.len());
+        }
+        for &call in &self.fallible {
+            let call = &mut self.calls[call];
+            call.largest = largest_magnitude(output(call.argument), rows);
         }
     }
 }
