@@ -6,6 +6,7 @@
 //!   bench-core state SCENARIO DOOR RECORDS              allocations, bytes per group, peak memory
 //!   bench-core steps SCENARIO DOOR fewer|more           the two runs whose instructions are subtracted
 //!   bench-core partitions SCENARIO RECORDS N [FILE]     one run of an engine with N partitions
+//!   bench-core by-key SCENARIO RECORDS N [FILE]         the same with `order: 'key'`
 
 mod blocks;
 mod counting;
@@ -18,10 +19,11 @@ mod state;
 mod stations;
 mod steps;
 
+use partitions::How;
 use scenarios::Scenario;
 use std::process::exit;
 
-const USAGE: &str = "usage: bench-core doors|latency|state|steps|partitions SCENARIO ...";
+const USAGE: &str = "usage: bench-core doors|latency|state|steps|partitions|by-key SCENARIO ...";
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -49,11 +51,9 @@ fn run(command: &str, scenario: &Scenario, rest: &[&str]) -> Result<Vec<String>,
         ("steps", [door, end @ ("fewer" | "more")]) => {
             steps::run(scenario, door, *end == "more").map(|()| Vec::new())
         }
-        ("partitions", [records, partitions]) => {
-            partitions::report(scenario, number(records), number(partitions), None)
-        }
-        ("partitions", [records, partitions, path]) => {
-            partitions::report(scenario, number(records), number(partitions), Some(path))
+        ("partitions" | "by-key", [records, partitions, path @ ..]) if path.len() < 2 => {
+            let how = How { partitions: number(partitions), by_key: command == "by-key" };
+            partitions::report(scenario, number(records), how, path.first().copied())
         }
         _ => refuse(),
     }

@@ -16,15 +16,24 @@ use velostream_runtime::{
 const BLOCK_ROWS: usize = 1024;
 const PULL_ROWS: usize = usize::MAX;
 
-/// One run with so many partitions.
+/// How a query's work is shared.
+#[derive(Clone, Copy)]
+pub struct How {
+    /// Among so many.
+    pub partitions: usize,
+    /// With only each key's changes in order.
+    pub by_key: bool,
+}
+
+/// One run.
 pub fn report(
     scenario: &Scenario,
     records: usize,
-    partitions: usize,
+    how: How,
     path: Option<&str>,
 ) -> Result<Vec<String>, String> {
     let input = path.map_or_else(|| Input::Blocks(blocks(scenario, records)), Input::File);
-    let Run { seconds, balance, busy_seconds } = run(scenario, records, partitions, &input)?;
+    let Run { seconds, balance, busy_seconds } = run(scenario, records, how, &input)?;
     Ok(vec![format!(r#"{{"seconds":{seconds:.9},"balance":{balance:.4},"busySeconds":{busy_seconds:.9}}}"#)])
 }
 
@@ -48,10 +57,12 @@ struct Run {
     busy_seconds: f64,
 }
 
-fn run(scenario: &Scenario, records: usize, partitions: usize, input: &Input<'_>) -> Result<Run, String> {
+fn run(scenario: &Scenario, records: usize, how: How, input: &Input<'_>) -> Result<Run, String> {
+    let partitions = how.partitions;
     let mut session = Running::start(partitions)?;
     session.define(scenario, input)?;
-    let (tally, seconds) = session.answer(scenario, input)?;
+    let options = QueryOptions { order_by_key: how.by_key, ..QueryOptions::default() };
+    let (tally, seconds) = session.answer(scenario, &options, input)?;
     check(scenario, records, &tally, &format!("{partitions} partitions"))?;
     let metrics = session.engine.metrics();
     let shares = &metrics.queries.first().ok_or("the query has no metrics")?.partitions;
@@ -99,11 +110,15 @@ impl Running {
     }
 
     /// Feeds everything and takes all changes; the seconds that it took.
-    fn answer(&mut self, scenario: &Scenario, input: &Input<'_>) -> Result<(Tally, f64), String> {
+    fn answer(
+        &mut self,
+        scenario: &Scenario,
+        options: &QueryOptions,
+        input: &Input<'_>,
+    ) -> Result<(Tally, f64), String> {
         let mut tally = Tally::default();
         let mut started = Instant::now();
-        let query =
-            self.engine.query(scenario.sql, &Params::default(), &QueryOptions::default(), 0).map_err(text)?;
+        let query = self.engine.query(scenario.sql, &Params::default(), options, 0).map_err(text)?;
         if let Input::Blocks(blocks) = input {
             let relation = self.engine.relation(scenario.relations[0]).map_err(text)?.id;
             // A file is read as soon as the query is there; rows come when it is.
