@@ -1,7 +1,7 @@
 //! Starting, pumping and ending queries.
 
 use super::Engine;
-use super::sharing::{Common, Receivers};
+use super::sharing::Common;
 use super::ways::Ways;
 use crate::api::{OnError, QueryOptions};
 use crate::catalog::{PipelineId, What};
@@ -84,10 +84,9 @@ impl Engine {
         let finite = self.is_finite(&plan);
         let common =
             Common { id, query: name.clone(), finite, serves, on_error, before, now_ms: start.now_ms };
-        let Receivers { mut setups, mailboxes } = self.receivers(kernel, sharing.as_ref(), &ways, &common)?;
-        let of_plan = setups.iter().filter(|setup| setup.plan.is_some());
-        let metrics = of_plan.map(|setup| Arc::clone(&setup.metrics)).collect();
-        let answer = setups.last_mut().expect("there is a receiver");
+        let mut receivers = self.receivers(kernel, sharing.as_ref(), &ways, &common)?;
+        let (metrics, mailboxes) = (receivers.metrics(), std::mem::take(&mut receivers.mailboxes));
+        let answer = receivers.answer();
         answer.output = output.clone();
         answer.table = start.keeps_rows.then(|| TableStore::new(&schema));
         let pipeline = Pipeline {
@@ -112,8 +111,7 @@ impl Engine {
             readers: Vec::new(),
             blocks: None,
         };
-        let receivers = setups.into_iter().map(PartitionReceiver::new).collect();
-        self.launch(pipeline, receivers, ways, start.now_ms)
+        self.launch(pipeline, receivers.into_threads(), ways, start.now_ms)
     }
 
     /// Whether a query's receiver runs on the calling thread.

@@ -44,8 +44,8 @@ pub trait Intake: Send {
     /// How many inputs have not ended at first.
     fn open_inputs(&self) -> usize;
 
-    /// What is to be done next, waiting for it, and calling `before` first if it waits; `None` once a mailbox is closed.
-    fn next(&mut self, before: &dyn Fn()) -> Option<Work>;
+    /// What is to be done next, waiting for it; `None` once a mailbox is closed.
+    fn next(&mut self) -> Option<Work>;
 
     /// What is to be done next, if it is there.
     fn try_next(&mut self) -> Option<Work>;
@@ -334,14 +334,8 @@ impl Intake for Inlet {
         self.lanes.iter().map(|waiting| waiting.lane.open_inputs).sum()
     }
 
-    fn next(&mut self, before: &dyn Fn()) -> Option<Work> {
-        let wait = |mailbox: &Mailbox| {
-            before();
-            mailbox.pop()
-        };
-        let Some(mut reader) = self.reader.take() else {
-            return self.take(|mailbox| mailbox.try_pop().or_else(|| wait(mailbox)));
-        };
+    fn next(&mut self) -> Option<Work> {
+        let Some(mut reader) = self.reader.take() else { return self.take(Mailbox::pop) };
         let mut worked = Duration::ZERO;
         let work = self.take(|mailbox| {
             loop {
@@ -350,7 +344,7 @@ impl Intake for Inlet {
                 }
                 let begun = Instant::now();
                 if !reader.work() {
-                    return wait(mailbox);
+                    return mailbox.pop();
                 }
                 worked += begun.elapsed();
             }

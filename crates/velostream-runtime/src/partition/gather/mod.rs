@@ -6,10 +6,7 @@
 //! Where only each key's order counts, and so the order of each lane, rows are given on as they come. Everything
 //! else still waits for all lanes: questions, the end, failures, and what was left out.
 
-mod any_lane;
 mod lane;
-
-pub use any_lane::AnyLane;
 
 use super::barrier::Barrier;
 use super::event::{Envelope, Event};
@@ -30,8 +27,8 @@ use velostream_sql::types::{DataType, Schema};
 pub enum Merging {
     /// By the numbers of the records.
     ByNumber(Order),
-    /// As it comes; the mailboxes wake this at every event.
-    AsItComes(AnyLane),
+    /// As it comes.
+    AsItComes,
 }
 
 /// The lanes of all receivers of one plan.
@@ -58,12 +55,6 @@ impl Gather {
         merging: Merging,
         schema: Arc<Schema>,
     ) -> Self {
-        for mailbox in mailboxes {
-            mailbox.set_quiet();
-            if let Merging::AsItComes(_) = merging {
-                mailbox.wake_caller();
-            }
-        }
         Self {
             lanes: mailboxes.iter().map(Lane::new).collect(),
             sources,
@@ -114,21 +105,6 @@ impl Gather {
         }
     }
 
-    /// The same, waiting for it.
-    fn wait_for_any(&mut self, any: &AnyLane) -> Option<Work> {
-        loop {
-            any.begin_look();
-            if let Some(work) = self.take_any() {
-                return Some(work);
-            }
-            if self.lanes.iter().any(|lane| lane.mailbox.is_closed()) {
-                return None;
-            }
-            self.announce_room();
-            any.wait();
-        }
-    }
-
     fn ready(&mut self) -> Option<Work> {
         let bound = self.lanes.iter().map(|lane| lane.through).min()?;
         let left_out = self.left_out.take_through(bound);
@@ -137,7 +113,7 @@ impl Gather {
         }
         let rows = match self.merging {
             Merging::ByNumber(order) => self.rows_through(bound, order),
-            Merging::AsItComes(_) => self.rows_of_any(),
+            Merging::AsItComes => self.rows_of_any(),
         };
         if let Some(envelope) = rows {
             return Some(Work::Batch(Box::new(envelope)));
@@ -248,20 +224,14 @@ impl Intake for Gather {
         1
     }
 
-    fn next(&mut self, _before: &dyn Fn()) -> Option<Work> {
-        match &self.merging {
-            Merging::ByNumber(_) => self.take(|mailbox| mailbox.pop()),
-            Merging::AsItComes(any) => {
-                let any = any.clone();
-                self.wait_for_any(&any)
-            }
-        }
+    fn next(&mut self) -> Option<Work> {
+        self.take(|mailbox| mailbox.pop())
     }
 
     fn try_next(&mut self) -> Option<Work> {
         match self.merging {
             Merging::ByNumber(_) => self.take(|mailbox| mailbox.try_pop()),
-            Merging::AsItComes(_) => self.take_any(),
+            Merging::AsItComes => self.take_any(),
         }
     }
 
@@ -326,7 +296,7 @@ mod tests {
     fn as_it_comes(count: usize) -> (Vec<Arc<Mailbox>>, Gather) {
         let lanes: Vec<Arc<Mailbox>> = (0..count).map(|_| mailbox()).collect();
         let schema = Arc::new(Schema::append_only(Vec::new()));
-        let gather = Gather::new(&lanes, Vec::new(), Merging::AsItComes(AnyLane::new()), schema);
+        let gather = Gather::new(&lanes, Vec::new(), Merging::AsItComes, schema);
         (lanes, gather)
     }
 

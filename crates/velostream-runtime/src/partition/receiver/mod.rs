@@ -7,6 +7,7 @@ use crate::catalog::PipelineId;
 use crate::error::{Error, Result};
 use crate::kernel::Kernel;
 use crate::metrics::PartitionMetrics;
+use crate::partition::answer::Answer;
 use crate::partition::barrier::{Barrier, BarrierKind, Reader, Subscription};
 use crate::partition::event::{Envelope, Event};
 use crate::partition::inlet::{Intake, Work};
@@ -42,8 +43,8 @@ pub struct ReceiverSetup {
     pub inlet: Box<dyn Intake>,
     /// Who reads the changes from the start.
     pub readers: Vec<Reader>,
-    /// Whether others share the plan, so that its answer is elsewhere.
-    pub is_share: bool,
+    /// Where the answer is put together, if others share the plan.
+    pub answer: Option<Arc<Answer>>,
     /// Whether readers are told of each move of time, and not only how far it came.
     pub tells_time: bool,
     /// Whether all that comes in comes from files, so that its numbers are those of the files.
@@ -129,18 +130,22 @@ impl PartitionReceiver {
     pub fn run(mut self) -> PartitionStats {
         self.waits = true;
         self.begin();
+        self.go_on_with_answer();
         while self.setup.serves || matches!(self.phase, Phase::Running) {
             if let Some(output) = &self.setup.output {
                 output.wait_for_room(|| self.setup.inlet.announce_room());
             }
-            let readers = &self.readers;
-            let announce = || readers.iter().for_each(|reader| reader.mailbox.announce_events());
-            let Some(work) = self.setup.inlet.next(&announce) else { break };
+            let Some(work) = self.setup.inlet.next() else { break };
             let worked = self.setup.inlet.take_worked().as_nanos() as u64;
             self.setup.metrics.busy_nanos.fetch_add(worked, Ordering::Relaxed);
             self.handle(work);
+            self.go_on_with_answer();
         }
         PartitionStats { batches: self.batches, failed: matches!(self.phase, Phase::Failed(_)) }
+    }
+
+    fn go_on_with_answer(&self) {
+        self.setup.answer.iter().for_each(|answer| answer.go_on());
     }
 
     /// A plan over constant rows alone has nothing to wait for, and LIMIT 0 nothing to give.
@@ -152,6 +157,19 @@ impl PartitionReceiver {
                 self.fail(error);
             }
         }
+    }
+
+    /// Receives what is there, waiting for room downstream; with the answer complete it lets go of everything.
+    pub fn serve(&mut self) {
+        self.waits = true;
+        while self.setup.serves || matches!(self.phase, Phase::Running) {
+            if let Some(output) = &self.setup.output {
+                output.wait_for_room(|| self.setup.inlet.announce_room());
+            }
+            let Some(work) = self.setup.inlet.try_next() else { return self.setup.inlet.announce_room() };
+            self.handle(work);
+        }
+        self.setup.inlet.close();
     }
 
     /// Receives what is there while there is room downstream, on the calling thread; whether it did anything.
@@ -223,7 +241,7 @@ impl PartitionReceiver {
     fn barrier(&mut self, barrier: Barrier) {
         match &barrier.kind {
             BarrierKind::Subscribe(subscription)
-                if subscription.of == self.setup.id && !self.setup.is_share =>
+                if subscription.of == self.setup.id && self.setup.answer.is_none() =>
             {
                 self.subscribe(subscription, barrier.at);
             }
@@ -400,14 +418,14 @@ impl PartitionReceiver {
 
     /// Sends every reader an event, made for its input, and forgets those that are gone.
     fn publish(&mut self, event: &mut dyn FnMut(usize) -> Event) {
-        let (waits, inlet) = (self.waits, &self.setup.inlet);
+        let (waits, inlet, answer) = (self.waits, &self.setup.inlet, &self.setup.answer);
+        let before = || {
+            inlet.announce_room();
+            answer.iter().for_each(|answer| answer.go_on());
+        };
         self.readers.retain(|Reader { mailbox, input, .. }| {
             let event = event(*input);
-            let sent = if waits {
-                mailbox.push_when_room(event, || inlet.announce_room())
-            } else {
-                mailbox.push(event)
-            };
+            let sent = if waits { mailbox.push_when_room(event, before) } else { mailbox.push(event) };
             sent.is_ok()
         });
     }
@@ -484,12 +502,12 @@ impl PartitionReceiver {
     }
 
     /// The query ends with an error, here and in all that reads it.
-    fn fail(&mut self, error: Error) {
+    pub fn fail(&mut self, error: Error) {
         if matches!(self.phase, Phase::Failed(_)) {
             return;
         }
         self.release();
-        let (at, is_share) = (self.at, self.setup.is_share);
+        let (at, is_share) = (self.at, self.setup.answer.is_some());
         let mut inherited = error.clone();
         if !is_share {
             inherited.message = format!("{} has failed: {}", self.setup.query, error.message);
