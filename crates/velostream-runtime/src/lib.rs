@@ -35,6 +35,7 @@ pub use processor::Processor;
 #[cfg(feature = "async")]
 pub use record::{OutputReceiver, TryReceiveError};
 pub use record::{StreamExecutionEngine, StreamRecord, StreamingQuery};
+pub use sink::changes::{ChangeSink, Changes};
 #[cfg(all(feature = "trouble", not(feature = "explore")))]
 pub use sync::counted::locks_taken;
 #[cfg(feature = "trouble")]

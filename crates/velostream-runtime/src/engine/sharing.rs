@@ -1,6 +1,7 @@
 //! Queries whose work several receivers share.
 
 use super::Engine;
+use super::pipelines::Sinks;
 use super::ways::Ways;
 use crate::api::OnError;
 use crate::catalog::PipelineId;
@@ -67,6 +68,17 @@ impl Receivers {
         self.merging.as_mut().or(self.setups.last_mut()).expect("there is a receiver")
     }
 
+    /// Lets the changes be taken where they come out: as one answer, or `by_key` at each receiver.
+    pub fn set_sinks(&mut self, by_key: bool, make: &mut Sinks) {
+        if !by_key {
+            self.answer().sink = Some(make(0));
+            return;
+        }
+        for (place, setup) in self.setups.iter_mut().enumerate() {
+            setup.sink = Some(make(place));
+        }
+    }
+
     /// Those that need a thread.
     pub fn into_threads(self) -> Vec<PartitionReceiver> {
         let answer = self.merging.map(|setup| Arc::new(Answer::new(PartitionReceiver::new(setup))));
@@ -97,7 +109,7 @@ impl Engine {
         let merging =
             if sharing.by_key { Merging::AsItComes } else { Merging::ByNumber(sharing.shares.order) };
         let sources = mailboxes.iter().flatten().map(Arc::clone).collect();
-        let gather = Gather::new(&lanes, sources, merging, Arc::clone(&schema));
+        let gather = Gather::new(&lanes, sources, merging);
         mailboxes.push(lanes);
         let merging = Some(self.setup(common, None, schema, Box::new(gather)));
         Ok(Receivers { setups, merging, mailboxes })
@@ -145,6 +157,7 @@ impl Engine {
             tells_time: true,
             finite: *finite,
             output: None,
+            sink: None,
             table: None,
             serves: *serves,
             on_error: *on_error,

@@ -7,6 +7,7 @@
 
 use super::barrier::Barrier;
 use super::event::{Envelope, Event};
+use super::gather::Merged;
 use super::mailbox::Mailbox;
 use super::share::{Taken, Taker};
 use crate::dead_letter::LeftOut;
@@ -78,6 +79,8 @@ pub enum Work {
     Taken(Taken),
     /// Rows of several inputs, all of one number.
     Step(Vec<Envelope>),
+    /// Rows that several receivers gave, in one order.
+    Merged(Box<Merged>),
     /// Everything up to this number has come, and nothing is to be done for it.
     Through(Seq),
     /// What other receivers have left out, in order.
@@ -418,7 +421,7 @@ mod tests {
                 Work::End(input, seq) => found.push((seq.0, vec![1000 + input])),
                 Work::Through(_) | Work::LeftOut(_) => {}
                 Work::Failed(error) => panic!("{error:?}"),
-                Work::Taken(_) => panic!("nothing of the kind was sent"),
+                Work::Merged(_) | Work::Taken(_) => panic!("nothing of the kind was sent"),
             }
         }
     }
