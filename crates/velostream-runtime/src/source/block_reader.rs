@@ -152,7 +152,7 @@ impl BlockReader {
         let places =
             envelope.as_ref().filter(|_| setup.receivers > 1).map(|envelope| match &mut feed.router {
                 None => Places::One(setup.place),
-                Some(router) => Places::Each(router.route(&envelope.batch.changes, setup.receivers)),
+                Some(router) => Places::by(router, envelope, setup.receivers),
             });
         Ok(Block { start, end, is_last, envelope, places, letters })
     }
