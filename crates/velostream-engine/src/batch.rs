@@ -137,7 +137,7 @@ impl ChangeBatch {
 pub struct Selected<'a> {
     /// Which, ascending; their numbers ascend as well, each being a step of its own.
     pub rows: &'a [u32],
-    /// The hash of each row of the batch by the keys that the receivers share them by, where the plan groups by these keys.
+    /// Their hashes by the keys that the receivers share them by, where the plan groups by these keys.
     pub hashes: Option<&'a [u64]>,
 }
 

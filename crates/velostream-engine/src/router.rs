@@ -4,21 +4,26 @@ use crate::batch::ChangeBatch;
 use crate::error::Result;
 use crate::expr::{Program, RowErrors};
 use crate::state::hash_rows;
+use std::ops::Range;
 use velostream_sql::plan::Expr;
 
 /// The hash's bits that choose the share; hash tables go by others.
 const SHARE_SHIFT: u32 = 24;
 const SHARE_BITS: u32 = 16;
 
-/// The rows of a batch by share.
+/// Rows of a batch, ascending, with the hashes of their keys.
+#[derive(Debug, Default)]
+struct Hashed {
+    rows: Vec<u32>,
+    hashes: Vec<u64>,
+}
+
+/// The rows of a batch by share: all of them, share by share, those of each in order.
 #[derive(Debug, Default)]
 pub struct Shares {
-    /// All rows, share by share, those of each in order.
-    rows: Vec<u32>,
+    all: Hashed,
     /// Per share, where its rows end.
     ends: Vec<u32>,
-    /// The hash of each row's keys, in the batch's order.
-    hashes: Vec<u64>,
 }
 
 /// Tells the share of each row by its keys, which hash as groups do: equal keys come to one share.
@@ -27,7 +32,10 @@ pub struct Router {
     program: Program,
     keys: usize,
     errors: RowErrors,
-    rows: Vec<u32>,
+    /// The batch in hand.
+    batch: Hashed,
+    /// Rows of every second share.
+    others: Hashed,
 }
 
 impl Router {
@@ -37,7 +45,8 @@ impl Router {
             program: Program::compile(keys)?,
             keys: keys.len(),
             errors: RowErrors::new(),
-            rows: Vec::new(),
+            batch: Hashed::default(),
+            others: Hashed::default(),
         })
     }
 
@@ -46,62 +55,82 @@ impl Router {
     pub fn route(&mut self, changes: &ChangeBatch, count: u16, shares: &mut Shares) {
         self.errors.clear();
         self.program.evaluate(changes, &mut self.errors);
-        self.rows.clear();
-        self.rows.extend(0..changes.len() as u32);
-        hash_rows(self.keys, |key| self.program.output(key, changes), &self.rows, &mut shares.hashes);
+        let Hashed { rows, hashes } = &mut self.batch;
+        rows.clear();
+        rows.extend(0..changes.len() as u32);
+        hash_rows(self.keys, |key| self.program.output(key, changes), rows, hashes);
         for (row, _) in self.errors.drain(..) {
-            shares.hashes[row as usize] = 0;
+            hashes[row as usize] = 0;
         }
-        shares.split(count, &mut self.rows);
+        shares.split(hashes, count, &mut self.others);
     }
 }
 
 impl Shares {
     /// Goes over the hashes once for each two shares: without branches, and with nothing carried from row to row but two
     /// positions, that is less than finding each row's place by counting. `others` is scratch.
-    fn split(&mut self, count: u16, others: &mut Vec<u32>) {
-        let Self { rows, ends, hashes } = self;
-        // Each row is written where the next one of the share belongs, and stays if it is one: hence one place more.
-        rows.resize(hashes.len() + 1, 0);
-        others.resize(hashes.len() + 1, 0);
+    fn split(&mut self, hashes: &[u64], count: u16, others: &mut Hashed) {
+        let Self { all, ends } = self;
+        all.resize(hashes.len() + 1);
+        others.resize(hashes.len() + 1);
         ends.clear();
         let mut at = 0;
         for share in (0..u64::from(count)).step_by(2) {
             let mut other = 0;
             for (row, &hash) in hashes.iter().enumerate() {
                 let of_row = share_of(hash, count);
-                (rows[at], others[other]) = (row as u32, row as u32);
+                // A row is written where the next one of the share belongs, and stays if it is one: hence one place more.
+                all.put(at, row, hash);
+                others.put(other, row, hash);
                 at += usize::from(of_row == share);
                 other += usize::from(of_row == share + 1);
             }
             ends.push(at as u32);
             if ends.len() < usize::from(count) {
-                rows[at..at + other].copy_from_slice(&others[..other]);
+                all.rows[at..at + other].copy_from_slice(&others.rows[..other]);
+                all.hashes[at..at + other].copy_from_slice(&others.hashes[..other]);
                 at += other;
                 ends.push(at as u32);
             }
         }
-        rows.truncate(hashes.len());
+        all.resize(hashes.len());
+    }
+
+    fn range(&self, share: u16) -> Range<usize> {
+        let share = usize::from(share);
+        let begin = share.checked_sub(1).map_or(0, |before| self.ends[before]);
+        begin as usize..self.ends[share] as usize
     }
 
     /// The rows of a share, in order.
     #[must_use]
     pub fn rows(&self, share: u16) -> &[u32] {
-        let share = usize::from(share);
-        let begin = share.checked_sub(1).map_or(0, |before| self.ends[before]);
-        &self.rows[begin as usize..self.ends[share] as usize]
+        &self.all.rows[self.range(share)]
     }
 
-    /// The hash of each row of the batch by its keys.
+    /// The hashes of their keys.
     #[must_use]
-    pub fn hashes(&self) -> &[u64] {
-        &self.hashes
+    pub fn hashes(&self, share: u16) -> &[u64] {
+        &self.all.hashes[self.range(share)]
     }
 
     /// Bytes of its buffers.
     #[must_use]
     pub fn capacity_bytes(&self) -> usize {
-        self.rows.capacity() * size_of::<u32>() + self.hashes.capacity() * size_of::<u64>()
+        self.all.rows.capacity() * size_of::<u32>() + self.all.hashes.capacity() * size_of::<u64>()
+    }
+}
+
+impl Hashed {
+    fn resize(&mut self, rows: usize) {
+        self.rows.resize(rows, 0);
+        self.hashes.resize(rows, 0);
+    }
+
+    #[inline]
+    fn put(&mut self, at: usize, row: usize, hash: u64) {
+        self.rows[at] = row as u32;
+        self.hashes[at] = hash;
     }
 }
 

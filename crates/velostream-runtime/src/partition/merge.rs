@@ -1,5 +1,6 @@
 //! Changes of several producers, in the order of their sequence numbers.
 
+use std::cmp::Ordering;
 use velostream_engine::batch::{ChangeBatch, Seq};
 use velostream_engine::column::{Pick, Values};
 use velostream_sql::shares::Order;
@@ -11,14 +12,34 @@ pub struct Merger {
     by_rank: Lists<Rank>,
 }
 
-/// Where a row stands among those of its number: those that go before those that come, each by window, where that
-/// counts, and by the number in its last column.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+/// Where a row stands: by its number, those that go before those that come, each by window, where that counts, and by the
+/// number in its last column.
+#[derive(Clone, Copy, PartialEq, Eq)]
 struct Rank {
-    seq: Seq,
-    comes: bool,
+    seq_and_comes: u64,
     window: i64,
     number: i64,
+}
+
+impl Ord for Rank {
+    fn cmp(&self, other: &Self) -> Ordering {
+        let key = |rank: &Self| (rank.seq_and_comes, rank.window, rank.number);
+        key(self).cmp(&key(other))
+    }
+}
+
+impl PartialOrd for Rank {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+
+    /// Without branches: rows of one window come from both sides in an order that is as good as random.
+    fn lt(&self, other: &Self) -> bool {
+        let (numbers, windows) = (self.number < other.number, self.window == other.window);
+        let windows = (self.window < other.window) | windows & numbers;
+        let same = self.seq_and_comes == other.seq_and_comes;
+        (self.seq_and_comes < other.seq_and_comes) | same & windows
+    }
 }
 
 impl Merger {
@@ -27,22 +48,21 @@ impl Merger {
     /// that of the lanes, so that the result depends on nothing but the rows.
     pub fn order(&mut self, lanes: &[Vec<&ChangeBatch>], order: Order) -> Vec<Pick> {
         match order {
-            Order::ByRecord => self.by_number.merge(lanes, |part, row| part.seqs[row]),
-            Order::ByWindow | Order::ByGroup => {
-                let rank = |part: &ChangeBatch, row: usize| rank(part, row, order == Order::ByWindow);
-                self.by_rank.merge(lanes, rank)
-            }
+            Order::ByRecord => self.by_number.order(lanes, |part, row| part.seqs[row]),
+            Order::ByWindow => self.by_rank.order(lanes, |part, row| rank(part, row, part.event_times[row])),
+            Order::ByGroup => self.by_rank.order(lanes, |part, row| rank(part, row, 0)),
         }
     }
 }
 
-fn rank(part: &ChangeBatch, row: usize, by_window: bool) -> Rank {
+#[inline]
+fn rank(part: &ChangeBatch, row: usize, window: i64) -> Rank {
     let number = match part.columns.last().map(|column| &column.values) {
         Some(Values::I64(values)) => values[row],
         _ => 0,
     };
-    let window = if by_window { part.event_times[row] } else { 0 };
-    Rank { seq: part.seqs[row], comes: part.ops[row].is_addition(), window, number }
+    let seq_and_comes = part.seqs[row].0 << 1 | u64::from(part.ops[row].is_addition());
+    Rank { seq_and_comes, window, number }
 }
 
 /// Rows by their keys, one list per lane.
@@ -61,7 +81,12 @@ impl<K> Default for Lists<K> {
 
 impl<K: Copy + Ord> Lists<K> {
     /// All rows of the lanes by their keys, those of equal keys by the lanes.
-    fn merge(&mut self, lanes: &[Vec<&ChangeBatch>], key: impl Fn(&ChangeBatch, usize) -> K) -> Vec<Pick> {
+    fn order(&mut self, lanes: &[Vec<&ChangeBatch>], key: impl Fn(&ChangeBatch, usize) -> K) -> Vec<Pick> {
+        if let [one, two] = lanes
+            && let ([one], [two]) = (one.as_slice(), two.as_slice())
+        {
+            return order_of_two([one, two], key);
+        }
         self.list(lanes, key);
         while self.ends.len() > 1 {
             self.merge_pairs();
@@ -100,6 +125,23 @@ impl<K: Copy + Ord> Lists<K> {
         self.ends = ends;
         std::mem::swap(&mut self.entries, &mut self.merged);
     }
+}
+
+/// The same of two batches.
+fn order_of_two<K: Ord>(batches: [&ChangeBatch; 2], key: impl Fn(&ChangeBatch, usize) -> K) -> Vec<Pick> {
+    let [one, two] = batches;
+    let mut picks = Vec::with_capacity(one.len() + two.len());
+    let (mut at, mut other) = (0, 0);
+    while at < one.len() && other < two.len() {
+        let takes_other = key(two, other) < key(one, at);
+        let row = if takes_other { other } else { at };
+        picks.push(Pick { part: u32::from(takes_other), row: row as u32 });
+        other += usize::from(takes_other);
+        at += usize::from(!takes_other);
+    }
+    picks.extend((at..one.len()).map(|row| Pick { part: 0, row: row as u32 }));
+    picks.extend((other..two.len()).map(|row| Pick { part: 1, row: row as u32 }));
+    picks
 }
 
 /// Appends two lists as one. Which of them comes next is as good as random, so nothing branches on it.

@@ -97,7 +97,7 @@ impl Taken {
     /// The receiver's rows of it; `None` where all are.
     pub fn selected(&self) -> Option<Selected<'_>> {
         let hashes = match &self.share.places {
-            Places::Each(shares) if self.hashed => Some(shares.hashes()),
+            Places::Each(shares) if self.hashed => Some(shares.hashes(self.place)),
             _ => None,
         };
         Some(Selected { rows: self.share.places.rows_of(self.place)?, hashes })
