@@ -6,70 +6,18 @@
 use std::collections::BTreeMap;
 use velostream_engine::batch::{Batch, ChangeBatch, Op, Seq};
 use velostream_engine::error::Rejects;
-use velostream_engine::functions::registry::registry;
 use velostream_engine::limits::Limits;
-use velostream_engine::plan::{PhysicalPlan, PlanOptions, SourceId};
+use velostream_engine::plan::{PhysicalPlan, SourceId};
 use velostream_engine::processor::QueryProcessor;
-use velostream_engine::source::{SourceGate, SourceSpec};
 use velostream_engine::time::{TimeRuns, Watermark};
 use velostream_sql::plan::Literal;
-use velostream_sql::types::DataType;
 use velostream_testkit::golden::GoldenCatalog;
 use velostream_testkit::scripts::{
-    DEFINITIONS, Event, Given, RELATIONS, Random, Script, Step, TEMPLATES, random_query,
+    Doors, Event, Random, Script, Step, TEMPLATES, catalog, plan, random_query, setting,
 };
 
 const DEFAULT_CASES: u64 = 10_000;
 const DEFAULT_SEED: u64 = 20_261_129;
-
-fn setting(name: &str, default: u64) -> u64 {
-    let given = std::env::var(name).ok();
-    given.map_or(default, |text| text.parse().unwrap_or_else(|_| panic!("{name} is a number")))
-}
-
-fn catalog() -> GoldenCatalog {
-    let mut catalog = GoldenCatalog::default();
-    for definition in DEFINITIONS {
-        let bound =
-            catalog.bind(definition, registry()).unwrap_or_else(|errors| panic!("{definition}\n{errors}"));
-        bound.into_iter().for_each(|statement| catalog.define(statement));
-    }
-    catalog
-}
-
-/// The plan of a query; `None` where the language refuses it.
-fn plan(catalog: &GoldenCatalog, sql: &str) -> Option<PhysicalPlan> {
-    let query = catalog.query(sql, registry(), false).ok()?;
-    PhysicalPlan::build(&query.plan, PlanOptions::default()).ok()
-}
-
-/// A source of the plan: its place among the relations, and its door.
-struct Source {
-    relation: usize,
-    id: SourceId,
-    gate: SourceGate,
-    types: Vec<DataType>,
-}
-
-fn sources(catalog: &GoldenCatalog, plan: &PhysicalPlan) -> Vec<Source> {
-    let source = |(relation, name): (usize, &&str)| {
-        let declared = catalog.source(name).expect("it is defined");
-        let schema = &declared.relation.schema;
-        let spec = SourceSpec {
-            schema: schema.clone(),
-            checks: declared.checks.clone(),
-            event_time: declared.relation.event_time,
-            bound_micros: declared.bound_micros,
-        };
-        Some(Source {
-            relation,
-            id: plan.source_of(declared.relation.id)?,
-            gate: SourceGate::new(spec).expect("the checks compile"),
-            types: schema.fields.iter().map(|field| field.data_type).collect(),
-        })
-    };
-    RELATIONS.iter().enumerate().filter_map(source).collect()
-}
 
 /// A change as it is compared: number, mark and values.
 type Line = (u64, Op, Vec<Literal>);
@@ -148,8 +96,7 @@ impl Subject {
 /// A processor that goes on excursions, with its doors; and one that never hears of them.
 struct Case<'a> {
     plan: &'a PhysicalPlan,
-    sources: Vec<Source>,
-    next: Seq,
+    doors: Doors,
     wanderer: Subject,
     homebody: Subject,
     /// How often something was rolled back, by excursions and by failing records.
@@ -158,51 +105,23 @@ struct Case<'a> {
 }
 
 impl Case<'_> {
-    fn source(&mut self, relation: usize) -> &mut Source {
-        self.sources
-            .iter_mut()
-            .find(|source| source.relation == relation)
-            .expect("histories are of read relations")
-    }
-
-    /// The batch that enters, where the doors let anything in.
-    fn admit(&mut self, relation: usize, given: &[Given]) -> (SourceId, Batch) {
-        let mut next = self.next;
-        let source = self.source(relation);
-        let mut raw = ChangeBatch::new(&source.types);
-        for record in given {
-            raw.columns.iter_mut().zip(&record.row).for_each(|(column, value)| column.push_literal(value));
-            raw.push_mark(record.op, Seq(0), 0);
-        }
-        let mut batch = Batch { changes: ChangeBatch::new(&source.types), ..Batch::default() };
-        source.gate.admit(&mut raw, &mut next, &mut batch, &mut Vec::new());
-        let id = source.id;
-        self.next = next;
-        (id, batch)
-    }
-
     /// An event at the wanderer: what the other is to be given, and the answer.
     fn wander(&mut self, event: &Event) -> Option<(Applied, Answer)> {
         match event {
             Event::Batch(relation, given) => {
-                let (id, batch) = self.admit(*relation, given);
+                let (id, batch) = self.doors.admit(*relation, given);
                 let (answer, failed) = self.wanderer.batch(id, &batch);
                 self.failures += failed.len() as u64;
                 Some((Applied::Batch { id, batch, failed }, answer))
             }
             Event::Advance(relation, micros) => {
-                let mut next = self.next;
-                let source = self.source(*relation);
-                let (id, types) = (source.id, source.types.clone());
-                let time = source.gate.advance(Watermark(*micros), &mut next)?;
-                self.next = next;
-                let batch = Batch { changes: ChangeBatch::new(&types), time };
+                let (id, batch) = self.doors.advance(*relation, *micros)?;
                 let applied = Applied::Batch { id, batch, failed: Vec::new() };
                 let answer = self.wanderer.apply(&applied);
                 Some((applied, answer))
             }
             Event::End(relation) => {
-                let applied = Applied::End(self.source(*relation).id);
+                let applied = Applied::End(self.doors.source(*relation).id);
                 let answer = self.wanderer.apply(&applied);
                 Some((applied, answer))
             }
@@ -235,8 +154,8 @@ impl Case<'_> {
 
     /// Events that are rolled back, by a transaction or a savepoint, and the state before and after.
     fn excursion(&mut self, events: &[Event], by_savepoint: bool) {
-        let doors: Vec<Watermark> = self.sources.iter().map(|source| source.gate.watermark()).collect();
-        let next = self.next;
+        let doors: Vec<Watermark> = self.doors.sources.iter().map(|source| source.gate.watermark()).collect();
+        let next = self.doors.next;
         let before = (!self.wanderer.begun).then(|| self.wanderer.snapshot());
         let processor = &mut self.wanderer.processor;
         match (by_savepoint, self.wanderer.begun) {
@@ -267,8 +186,8 @@ impl Case<'_> {
                 processor.finish_transaction();
             }
         }
-        self.sources.iter_mut().zip(doors).for_each(|(source, mark)| source.gate.set_watermark(mark));
-        self.next = next;
+        self.doors.sources.iter_mut().zip(doors).for_each(|(source, mark)| source.gate.set_watermark(mark));
+        self.doors.next = next;
         self.rollbacks += 1;
         if let Some(before) = before {
             assert!(self.wanderer.snapshot() == before, "an excursion changed the state");
@@ -295,8 +214,12 @@ impl Case<'_> {
     /// Both have the same state, and give the same to their end. A record that failed has had its number: so that
     /// both have seen the same last one, time moves once more.
     fn finish(&mut self) {
-        let last =
-            self.sources.iter().map(|source| (source.relation, source.gate.watermark())).collect::<Vec<_>>();
+        let last = self
+            .doors
+            .sources
+            .iter()
+            .map(|source| (source.relation, source.gate.watermark()))
+            .collect::<Vec<_>>();
         for (relation, watermark) in last {
             self.keep(&Event::Advance(relation, watermark.0.max(0) + 1));
         }
@@ -304,7 +227,7 @@ impl Case<'_> {
             subject.processor.finish_transaction();
         }
         assert!(self.wanderer.snapshot() == self.homebody.snapshot(), "the states differ");
-        for id in self.sources.iter().map(|source| source.id).collect::<Vec<_>>() {
+        for id in self.doors.sources.iter().map(|source| source.id).collect::<Vec<_>>() {
             let end = Applied::End(id);
             assert_eq!(self.wanderer.apply(&end), self.homebody.apply(&end), "at the end");
         }
@@ -387,13 +310,12 @@ fn run(catalog: &GoldenCatalog, template: &str, seed: u64) -> Option<Ran> {
     let random = &mut Random::new(seed);
     let sql = random_query(template, random);
     let plan = plan(catalog, &sql)?;
-    let sources = sources(catalog, &plan);
-    let read: Vec<usize> = sources.iter().map(|source| source.relation).collect();
+    let doors = Doors::new(catalog, &plan);
+    let read: Vec<usize> = doors.sources.iter().map(|source| source.relation).collect();
     let script = Script::random(random, &read);
     let mut case = Case {
         plan: &plan,
-        sources,
-        next: Seq(1),
+        doors,
         wanderer: Subject::new(&plan),
         homebody: Subject::new(&plan),
         rollbacks: 0,

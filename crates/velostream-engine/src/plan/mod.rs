@@ -203,6 +203,13 @@ impl PhysicalPlan {
         }
     }
 
+    /// Whether batches of several sources whose records take turns can be applied together: not where rows of either stand
+    /// in one input of an operator, which are late each by the time of its own source.
+    #[must_use]
+    pub fn takes_turns(&self) -> bool {
+        !self.clocks.iter().any(|clock| matches!(clock, ClockPlan::OfArrival(_)))
+    }
+
     /// Whether the plan uses event time: it has windows, joins by time or OVER.
     #[must_use]
     pub fn uses_time(&self) -> bool {

@@ -195,7 +195,7 @@ impl QueryProcessor {
         let result = if is_whole {
             self.nodes.run_whole(arrival, &self.standing, out, &mut self.report)
         } else {
-            self.run(&[arrival], out)
+            self.run(&[arrival], self.journal.sources[input.0], out)
         };
         if is_whole && !self.report.failures.is_empty() {
             out.truncate(from);
@@ -206,7 +206,8 @@ impl QueryProcessor {
             self.time = own;
         }
         result?;
-        self.report.settle(&batch.changes.seqs, rejects, &mut self.row_errors);
+        let place = |seq| row_of(&batch.changes.seqs, seq).map(|row| (0, row));
+        self.report.settle(place, std::slice::from_mut(rejects), &mut self.row_errors);
         self.note_deletes(input, batch);
         self.settle(out, from)
     }
@@ -219,13 +220,47 @@ impl QueryProcessor {
         out: &mut ChangeBatch,
         rejects: &mut Rejects,
     ) -> Result<()> {
+        let from = self.apply_several(inputs, self.journal.others, out)?;
+        let step = inputs.iter().find_map(|(_, batch)| batch.changes.seqs.first());
+        let place = |seq| step.filter(|&&found| found == seq).map(|_| (0, 0));
+        self.report.settle(place, std::slice::from_mut(rejects), &mut self.row_errors);
+        self.settle(out, from)
+    }
+
+    /// Applies batches of several sources whose records took turns, as [`Self::process`] would record by record in the order
+    /// of their numbers, of which no two sources share any. Each source has its rejects. Only where
+    /// [`PhysicalPlan::takes_turns`].
+    pub fn process_turns(
+        &mut self,
+        inputs: &[(SourceId, &Batch)],
+        out: &mut ChangeBatch,
+        rejects: &mut [Rejects],
+    ) -> Result<()> {
+        debug_assert_eq!(inputs.len(), rejects.len());
+        let is_journaled = inputs.iter().any(|(source, _)| self.journal.sources[source.0]);
+        let from = self.apply_several(inputs, is_journaled, out)?;
+        let place = |seq| {
+            let each = inputs.iter().enumerate();
+            each.filter_map(|(at, (_, batch))| Some((at, row_of(&batch.changes.seqs, seq)?))).next()
+        };
+        self.report.settle(place, rejects, &mut self.row_errors);
+        self.settle(out, from)
+    }
+
+    /// Applies batches of several sources by their numbers; gives where what they led to begins.
+    fn apply_several(
+        &mut self,
+        inputs: &[(SourceId, &Batch)],
+        is_journaled: bool,
+        out: &mut ChangeBatch,
+    ) -> Result<usize> {
         inputs.iter().try_for_each(|&(input, _)| self.open(input))?;
         self.start(out)?;
         self.report.clear();
         let from = out.len();
         let mut times = Vec::with_capacity(inputs.len());
         for &(input, batch) in inputs {
-            let mut time = batch.time.clone();
+            let mut time = TimeRuns::default();
             catch_up(&batch.time, self.watermark(input).max(batch.time.before), &mut time);
             times.push(time);
         }
@@ -238,24 +273,18 @@ impl QueryProcessor {
                 selected: None,
             })
             .collect();
-        let result = self.run(&arrivals, out);
+        let result = self.run(&arrivals, is_journaled, out);
         for (&(input, batch), time) in inputs.iter().zip(&times) {
             self.standing.advance(input.0, &batch.changes, time);
         }
         result?;
-        let step = inputs.iter().find_map(|(_, batch)| batch.changes.seqs.first());
         inputs.iter().for_each(|&(input, batch)| self.note_deletes(input, batch));
-        self.report.settle(step.map_or(&[], std::slice::from_ref), rejects, &mut self.row_errors);
-        self.settle(out, from)
+        Ok(from)
     }
 
-    /// Runs arrivals, under a savepoint where they need one. Several are one step.
-    fn run(&mut self, arrivals: &[Arrival<'_>], out: &mut ChangeBatch) -> Result<()> {
-        let Self { nodes, standing, report, redo, journal, .. } = self;
-        let is_journaled = match arrivals {
-            &[Arrival { origin: Origin::Source(source), .. }] => journal.sources[source],
-            _ => journal.others,
-        };
+    /// Runs arrivals, by their numbers, under a savepoint where they need one.
+    fn run(&mut self, arrivals: &[Arrival<'_>], is_journaled: bool, out: &mut ChangeBatch) -> Result<()> {
+        let Self { nodes, standing, report, redo, .. } = self;
         if !is_journaled {
             return nodes.run(arrivals, standing, out, report);
         }
@@ -334,9 +363,9 @@ impl QueryProcessor {
                 selected: None,
             })
             .collect();
-        self.run(&arrivals, out)?;
+        self.run(&arrivals, self.journal.others, out)?;
         self.standing.started.set(true);
-        self.report.settle(&[], &mut Rejects::default(), &mut self.row_errors);
+        self.report.settle(|_| None, &mut [], &mut self.row_errors);
         self.settle(out, from)
     }
 
@@ -367,11 +396,11 @@ impl QueryProcessor {
         let from = out.len();
         let origin = Origin::Source(input.0);
         let arrival = Arrival { origin, changes: &empty, time: &time, selected: None };
-        let result = self.run(&[arrival], out);
+        let result = self.run(&[arrival], self.journal.sources[input.0], out);
         self.standing.advance(input.0, &empty, &time);
         self.empty = empty;
         result?;
-        self.report.settle(&[], &mut Rejects::default(), &mut self.row_errors);
+        self.report.settle(|_| None, &mut [], &mut self.row_errors);
         self.settle(out, from)
     }
 
@@ -509,8 +538,14 @@ fn row_of(seqs: &[Seq], seq: Seq) -> Option<u32> {
 }
 
 impl Report {
-    /// Passes on what happened: each failing or late record once, in order of its row.
-    fn settle(&mut self, seqs: &[Seq], rejects: &mut Rejects, row_errors: &mut Vec<(Seq, RecordError)>) {
+    /// Passes on what happened: each failing or late record once, in order of the numbers. `place` says to which of the
+    /// sources' rejects it belongs, and its row there.
+    fn settle(
+        &mut self,
+        place: impl Fn(Seq) -> Option<(usize, u32)>,
+        rejects: &mut [Rejects],
+        row_errors: &mut Vec<(Seq, RecordError)>,
+    ) {
         if !self.final_failures.is_empty() {
             self.final_failures.sort_by_key(|&(seq, _)| seq);
             row_errors.append(&mut self.final_failures);
@@ -519,8 +554,8 @@ impl Report {
             self.failures.sort_by_key(|&(seq, _)| seq);
             self.failures.dedup_by_key(|failure| failure.0);
             for (seq, error) in self.failures.drain(..) {
-                match row_of(seqs, seq) {
-                    Some(row) => rejects.failed.push(Reject { row, error }),
+                match place(seq) {
+                    Some((source, row)) => rejects[source].failed.push(Reject { row, error }),
                     None => row_errors.push((seq, error)),
                 }
             }
@@ -528,8 +563,11 @@ impl Report {
         if !self.late.is_empty() {
             self.late.sort_by_key(|&(seq, _)| seq);
             self.late.dedup_by_key(|late| late.0);
-            let rows = self.late.drain(..).filter_map(|(seq, by)| row_of(seqs, seq).map(|row| (row, by)));
-            rejects.late.extend(rows);
+            for (seq, by) in self.late.drain(..) {
+                if let Some((source, row)) = place(seq) {
+                    rejects[source].late.push((row, by));
+                }
+            }
         }
     }
 }

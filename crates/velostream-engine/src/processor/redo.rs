@@ -6,14 +6,50 @@ use super::nodes::{Nodes, Report};
 use crate::batch::{ChangeBatch, Seq};
 use crate::error::Result;
 use crate::state::State;
-use crate::time::{TimeRuns, Watermark};
+use crate::time::TimeRuns;
 
-/// One record as a batch of its own; reused.
+/// One step of each arrival as a batch of its own; reused.
 #[derive(Default)]
 pub(super) struct RedoScratch {
-    step: ChangeBatch,
+    steps: Vec<Step>,
     empty: ChangeBatch,
+}
+
+/// What an arrival has of the step in hand, and how far it has come.
+#[derive(Default)]
+struct Step {
+    changes: ChangeBatch,
     time: TimeRuns,
+    row: usize,
+    moved: usize,
+}
+
+impl Step {
+    fn at_the_beginning(arrival: &Arrival<'_>) -> Self {
+        let time = TimeRuns { before: arrival.time.before, advances: Vec::new() };
+        Self { changes: ChangeBatch::like(arrival.changes), time, row: 0, moved: 0 }
+    }
+
+    /// The number of the next row or move of time.
+    fn next(&self, arrival: &Arrival<'_>) -> Option<Seq> {
+        let row = arrival.changes.seqs.get(self.row).copied();
+        let moved = arrival.time.advances.get(self.moved).map(|&(seq, _)| seq);
+        row.into_iter().chain(moved).min()
+    }
+
+    /// Goes on to what has number `seq`, which may be nothing.
+    fn go_on(&mut self, arrival: &Arrival<'_>, seq: Seq) {
+        let Arrival { changes, time, .. } = arrival;
+        let from = self.row;
+        self.row += changes.seqs[from..].iter().take_while(|&&other| other == seq).count();
+        self.changes.clear();
+        self.changes.extend_range(changes, from, self.row);
+        self.time.before = self.time.after();
+        let advance = time.advances.get(self.moved).filter(|&&(at, _)| at == seq).copied();
+        self.moved += usize::from(advance.is_some());
+        self.time.advances.clear();
+        self.time.advances.extend(advance);
+    }
 }
 
 /// What runs again, and where its results go.
@@ -25,37 +61,24 @@ pub(super) struct Again<'a> {
 }
 
 impl RedoScratch {
-    /// Runs every record under a savepoint of its own. One that fails is undone and only moves time. Several
-    /// arrivals are one step.
+    /// Runs every step, by number, under a savepoint of its own. One that fails is undone and only moves time.
     pub fn run(&mut self, mut again: Again<'_>, arrivals: &[Arrival<'_>]) -> Result<()> {
-        let &[arrival] = arrivals else { return self.run_step(&mut again, arrivals) };
-        let Arrival { changes, time, .. } = arrival;
-        self.step = ChangeBatch::like(changes);
-        let (mut row, mut moved, mut standing) = (0, 0, time.before);
-        while row < changes.len() || moved < time.advances.len() {
-            let next_row = changes.seqs.get(row).copied();
-            let next_move = time.advances.get(moved).map(|&(seq, _)| seq);
-            let Some(seq) = next_row.into_iter().chain(next_move).min() else { break };
-            let from = row;
-            row += changes.seqs[row..].iter().take_while(|&&other| other == seq).count();
-            let advance = time.advances.get(moved).filter(|&&(at, _)| at == seq).copied();
-            moved += usize::from(advance.is_some());
-            self.step.clear();
-            self.step.extend_range(changes, from, row);
-            self.set_time(standing, advance);
-            let (step, time) = (std::mem::take(&mut self.step), std::mem::take(&mut self.time));
-            let result = self.run_step(&mut again, &[Arrival { changes: &step, time: &time, ..arrival }]);
-            (self.step, self.time) = (step, time);
-            result?;
-            standing = self.time.after();
+        let mut steps = std::mem::take(&mut self.steps);
+        steps.clear();
+        steps.extend(arrivals.iter().map(Step::at_the_beginning));
+        let next =
+            |steps: &[Step]| steps.iter().zip(arrivals).filter_map(|(step, whole)| step.next(whole)).min();
+        let mut result = Ok(());
+        while let (Some(seq), Ok(())) = (next(&steps), &result) {
+            steps.iter_mut().zip(arrivals).for_each(|(step, whole)| step.go_on(whole, seq));
+            let both = steps.iter().zip(arrivals);
+            let parts: Vec<Arrival<'_>> = both
+                .map(|(step, whole)| Arrival { changes: &step.changes, time: &step.time, ..*whole })
+                .collect();
+            result = self.run_step(&mut again, &parts);
         }
-        Ok(())
-    }
-
-    fn set_time(&mut self, before: Watermark, advance: Option<(Seq, Watermark)>) {
-        self.time.before = before;
-        self.time.advances.clear();
-        self.time.advances.extend(advance);
+        self.steps = steps;
+        result
     }
 
     fn run_step(&self, again: &mut Again<'_>, arrivals: &[Arrival<'_>]) -> Result<()> {

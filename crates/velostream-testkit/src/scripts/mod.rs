@@ -1,8 +1,10 @@
 //! Random queries over every operator, and random histories of records for them, each from one seed.
 
+mod doors;
 mod history;
 mod plans;
 
+pub use doors::{Doors, Source, catalog, plan, setting};
 pub use history::{Event, Given, Script, Step};
 pub use plans::{DEFINITIONS, RELATIONS, TEMPLATES, random_query};
 

@@ -27,7 +27,7 @@ pub const DEFINITIONS: [&str; 10] = [
 
 /// Queries with gaps: `{in}` a source, `{x}` and `{y}` values some of which fail, `{by}` grouping columns, `{agg}`
 /// aggregates, `{having}`, `{window}`, `{join}` a kind of join, `{frame}`, `{emit}`.
-pub const TEMPLATES: [&str; 49] = [
+pub const TEMPLATES: [&str; 50] = [
     "SELECT id, {x} AS x FROM {in}",
     "SELECT * FROM a",
     "SELECT id, k FROM {in} WHERE {x} > 1",
@@ -83,6 +83,8 @@ pub const TEMPLATES: [&str; 49] = [
     "SELECT id, SUM({y}) OVER (PARTITION BY k ORDER BY ts {frame}) AS x FROM s EMIT FINAL",
     "SELECT id, v - LAG(v) OVER (PARTITION BY k ORDER BY ts) AS step FROM s WHERE {x} > 0 EMIT FINAL",
     "SELECT DISTINCT k, {x} AS x FROM {in} EMIT FINAL",
+    "SELECT k, window_start, {agg} FROM (SELECT k, g, v, id, ts FROM s UNION ALL SELECT k, g, v, id, ts FROM r) q \
+        WINDOW {window} GROUP BY k EMIT {emit}",
 ];
 
 const VALUES: [&str; 6] =
