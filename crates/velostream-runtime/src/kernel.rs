@@ -49,6 +49,7 @@ pub struct Kernel {
     journaled: Vec<bool>,
     /// Per input, the keys by which its rows are grouped before anything else, if they are.
     selects: Vec<Option<Vec<Expr>>>,
+    takes_turns: bool,
 }
 
 impl Kernel {
@@ -61,6 +62,7 @@ impl Kernel {
             inputs: physical.sources().iter().map(|source| Arc::clone(&source.relation)).collect(),
             schema: Arc::new(schema),
             journaled: (0..physical.sources().len()).map(|at| physical.is_journaled(SourceId(at))).collect(),
+            takes_turns: physical.sources().len() > 1 && physical.takes_turns(),
             selects: (0..physical.sources().len())
                 .map(|at| physical.selects(SourceId(at)).map(<[Expr]>::to_vec))
                 .collect(),
@@ -130,6 +132,22 @@ impl Kernel {
     ) -> Result<()> {
         let inputs: Vec<_> = inputs.iter().map(|&(input, batch)| (SourceId(input), batch)).collect();
         Ok(self.processor.process_step(&inputs, out, rejects)?)
+    }
+
+    /// Whether batches of several inputs whose records take turns can be applied together.
+    pub fn takes_turns(&self) -> bool {
+        self.takes_turns
+    }
+
+    /// Applies batches of several inputs by their numbers, of which no two inputs share any. Each has its rejects.
+    pub fn process_turns(
+        &mut self,
+        inputs: &[(usize, &Batch)],
+        out: &mut ChangeBatch,
+        rejects: &mut [Rejects],
+    ) -> Result<()> {
+        let inputs: Vec<_> = inputs.iter().map(|&(input, batch)| (SourceId(input), batch)).collect();
+        Ok(self.processor.process_turns(&inputs, out, rejects)?)
     }
 
     /// Emits the plan's constant rows, once.

@@ -98,7 +98,7 @@ impl Engine {
     ) -> Result<Receivers> {
         let schema = Arc::clone(plan.schema());
         let Some(sharing) = sharing else {
-            let inlet = self.inlet(ways, 0, &|| None, common)?;
+            let inlet = self.inlet(ways, 0, &|| None, common)?.gathering(plan.takes_turns());
             let setup = self.setup(common, Some(plan), schema, Box::new(inlet));
             return Ok(Receivers { setups: vec![setup], merging: None, mailboxes: vec![ways.mailboxes(0)] });
         };
@@ -127,10 +127,10 @@ impl Engine {
         let plan = Kernel::new(&sharing.shares.plan, &self.kernel_options(common.before))?;
         let ways = of_inputs(&plan, &sharing.routes(plan.inputs()));
         let taker = || Some(Taker::new(place as u16, plan.inputs(), &ways));
-        let inlet = Box::new(self.inlet(from, place, &taker, common)?);
+        let inlet = self.inlet(from, place, &taker, common)?.gathering(plan.takes_turns());
         let reader = Reader { pipeline: common.id, mailbox: lane, input: 0 };
         let schema = Arc::clone(plan.schema());
-        let setup = self.setup(common, Some(plan), schema, inlet);
+        let setup = self.setup(common, Some(plan), schema, Box::new(inlet));
         // It passes questions on until the answer is complete, which is later than its own end.
         let serves = true;
         let (partition, readers, tells_time) = (place, vec![reader], common.serves);

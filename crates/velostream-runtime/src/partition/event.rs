@@ -29,6 +29,18 @@ pub struct Envelope {
     pub through: Seq,
     /// Where the rows' buffers go afterwards, to be used again.
     pub home: Option<Arc<Spares>>,
+    /// What stands of the rows behind the first ones, where they came by themselves.
+    pub appended: Vec<Appended>,
+}
+
+/// Of rows that were appended to others: what [`Envelope`] says of its first ones.
+#[derive(Debug, Clone, Copy)]
+pub struct Appended {
+    /// The first of them.
+    row: usize,
+    offset: u64,
+    first_seq: Option<Seq>,
+    at_ms: i64,
 }
 
 impl Envelope {
@@ -39,12 +51,39 @@ impl Envelope {
         }
     }
 
+    /// What stands of the rows that a row came with.
+    fn came_with(&self, row: usize) -> Appended {
+        let behind = self.appended.partition_point(|appended| appended.row <= row);
+        let Self { offset, first_seq, at_ms, .. } = *self;
+        behind.checked_sub(1).map_or(Appended { row: 0, offset, first_seq, at_ms }, |at| self.appended[at])
+    }
+
     /// The relation's number of a row.
     pub fn offset_of(&self, row: usize) -> u64 {
-        match self.first_seq {
-            Some(first) => self.offset + (self.batch.changes.seqs[row].0 - first.0),
-            None => self.offset + row as u64,
+        let with = self.came_with(row);
+        match with.first_seq {
+            Some(first) => with.offset + (self.batch.changes.seqs[row].0 - first.0),
+            None => with.offset + (row - with.row) as u64,
         }
+    }
+
+    /// The clock when a row was accepted.
+    pub fn at_ms_of(&self, row: usize) -> i64 {
+        self.came_with(row).at_ms
+    }
+
+    /// Takes in the rows of the same input that come next, and their time.
+    pub fn append(&mut self, mut next: Self) {
+        debug_assert_eq!(self.input, next.input);
+        let (row, rows) = (self.batch.changes.len(), next.batch.changes.len());
+        let Self { offset, first_seq, at_ms, .. } = next;
+        self.appended.push(Appended { row, offset, first_seq, at_ms });
+        let further = next.appended.iter().map(|more| Appended { row: row + more.row, ..*more });
+        self.appended.extend(further);
+        self.batch.changes.extend_range(&next.batch.changes, 0, rows);
+        self.batch.time.advances.append(&mut next.batch.time.advances);
+        self.through = next.through;
+        next.recycle();
     }
 
     fn bytes(&self) -> usize {
@@ -97,7 +136,9 @@ impl Envelope {
         }
         let (input, at_ms, accepted) = (self.input, self.at_ms, self.accepted);
         let through = Seq(bound.0 - 1);
-        Self { input, batch: head, offset, first_seq, at_ms, accepted, through, home: None }
+        debug_assert!(self.appended.is_empty(), "what is gathered is applied at once");
+        let appended = Vec::new();
+        Self { input, batch: head, offset, first_seq, at_ms, accepted, through, home: None, appended }
     }
 }
 

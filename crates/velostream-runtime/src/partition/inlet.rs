@@ -10,6 +10,7 @@ use super::event::{Envelope, Event};
 use super::gather::Merged;
 use super::mailbox::Mailbox;
 use super::share::{Taken, Taker};
+use super::turns::Turns;
 use crate::dead_letter::LeftOut;
 use crate::error::Error;
 use crate::source::block_reader::BlockReader;
@@ -79,6 +80,8 @@ pub enum Work {
     Taken(Taken),
     /// Rows of several inputs, all of one number.
     Step(Vec<Envelope>),
+    /// Rows of several inputs, one batch of each, whose numbers take turns.
+    Turns(Vec<Envelope>),
     /// Rows that several receivers gave, in one order.
     Merged(Box<Merged>),
     /// Everything up to this number has come, and nothing is to be done for it.
@@ -96,6 +99,8 @@ pub enum Work {
 /// All lanes of a receiver.
 pub struct Inlet {
     lanes: Vec<Waiting>,
+    /// Whether rows of several inputs are gathered where they take turns.
+    gathers: bool,
     /// What the receiver does for the files that it reads with others, while nothing else has come.
     reader: Option<BlockReader>,
     worked: Duration,
@@ -155,6 +160,21 @@ impl Waiting {
     fn is_blocked(&self) -> bool {
         matches!(self.events.front(), Some(Event::Barrier(_)))
     }
+
+    fn is_failed(&self) -> bool {
+        matches!(self.events.front(), Some(Event::Failed(_)))
+    }
+
+    /// Whether rows, or moves of time, from number `seq` on come next.
+    fn begins_with(&self, seq: Seq) -> bool {
+        matches!(self.events.front(), Some(Event::Batch(each)) if each.head() == Some(seq))
+    }
+
+    /// How many of the next batches begin with number `seq`.
+    fn batches_of(&self, seq: Seq) -> usize {
+        let begins = |event: &&Event| matches!(event, Event::Batch(each) if each.head() == Some(seq));
+        self.events.iter().take_while(begins).count()
+    }
 }
 
 impl Inlet {
@@ -163,10 +183,16 @@ impl Inlet {
         let waiting = |lane| Waiting { lane, events: VecDeque::new(), through: Seq(0) };
         Self {
             lanes: lanes.into_iter().map(waiting).collect(),
+            gathers: false,
             reader: None,
             worked: Duration::ZERO,
             told: Seq(0),
         }
+    }
+
+    /// Giving small batches of several inputs that take turns together, if `gathers`.
+    pub fn gathering(self, gathers: bool) -> Self {
+        Self { gathers, ..self }
     }
 
     /// With what the receiver reads itself.
@@ -175,30 +201,70 @@ impl Inlet {
     }
 
     fn take(&mut self, mut pop: impl FnMut(&Mailbox) -> Option<Event>) -> Option<Work> {
-        if self.lanes.len() == 1 {
+        if self.lanes.len() == 1 && !self.gathers {
             return self.take_single(pop);
         }
         loop {
-            if let Some(work) = self.ready() {
-                return Some(work);
+            match self.ready() {
+                Some(Work::Batch(envelope)) if self.gathers => return Some(self.gather(envelope)),
+                Some(work) => return Some(work),
+                None => self.fetch(&mut pop)?,
             }
-            let candidates = self.lanes.iter_mut().filter(|waiting| {
-                let may_bring = waiting.lane.open_inputs > 0 || waiting.lane.carries_barriers;
-                may_bring && !waiting.is_blocked() && waiting.events.is_empty()
-            });
-            let slowest = candidates.min_by_key(|waiting| match waiting.next() {
-                Next::Unknown(seq) => seq,
-                Next::At(_) | Next::Blocked => Seq(u64::MAX),
-            });
-            let waiting = match slowest {
-                Some(waiting) => waiting,
-                // Everything has ended; what may still come are questions, by the first way.
-                None => self.lanes.first_mut()?,
-            };
-            let event = pop(&waiting.lane.mailbox)?;
-            let event = waiting.lane.open(event);
-            waiting.arrive(event);
         }
+    }
+
+    /// Takes in the next event of the lane that is behind.
+    fn fetch(&mut self, mut pop: impl FnMut(&Mailbox) -> Option<Event>) -> Option<()> {
+        let candidates = self.lanes.iter_mut().filter(|waiting| {
+            let may_bring = waiting.lane.open_inputs > 0 || waiting.lane.carries_barriers;
+            may_bring && !waiting.is_blocked() && waiting.events.is_empty()
+        });
+        let slowest = candidates.min_by_key(|waiting| match waiting.next() {
+            Next::Unknown(seq) => seq,
+            Next::At(_) | Next::Blocked => Seq(u64::MAX),
+        });
+        let waiting = match slowest {
+            Some(waiting) => waiting,
+            // Everything has ended; what may still come are questions, by the first way.
+            None => self.lanes.first_mut()?,
+        };
+        let event = pop(&waiting.lane.mailbox)?;
+        let event = waiting.lane.open(event);
+        waiting.arrive(event);
+        Some(())
+    }
+
+    /// The batch with those behind it that are there, where they are small.
+    fn gather(&mut self, envelope: Box<Envelope>) -> Work {
+        let mut turns = match Turns::begin(envelope) {
+            Ok(turns) => turns,
+            Err(envelope) => return Work::Batch(envelope),
+        };
+        while turns.wants_more() {
+            let known = self.known_through();
+            let next = match self.first() {
+                Some((seq, _)) if known.is_none_or(|known| seq <= known) => {
+                    self.next_rows(seq, known, &turns)
+                }
+                _ if self.fetch(Mailbox::try_pop).is_some() => continue,
+                _ => None,
+            };
+            let Some(envelope) = next else { break };
+            turns.add(envelope);
+        }
+        turns.into_work()
+    }
+
+    /// The rows from number `seq` on, which come next, if no other lane has any of that number and `turns` can take them.
+    fn next_rows(&mut self, seq: Seq, known: Option<Seq>, turns: &Turns) -> Option<Envelope> {
+        let lane = self.lanes.iter().position(|waiting| waiting.begins_with(seq))?;
+        let is_step = self.lanes.iter().map(|waiting| waiting.batches_of(seq)).sum::<usize>() > 1;
+        let can_take =
+            matches!(self.lanes[lane].events.front(), Some(Event::Batch(each)) if turns.can_take(each));
+        if is_step || !can_take || self.lanes.iter().any(Waiting::is_failed) {
+            return None;
+        }
+        self.rows_of(lane, seq, known)
     }
 
     /// With one lane nothing has to be put in order.
@@ -228,16 +294,20 @@ impl Inlet {
         if let Some(error) = self.failed() {
             return Some(Work::Failed(error));
         }
+        let known = self.known_through();
+        match self.first() {
+            Some((seq, lane)) if known.is_none_or(|known| seq <= known) => Some(self.give(seq, lane, known)),
+            _ => self.aligned().or_else(|| self.news(known)),
+        }
+    }
+
+    /// The smallest number at the front of a lane, and which lane.
+    fn first(&self) -> Option<(Seq, usize)> {
         let heads = self.lanes.iter().enumerate().filter_map(|(lane, waiting)| match waiting.next() {
             Next::At(seq) => Some((seq, lane)),
             Next::Blocked | Next::Unknown(_) => None,
         });
-        let first = heads.min();
-        let known = self.known_through();
-        match first {
-            Some((seq, lane)) if known.is_none_or(|known| seq <= known) => Some(self.give(seq, lane, known)),
-            _ => self.aligned().or_else(|| self.news(known)),
-        }
+        heads.min()
     }
 
     /// The smallest number up to which the lanes that bring nothing now have sent everything.
@@ -250,8 +320,7 @@ impl Inlet {
     }
 
     fn failed(&mut self) -> Option<Box<Error>> {
-        let at_front = |waiting: &&mut Waiting| matches!(waiting.events.front(), Some(Event::Failed(_)));
-        match self.lanes.iter_mut().find(at_front)?.events.pop_front() {
+        match self.lanes.iter_mut().find(|waiting| waiting.is_failed())?.events.pop_front() {
             Some(Event::Failed(error)) => Some(error),
             _ => None,
         }
@@ -259,31 +328,35 @@ impl Inlet {
 
     /// Gives out what has number `seq`, the smallest one, and as much of its lane as no other can come before.
     fn give(&mut self, seq: Seq, lane: usize, known: Option<Seq>) -> Work {
-        let same = |waiting: &Waiting| matches!(waiting.events.front(), Some(Event::Batch(each)) if each.head() == Some(seq));
-        let step = self
-            .lanes
-            .iter()
-            .map(|waiting| {
-                waiting
-                    .events
-                    .iter()
-                    .take_while(|event| matches!(event, Event::Batch(each) if each.head() == Some(seq)))
-                    .count()
-            })
-            .sum::<usize>();
+        let step: usize = self.lanes.iter().map(|waiting| waiting.batches_of(seq)).sum();
         if step > 1 {
             self.told = seq;
             let mut parts = Vec::with_capacity(step);
             for waiting in &mut self.lanes {
-                while same(waiting) {
+                while waiting.begins_with(seq) {
                     parts.extend(take_before(&mut waiting.events, Seq(seq.0 + 1)));
                 }
             }
             return Work::Step(parts);
         }
         // Rows of a number come before an end behind it, whichever lanes they are in.
-        let rows = self.lanes.iter().position(same).unwrap_or(lane);
-        let others = self.lanes.iter().enumerate().filter(|&(other, _)| other != rows);
+        let lane = self.lanes.iter().position(|waiting| waiting.begins_with(seq)).unwrap_or(lane);
+        if let Some(envelope) = self.rows_of(lane, seq, known) {
+            return Work::Batch(Box::new(envelope));
+        }
+        let waiting = &mut self.lanes[lane];
+        match waiting.events.pop_front() {
+            Some(Event::End(input, seq)) => {
+                waiting.lane.open_inputs -= 1;
+                Work::End(input, seq)
+            }
+            _ => unreachable!("the front of the lane has a number: rows or an end"),
+        }
+    }
+
+    /// The rows at the front of a lane, from number `seq` on, before which no other lane can bring anything.
+    fn rows_of(&mut self, lane: usize, seq: Seq, known: Option<Seq>) -> Option<Envelope> {
+        let others = self.lanes.iter().enumerate().filter(|&(other, _)| other != lane);
         let limit = others
             .filter_map(|(_, waiting)| match waiting.next() {
                 Next::At(other) => Some(other),
@@ -292,18 +365,9 @@ impl Inlet {
             .min();
         let bound = limit.unwrap_or(Seq(u64::MAX)).max(Seq(seq.0 + 1));
         let bound = known.map_or(bound, |known| bound.min(Seq(known.0.saturating_add(1))));
-        let waiting = &mut self.lanes[rows];
-        if let Some(envelope) = take_before(&mut waiting.events, bound) {
-            self.told = envelope.tail().unwrap_or(seq);
-            return Work::Batch(Box::new(envelope));
-        }
-        match waiting.events.pop_front() {
-            Some(Event::End(input, seq)) => {
-                waiting.lane.open_inputs -= 1;
-                Work::End(input, seq)
-            }
-            _ => unreachable!("the front of the lane has a number: rows or an end"),
-        }
+        let envelope = take_before(&mut self.lanes[lane].events, bound)?;
+        self.told = envelope.tail().unwrap_or(seq);
+        Some(envelope)
     }
 
     /// A barrier that has come by every lane that carries it.
@@ -418,6 +482,14 @@ mod tests {
                     found.push((seq.0, parts.iter().map(|part| part.input).collect()));
                 }
                 Work::Barrier(barrier) => found.push((barrier.at.0, vec![usize::MAX])),
+                Work::Turns(parts) => {
+                    let rows = parts
+                        .iter()
+                        .flat_map(|part| part.batch.changes.seqs.iter().map(|seq| (seq.0, vec![part.input])));
+                    let mut rows: Vec<_> = rows.collect();
+                    rows.sort();
+                    found.append(&mut rows);
+                }
                 Work::End(input, seq) => found.push((seq.0, vec![1000 + input])),
                 Work::Through(_) | Work::LeftOut(_) => {}
                 Work::Failed(error) => panic!("{error:?}"),
@@ -438,11 +510,11 @@ mod tests {
 
     proptest! {
         #[test]
-        fn arrival_and_cuts_change_nothing((rows, order, cuts) in cases()) {
+        fn arrival_and_cuts_change_nothing((rows, order, cuts) in cases(), gathers: bool) {
             let lanes: Vec<Arc<Mailbox>> = (0..3).map(|_| mailbox()).collect();
             let mut inlet = Inlet::new(lanes.iter().map(|lane| Lane {
                 mailbox: Arc::clone(lane), open_inputs: 1, carries_barriers: true, taker: None,
-            }).collect());
+            }).collect()).gathering(gathers);
             let half = rows.len() as u64 / 2;
             let (_, pass) = Passes::new(silent());
             let kind = BarrierKind::Flush(pass);

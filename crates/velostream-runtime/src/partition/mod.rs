@@ -22,3 +22,4 @@ pub mod receiver;
 pub mod share;
 #[cfg(test)]
 pub mod testing;
+mod turns;

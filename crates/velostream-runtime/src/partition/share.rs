@@ -42,7 +42,7 @@ impl Share {
     fn envelope(&self, changes: ChangeBatch, home: Option<Arc<Spares>>) -> Envelope {
         let Envelope { input, ref batch, offset, first_seq, at_ms, accepted, through, .. } = self.whole;
         let batch = Batch { changes, time: batch.time.clone() };
-        Envelope { input, batch, offset, first_seq, at_ms, accepted, through, home }
+        Envelope { input, batch, offset, first_seq, at_ms, accepted, through, home, appended: Vec::new() }
     }
 
     /// The rows of receiver `place` in memory of their own.

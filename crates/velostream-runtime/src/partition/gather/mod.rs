@@ -258,7 +258,7 @@ mod tests {
                 Work::Barrier(_) => found.push("barrier".to_owned()),
                 Work::End(..) => found.push("end".to_owned()),
                 Work::Through(_) | Work::LeftOut(_) => {}
-                Work::Batch(_) | Work::Taken(_) | Work::Step(_) | Work::Failed(_) => {
+                Work::Batch(_) | Work::Taken(_) | Work::Step(_) | Work::Turns(_) | Work::Failed(_) => {
                     panic!("nothing of the kind was sent")
                 }
             }

@@ -12,7 +12,7 @@ use crate::source::door::single;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use velostream_engine::batch::Seq;
-use velostream_engine::error::{RecordError, Reject};
+use velostream_engine::error::{RecordError, Reject, Rejects};
 use velostream_sql::catalog::Relation;
 
 /// What ends a query with `stop`: nothing of its number, or behind it, is given out.
@@ -21,22 +21,37 @@ pub(super) struct Stop {
     pub error: Error,
 }
 
+/// A batch with what was rejected of it.
+struct Rejected<'a> {
+    envelope: &'a Envelope,
+    input: Arc<Relation>,
+    rejects: &'a Rejects,
+}
+
 impl PartitionReceiver {
-    /// Reports what failed or was late in a batch; with `stop` only what comes before the first failure, which ends
+    /// Reports what failed or was late in batches; with `stop` only what comes before the first failure, which ends
     /// the query, whether of a record or of a row that time made final.
-    pub(super) fn report(&mut self, envelope: &Envelope) -> Option<Stop> {
+    pub(super) fn report(&mut self, parts: &[Envelope]) -> Option<Stop> {
         let rows = self.row_errors();
-        if self.rejects.failed.is_empty() && self.rejects.late.is_empty() && rows.is_empty() {
+        let is_clean = |rejects: &Rejects| rejects.failed.is_empty() && rejects.late.is_empty();
+        if self.rejects.iter().all(is_clean) && rows.is_empty() {
             return None;
         }
-        let input = self.input(envelope.input);
-        let stop = self.first_failure(envelope, &input, &rows);
-        let late = self.late(envelope, &input, stop.as_ref().map(|stop| stop.seq));
+        let rejects = std::mem::take(&mut self.rejects);
+        let each: Vec<Rejected<'_>> = parts
+            .iter()
+            .zip(&rejects)
+            .map(|(envelope, rejects)| Rejected { envelope, input: self.input(envelope.input), rejects })
+            .collect();
+        let stop = self.first_failure(&each, &rows);
+        let before = stop.as_ref().map(|stop| stop.seq);
+        let late = each.iter().flat_map(|of| self.late(of, before)).collect();
         let mut letters = Vec::new();
         if stop.is_none() {
-            letters.extend(self.letters_of_records(envelope, &input));
+            letters.extend(each.iter().flat_map(|of| self.letters_of_records(of)));
             letters.extend(self.letters_of_rows(rows));
         }
+        self.rejects = rejects;
         self.leave_out(LeftOut { letters, late });
         stop
     }
@@ -64,27 +79,24 @@ impl PartitionReceiver {
         Arc::clone(&plan.inputs()[input])
     }
 
-    fn first_failure(
-        &self,
-        envelope: &Envelope,
-        input: &Relation,
-        rows: &[(Seq, RecordError)],
-    ) -> Option<Stop> {
+    fn first_failure(&self, each: &[Rejected<'_>], rows: &[(Seq, RecordError)]) -> Option<Stop> {
         if self.setup.on_error != OnError::Stop {
             return None;
         }
-        let of_record = self.rejects.failed.first().map(|reject| {
+        let of_records = each.iter().filter_map(|Rejected { envelope, input, rejects }| {
+            let reject = rejects.failed.first()?;
             let error = Error { relation: Some(input.name.to_string()), ..reject.error.clone().into() };
-            Stop { seq: envelope.batch.changes.seqs[reject.row as usize], error }
+            Some(Stop { seq: envelope.batch.changes.seqs[reject.row as usize], error })
         });
         let of_row = rows.first().map(|(seq, error)| Stop { seq: *seq, error: error.clone().into() });
-        of_record.into_iter().chain(of_row).min_by_key(|stop| stop.seq)
+        of_records.chain(of_row).min_by_key(|stop| stop.seq)
     }
 
     /// Late records, up to a number where the query ends there.
-    fn late(&self, envelope: &Envelope, input: &Relation, before: Option<Seq>) -> Vec<(Seq, LateRecord)> {
+    fn late(&self, of: &Rejected<'_>, before: Option<Seq>) -> Vec<(Seq, LateRecord)> {
+        let Rejected { envelope, input, rejects } = of;
         let seqs = &envelope.batch.changes.seqs;
-        let numbered = self.rejects.late.iter().map(|&(row, micros)| (seqs[row as usize], row, micros));
+        let numbered = rejects.late.iter().map(|&(row, micros)| (seqs[row as usize], row, micros));
         let counted = numbered.filter(|&(seq, ..)| before.is_none_or(|before| seq < before));
         let record = |(seq, row, micros): (Seq, u32, i64)| {
             let late = LateRecord {
@@ -99,7 +111,8 @@ impl PartitionReceiver {
         counted.map(record).collect()
     }
 
-    fn letters_of_records(&self, envelope: &Envelope, input: &Relation) -> Vec<(Seq, DeadLetter)> {
+    fn letters_of_records(&self, of: &Rejected<'_>) -> Vec<(Seq, DeadLetter)> {
+        let Rejected { envelope, input, rejects } = of;
         let letter = |reject: &Reject| {
             let row = reject.row as usize;
             let record = single(own_columns(envelope, input), row);
@@ -111,11 +124,11 @@ impl PartitionReceiver {
                 code: reject.error.code,
                 message: reject.error.message.to_string(),
                 record: DeadRecord::Row(Arc::clone(&input.schema), record),
-                at_ms: envelope.at_ms,
+                at_ms: envelope.at_ms_of(row),
             };
             (envelope.batch.changes.seqs[row], letter)
         };
-        self.rejects.failed.iter().map(letter).collect()
+        rejects.failed.iter().map(letter).collect()
     }
 
     /// Letters for rows of the answer that failed when time made them final; they belong to no record.

@@ -1,5 +1,6 @@
 //! [`PartitionReceiver`]: one query's processor and state, owned by one thread, fed by its mailboxes.
 
+mod given;
 mod letters;
 
 use crate::api::OnError;
@@ -20,10 +21,11 @@ use crate::source::table::TableStore;
 use crate::spares::Spares;
 use crate::sync::AtomicBool;
 use crate::trouble::strike;
+use given::Given;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
-use velostream_engine::batch::{Batch, ChangeBatch, Selected, Seq};
+use velostream_engine::batch::{Batch, ChangeBatch, Seq};
 use velostream_engine::error::Rejects;
 use velostream_engine::time::{TimeRuns, Watermark};
 use velostream_sql::diagnostic::ErrorCode;
@@ -93,7 +95,8 @@ pub struct PartitionReceiver {
     /// Inputs that have not ended.
     open_inputs: usize,
     out: ChangeBatch,
-    rejects: Rejects,
+    /// Of each batch in hand; of a step, all in the first.
+    rejects: Vec<Rejects>,
     /// Rows given to readers so far.
     offset: u64,
     last: Seq,
@@ -118,7 +121,7 @@ impl PartitionReceiver {
             setup,
             phase: Phase::Running,
             out,
-            rejects: Rejects::default(),
+            rejects: Vec::new(),
             offset: 0,
             last: Seq(0),
             at: Seq(0),
@@ -204,7 +207,7 @@ impl PartitionReceiver {
         let running = matches!(self.phase, Phase::Running);
         match work {
             Work::Batch(envelope) if running => {
-                self.batch(std::slice::from_ref(&*envelope), None)?;
+                self.batch(Given::Batch(&envelope, None))?;
                 envelope.recycle();
                 Ok(())
             }
@@ -214,11 +217,18 @@ impl PartitionReceiver {
                 Ok(())
             }
             Work::Taken(taken) if running => {
-                self.batch(std::slice::from_ref(taken.whole()), taken.selected())?;
+                self.batch(Given::Batch(taken.whole(), taken.selected()))?;
                 taken.recycle();
                 Ok(())
             }
-            Work::Step(envelopes) if running => self.batch(&envelopes, None),
+            // It may bring nothing, as where an empty table begins.
+            Work::Step(envelopes) if envelopes.is_empty() => Ok(()),
+            Work::Step(envelopes) if running => self.batch(Given::Step(&envelopes)),
+            Work::Turns(envelopes) if running => {
+                self.batch(Given::Turns(&envelopes))?;
+                envelopes.into_iter().for_each(Envelope::recycle);
+                Ok(())
+            }
             Work::End(input, seq) if running => self.end_input(input, seq),
             Work::Through(seq) if running => {
                 self.publish(&mut |_| Event::Through(seq));
@@ -238,6 +248,7 @@ impl PartitionReceiver {
             | Work::Merged(_)
             | Work::Taken(_)
             | Work::Step(_)
+            | Work::Turns(_)
             | Work::End(..)
             | Work::Through(_)
             | Work::LeftOut(_) => Ok(()),
@@ -290,34 +301,32 @@ impl PartitionReceiver {
         Ok(())
     }
 
-    /// Applies a batch of one input, all of it or some rows, or a step of several.
-    fn batch(&mut self, envelopes: &[Envelope], selected: Option<Selected<'_>>) -> Result<()> {
-        // Of a step, whatever has rows stands for it: a lane may bring no more than a move of time.
-        let has_rows = |envelope: &&Envelope| !envelope.batch.changes.is_empty();
-        let Some(envelope) = envelopes.iter().find(has_rows).or(envelopes.first()) else { return Ok(()) };
+    /// Applies what has come.
+    fn batch(&mut self, given: Given<'_>) -> Result<()> {
         let Some(plan) = &mut self.setup.plan else { unreachable!("called where there is a plan") };
+        let (parts, first) = (given.parts(), given.first());
         let begin = Instant::now();
-        let records = match selected {
-            Some(selected) => selected.rows.len() as u64,
-            None => envelopes.iter().map(|envelope| envelope.batch.changes.len() as u64).sum(),
-        };
-        self.rejects.clear();
-        self.at = envelope.tail().unwrap_or(envelope.through);
+        let rejects = if let Given::Turns(_) = given { parts.len() } else { 1 };
+        self.rejects.resize_with(self.rejects.len().max(rejects), Rejects::default);
+        self.rejects.iter_mut().for_each(Rejects::clear);
+        self.at = given.tail().unwrap_or(first.through);
         strike(&self.setup.query, self.setup.partition, self.batches);
-        if let Some(selected) = selected {
-            let batch = &envelope.batch;
-            plan.process_selected(envelope.input, batch, selected, &mut self.out, &mut self.rejects)?;
-        } else if envelopes.len() == 1 {
-            plan.process(envelope.input, &envelope.batch, &mut self.out, &mut self.rejects)?;
-        } else {
-            let step: Vec<_> = envelopes.iter().map(|each| (each.input, &each.batch)).collect();
-            plan.process_step(&step, &mut self.out, &mut self.rejects)?;
+        let batches = || parts.iter().map(|part| (part.input, &part.batch)).collect::<Vec<_>>();
+        let (out, rejected) = (&mut self.out, &mut self.rejects[..rejects]);
+        match given {
+            Given::Batch(part, None) => plan.process(part.input, &part.batch, out, &mut rejected[0])?,
+            Given::Batch(part, Some(selected)) => {
+                plan.process_selected(part.input, &part.batch, selected, out, &mut rejected[0])?;
+            }
+            Given::Step(_) => plan.process_step(&batches(), out, &mut rejected[0])?,
+            Given::Turns(_) => plan.process_turns(&batches(), out, rejected)?,
         }
         let watermark = plan.watermark();
-        self.last = envelope.tail().into_iter().fold(self.last, Seq::max);
-        let stop = self.report(envelope);
+        self.last = given.tail().into_iter().fold(self.last, Seq::max);
+        let stop =
+            self.report(if let Given::Turns(parts) = given { parts } else { std::slice::from_ref(first) });
         let mut time = self.moved();
-        let mut through = envelope.through;
+        let mut through = first.through;
         if let Some(stop) = &stop {
             let kept = self.out.seqs.partition_point(|&seq| seq < stop.seq);
             self.out.truncate(kept);
@@ -326,13 +335,14 @@ impl PartitionReceiver {
             self.at = stop.seq;
         }
         let metrics = Arc::clone(&self.setup.metrics);
+        let records = given.records();
         metrics.records_in.fetch_add(records, Ordering::Relaxed);
         metrics.busy_nanos.fetch_add(begin.elapsed().as_nanos() as u64, Ordering::Relaxed);
         if records > 0 {
-            metrics.latency.add(envelope.accepted.elapsed(), records);
+            metrics.latency.add(first.accepted.elapsed(), records);
         }
         self.sink()?;
-        self.give_out(watermark, time, envelope.at_ms, through);
+        self.give_out(watermark, time, first.at_ms, through);
         if let Some(stop) = stop {
             return Err(stop.error);
         }
@@ -420,6 +430,7 @@ impl PartitionReceiver {
                 accepted: Instant::now(),
                 through,
                 home: Some(Arc::clone(&self.spares)),
+                appended: Vec::new(),
             });
         }
         self.offset += rows;
@@ -501,6 +512,7 @@ impl PartitionReceiver {
             accepted: Instant::now(),
             through,
             home: None,
+            appended: Vec::new(),
         };
         drop(mailbox.push(Event::Batch(Box::new(envelope))));
         if ended || subscription.once {
