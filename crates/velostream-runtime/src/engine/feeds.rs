@@ -20,7 +20,7 @@ impl Engine {
     /// The relation ends with the last of them. Of several such relations in one query the rows are taken by event time if
     /// each declares one, else those of one relation come behind those of the other; tables come first.
     ///
-    /// Feeds can be given again when the query that took the last ones is closed or has ended.
+    /// Feeds can be given again when the last ones have ended or their query is closed; they are for the next query.
     ///
     /// # Errors
     /// ARGUMENT if there are no feeds; IN_USE if a query reads the relation or an INSERT SELECT writes to it; STATE if it
@@ -28,11 +28,11 @@ impl Engine {
     /// insertions are UNSUPPORTED, and a second query that would read the relation is refused with IN_USE.
     pub fn feed(&mut self, relation: RelationId, feeds: Vec<Box<dyn Feed>>) -> Result<()> {
         self.open()?;
-        let origin = self.catalog.source(relation).and_then(|source| source.origin.clone());
-        if !matches!(origin, Some(Origin::Feeds(_))) {
-            self.open_source(relation)?;
-        }
-        let source = self.catalog.source(relation).expect("it takes records or has feeds");
+        let last = match self.catalog.source(relation).map(|source| &source.origin) {
+            Some(Some(Origin::Feeds(last))) => Some(Arc::clone(last)),
+            _ => self.open_source(relation).map(|_| None)?,
+        };
+        let source = self.catalog.source(relation).expect("it takes records, or has feeds");
         let name = &source.create.relation.name;
         if feeds.is_empty() {
             return Err(Error::new(ErrorCode::Argument, format!("no feeds for {name}")));
@@ -41,9 +41,10 @@ impl Engine {
             let error = Error::new(ErrorCode::State, format!("{name} has taken records by insertion"));
             return Err(error.with_hint("give feeds to a relation of their own"));
         }
+        let last_have_ended = last.is_some_and(|last| last.have_ended());
         let user = self.pipelines.values().find(|pipeline| {
-            let writes = pipeline.purpose == Purpose::Insert(relation);
-            writes || pipeline.inputs.contains(&relation) && !pipeline.is_finished()
+            let reads = pipeline.inputs.contains(&relation) && !last_have_ended && !pipeline.is_finished();
+            reads || pipeline.purpose == Purpose::Insert(relation)
         });
         if let Some(user) = user {
             let error = Error::new(ErrorCode::InUse, format!("{name} is used by {}", user.name));

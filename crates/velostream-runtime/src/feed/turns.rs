@@ -52,6 +52,11 @@ impl Feeds {
         self.taken_by.get().map(String::as_str)
     }
 
+    /// Whether none of them has rows any more.
+    pub fn have_ended(&self) -> bool {
+        self.slots.iter().all(|slot| slot.has_ended.load(Ordering::Acquire))
+    }
+
     /// A query takes them, the first one that asks.
     pub fn take(&self, query: &str) {
         self.taken_by.get_or_init(|| query.to_owned());
