@@ -20,7 +20,7 @@ mod state;
 mod stations;
 mod steps;
 
-use partitions::{From, How};
+use partitions::{How, Records};
 use scenarios::Scenario;
 use std::process::exit;
 
@@ -54,12 +54,12 @@ fn run(command: &str, scenario: &Scenario, rest: &[&str]) -> Result<Vec<String>,
         }
         ("partitions" | "by-key", [records, partitions, path @ ..]) if path.len() < 2 => {
             let how = How { partitions: number(partitions), by_key: command == "by-key" };
-            let input = path.first().map_or(From::Feeds, |path| From::File(path));
+            let input = path.first().map_or(Records::Feeds, |path| Records::File(path));
             partitions::report(scenario, number(records), how, input)
         }
         ("inserted", [records, partitions]) => {
             let how = How { partitions: number(partitions), by_key: false };
-            partitions::report(scenario, number(records), how, From::Insertion)
+            partitions::report(scenario, number(records), how, Records::Insertion)
         }
         _ => refuse(),
     }

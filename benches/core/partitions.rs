@@ -28,7 +28,7 @@ pub struct How {
 
 /// Where the records come from.
 #[derive(Clone, Copy)]
-pub enum From<'a> {
+pub enum Records<'a> {
     /// As many feeds as there are partitions.
     Feeds,
     /// The calling thread.
@@ -38,11 +38,16 @@ pub enum From<'a> {
 }
 
 /// One run.
-pub fn report(scenario: &Scenario, records: usize, how: How, from: From<'_>) -> Result<Vec<String>, String> {
+pub fn report(
+    scenario: &Scenario,
+    records: usize,
+    how: How,
+    from: Records<'_>,
+) -> Result<Vec<String>, String> {
     let input = match from {
-        From::Feeds => Input::Feeds(records),
-        From::Insertion => Input::Blocks(blocks(scenario, records)),
-        From::File(path) => Input::File(path),
+        Records::Feeds => Input::Feeds(records),
+        Records::Insertion => Input::Blocks(blocks(scenario, records)),
+        Records::File(path) => Input::File(path),
     };
     let Run { seconds, balance, busy_seconds } = run(scenario, records, how, &input)?;
     Ok(vec![format!(r#"{{"seconds":{seconds:.9},"balance":{balance:.4},"busySeconds":{busy_seconds:.9}}}"#)])

@@ -1,6 +1,7 @@
 //! The engine's side of a running query: its mailbox, its output, its threads.
 
 use crate::catalog::PipelineId;
+use crate::feed::turns::Feeds;
 use crate::metrics::PartitionMetrics;
 use crate::partition::mailbox::Mailbox;
 use crate::partition::outlet::Outlet;
@@ -69,6 +70,8 @@ pub struct Pipeline {
     pub readers: Vec<JoinHandle<()>>,
     /// Files and feeds that the receivers read, and those threads.
     pub blocks: Option<Arc<Blocks>>,
+    /// Feeds that it has taken.
+    pub feeds: Vec<Arc<Feeds>>,
 }
 
 impl Pipeline {
@@ -110,5 +113,6 @@ impl Drop for Pipeline {
         let readers: Vec<_> = self.readers.drain(..).map(JoinHandle::join).collect();
         // A panic is caught and reported where it happens; what joins is only the thread's own end.
         drop((receivers, readers));
+        self.feeds.iter().for_each(|feeds| feeds.release());
     }
 }

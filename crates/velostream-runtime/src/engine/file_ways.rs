@@ -4,13 +4,14 @@ use super::sharing::Sharing;
 use super::{Engine, FILE_NUMBERS};
 use crate::catalog::Origin;
 use crate::error::{Error, Result};
+use crate::feed::turns::Feeds;
 use crate::kernel::Kernel;
 use crate::partition::outlet::Outlet;
 use crate::pipeline::Pipeline;
 use crate::source::block_reader::{BlockFile, BlockInput, BlockReader, BlockReaderSetup};
 use crate::source::blocks::{Blocks, CutInput};
 use crate::source::door::Door;
-use crate::source::reader::{self, FileInput, ReaderSetup};
+use crate::source::reader::{self, Input, ReaderSetup};
 use crate::sync::JoinHandle;
 use std::sync::Arc;
 use velostream_engine::router::Router;
@@ -86,13 +87,13 @@ impl FileWays {
         readers.map(|reader| reader::start(&pipeline.name, reader?, BlockReader::help)).collect()
     }
 
-    /// From here on the query is the reader of its feeds.
-    fn take_feeds(&self, query: &str) {
-        for read in self.alone.iter().chain(&self.together) {
-            if let Origin::Feeds(feeds) = &read.origin {
-                feeds.take(query);
-            }
-        }
+    /// The feeds among its inputs, of which the query is the reader from here on.
+    fn take_feeds(&self, query: &str) -> Vec<Arc<Feeds>> {
+        let taken = self.alone.iter().chain(&self.together).filter_map(|read| match &read.origin {
+            Origin::Feeds(feeds) => Some(Arc::clone(feeds)),
+            Origin::File(_) => None,
+        });
+        taken.inspect(|feeds| feeds.take(query)).collect()
     }
 
     /// How many inputs come by it.
@@ -151,7 +152,7 @@ impl Engine {
         let next = self.take_numbers(FILE_NUMBERS);
         pipeline.readers = ways.helpers(pipeline, now_ms)?;
         pipeline.blocks.clone_from(&ways.blocks);
-        ways.take_feeds(&pipeline.name);
+        pipeline.feeds = ways.take_feeds(&pipeline.name);
         if ways.alone.is_empty() {
             pipeline.blocks.iter().for_each(|blocks| blocks.open(next));
             return Ok(());
@@ -159,7 +160,7 @@ impl Engine {
         let is_stdin = ways.alone.iter().any(|read| read.origin.is_stdin());
         let input = |ReadInput { input, create, origin }| {
             let door = Door::new(&create)?;
-            Ok(FileInput { input, origin, door })
+            Ok(Input { input, origin, door })
         };
         let files = ways.alone.into_iter().map(input).collect::<Result<_>>()?;
         let setup = ReaderSetup {

@@ -111,6 +111,7 @@ impl Engine {
             threads: Vec::new(),
             readers: Vec::new(),
             blocks: None,
+            feeds: Vec::new(),
         };
         let receivers = setups.into_iter().map(PartitionReceiver::new).collect();
         self.launch(pipeline, receivers, ways, start.now_ms)

@@ -18,10 +18,10 @@ use crate::error::Result;
 /// # Contract
 /// * *One at a time.* `next` is called by one thread at a time, though not always by the same; several feeds are called
 ///   by several threads at once.
-/// * *The call.* It may take its time, as its partition then does nothing else, but not for ever: a query that is closed
-///   waits for the call under way. A feed that has no rows for the moment returns true without any, after a while.
-/// * *The answer* depends on the rows and, of time, on where blocks end as little as on threads: `next` may append any
-///   number of rows up to [`Rows::MAX`]; about a thousand are good.
+/// * *The call.* Meanwhile its partition does nothing else, and a query that is closed waits for it. So it must not take
+///   for ever: a feed that has no rows for the moment returns true without any, after a while.
+/// * *Blocks.* What one call appends is a block: at most [`Rows::MAX`] rows, about a thousand are good. With several feeds
+///   the blocks say in which order the rows stand; more than that does not depend on them.
 pub trait Feed: Send {
     /// Appends the next rows to `rows`, which is empty and has the relation's columns. False says that they were the
     /// last. An error ends the query behind the rows before it, as a panic does, with the code INTERNAL.

@@ -10,7 +10,6 @@ use crate::partition::poison::reason;
 use crate::source::blocks::{Cut, Extent, Fit, Piece, Progress};
 use crate::sync::{AtomicBool, Mutex};
 use crate::trouble::dawdle;
-use std::any::Any;
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering;
@@ -62,6 +61,11 @@ impl Feeds {
         self.taken_by.get_or_init(|| query.to_owned());
     }
 
+    /// Nobody takes any more: lets go of those that have not ended.
+    pub fn release(&self) {
+        self.slots.iter().for_each(Slot::release);
+    }
+
     /// The next rows of a feed, in these columns.
     fn next(&self, place: usize, columns: Vec<Column>) -> Result<Vec<Column>> {
         let schema = &self.relation.schema;
@@ -76,21 +80,25 @@ impl Feeds {
 impl Slot {
     fn call(&self, rows: &mut Rows, relation: &str) -> Result<()> {
         let mut feed = self.feed.lock().unwrap_or_else(PoisonError::into_inner);
-        let fault = |panic: Box<dyn Any + Send>| {
+        let next = || feed.as_mut().map_or(Ok(false), |feed| feed.next(rows));
+        let called = catch_unwind(AssertUnwindSafe(next)).unwrap_or_else(|panic| {
             let message = format!("a feed of {relation} has panicked: {}", reason(panic.as_ref()));
             Err(Error::new(ErrorCode::Internal, message))
-        };
-        let next = || feed.as_mut().map_or(Ok(false), |feed| feed.next(rows));
-        let mut called = catch_unwind(AssertUnwindSafe(next)).unwrap_or_else(fault);
-        if !matches!(called, Ok(true)) {
-            let ended = feed.take();
-            let dropped = catch_unwind(AssertUnwindSafe(|| drop(ended)));
-            called = called.and(dropped.map_or_else(fault, |()| Ok(false)));
-        }
+        });
         drop(feed);
-        self.has_ended.store(!matches!(called, Ok(true)), Ordering::Release);
+        if !matches!(called, Ok(true)) {
+            self.release();
+        }
         self.is_called.store(false, Ordering::Release);
         called.map(drop)
+    }
+
+    /// The feed ends, if it has not.
+    fn release(&self) {
+        self.has_ended.store(true, Ordering::Release);
+        let ended = self.feed.lock().unwrap_or_else(PoisonError::into_inner).take();
+        // It has given all its rows; that it cannot go quietly changes nothing.
+        drop(catch_unwind(AssertUnwindSafe(|| drop(ended))));
     }
 }
 

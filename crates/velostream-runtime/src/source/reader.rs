@@ -29,7 +29,7 @@ const BATCHES_TOGETHER_MAX: usize = 256;
 const CHUNK_BYTES: usize = 64 << 10;
 
 /// A file, or a relation's feeds, that is one of a pipeline's inputs.
-pub struct FileInput {
+pub struct Input {
     /// Which input.
     pub input: usize,
     /// Where its records come from.
@@ -62,7 +62,7 @@ impl ReaderSetup {
 }
 
 /// Starts reading. The thread ends behind the last file, or soon after its mailbox is closed.
-pub fn spawn(files: Vec<FileInput>, setup: ReaderSetup) -> Result<JoinHandle<()>> {
+pub fn spawn(files: Vec<Input>, setup: ReaderSetup) -> Result<JoinHandle<()>> {
     let readings: Vec<Reading> = files.into_iter().map(Reading::open).collect::<Result<_>>()?;
     let query = setup.query.clone();
     start(&query, (readings, setup), |(readings, mut setup)| {
@@ -84,7 +84,7 @@ pub fn start<T: Send + 'static>(query: &str, what: T, read: fn(T)) -> Result<Joi
 struct Reading {
     input: usize,
     door: Door,
-    from: From,
+    content: Content,
     decoded: Decoded,
     /// Rows of `decoded` that are sent already.
     sent: usize,
@@ -92,12 +92,12 @@ struct Reading {
 }
 
 /// Where an input's records come from.
-enum From {
+enum Content {
     File { source: FileSource, bytes: Box<dyn Read + Send>, decoder: Decoder },
     Feeds(Turns),
 }
 
-impl From {
+impl Content {
     /// Decodes the next chunk, or takes a feed's next rows; whether there are no more.
     fn read(&mut self, chunk: &mut [u8], decoded: &mut Decoded) -> Result<bool> {
         let (source, bytes, decoder) = match self {
@@ -117,21 +117,21 @@ impl From {
 }
 
 impl Reading {
-    fn open(FileInput { input, origin, door }: FileInput) -> Result<Self> {
+    fn open(Input { input, origin, door }: Input) -> Result<Self> {
         let fields = &door.relation.schema.fields;
-        let from = match origin {
+        let content = match origin {
             Origin::File(source) => {
-                From::File { bytes: source.open()?, decoder: source.decoder(fields)?, source }
+                Content::File { bytes: source.open()?, decoder: source.decoder(fields)?, source }
             }
-            Origin::Feeds(feeds) => From::Feeds(Turns::new(feeds)),
+            Origin::Feeds(feeds) => Content::Feeds(Turns::new(feeds)),
         };
         let decoded = Decoded::new(fields);
-        Ok(Self { input, door, from, decoded, sent: 0, ended: false })
+        Ok(Self { input, door, content, decoded, sent: 0, ended: false })
     }
 
     /// Decodes the next chunk.
     fn read(&mut self, chunk: &mut [u8]) -> Result<()> {
-        self.ended = self.from.read(chunk, &mut self.decoded)?;
+        self.ended = self.content.read(chunk, &mut self.decoded)?;
         Ok(())
     }
 
