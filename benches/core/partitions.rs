@@ -1,7 +1,7 @@
-//! An engine with several partitions, its changes taken out in Rust.
+//! An engine with several partitions, its changes taken in Rust where they are computed.
 //!
-//! From feeds and from a file the partitions take the records themselves. By insertion one thread does it, from which all
-//! calls of an engine come: it decodes the row blocks, says whose each row is, and takes the changes out.
+//! From feeds and from a file the partitions take the records themselves. By insertion one thread decodes the row blocks and
+//! says whose each row is: that from which all calls of an engine come.
 
 use crate::blocks::block;
 use crate::doors::{check, parts};
@@ -10,12 +10,11 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 use velostream_runtime::{
-    Admission, ChangeBatch, Engine, EngineOptions, Feed, Params, Pull, QueryId, QueryOptions, RelationId,
-    Result as Outcome, Rows,
+    Admission, ChangeBatch, ChangeSink, Changes, Engine, EngineOptions, Error, ErrorCode, Feed, Params, Pull,
+    QueryId, QueryOptions, RelationId, Rows, Seq,
 };
 
 const BLOCK_ROWS: usize = 1024;
-const PULL_ROWS: usize = usize::MAX;
 
 /// How a query's work is shared.
 #[derive(Clone, Copy)]
@@ -71,7 +70,7 @@ fn blocks(scenario: &Scenario, records: usize) -> Vec<Vec<u8>> {
 struct Prepared(std::vec::IntoIter<Rows>);
 
 impl Feed for Prepared {
-    fn next(&mut self, rows: &mut Rows) -> Outcome<bool> {
+    fn next(&mut self, rows: &mut Rows) -> Result<bool, Error> {
         let Some(block) = self.0.as_mut_slice().first_mut() else { return Ok(false) };
         std::mem::swap(rows, block);
         self.0.next();
@@ -120,11 +119,40 @@ fn run(scenario: &Scenario, records: usize, how: How, input: &Input<'_>) -> Resu
     Ok(Run { seconds, balance: total as f64 / partitions as f64 / largest.max(1) as f64, busy_seconds })
 }
 
-/// An engine whose one query's changes are taken out by the thread that feeds it.
+/// An engine with one query.
 struct Running {
     engine: Engine,
     wakes: Receiver<()>,
-    changes: ChangeBatch,
+}
+
+/// Tallies what comes out at one place, and says so when nothing more does.
+struct TallySink {
+    take: fn(&ChangeBatch, &mut Tally),
+    tally: Tally,
+    last: Seq,
+    all: Sender<Tally>,
+}
+
+impl ChangeSink for TallySink {
+    fn take(&mut self, changes: &Changes<'_>) -> Result<(), Error> {
+        let batches = changes.batches();
+        for (part, row) in changes.order() {
+            let seq = batches[part].seqs[row];
+            if seq < self.last {
+                return Err(Error::new(ErrorCode::Internal, "the changes are not in order"));
+            }
+            self.last = seq;
+        }
+        batches.iter().for_each(|batch| (self.take)(batch, &mut self.tally));
+        Ok(())
+    }
+}
+
+impl Drop for TallySink {
+    fn drop(&mut self) {
+        // Nobody hears of it where the run has failed.
+        let _ = self.all.send(self.tally);
+    }
 }
 
 fn text(error: velostream_runtime::Error) -> String {
@@ -138,7 +166,7 @@ impl Running {
         let waker = Arc::new(move || drop(sender.lock().map(|sender| sender.send(()))));
         let options = EngineOptions { partitions, ..EngineOptions::default() };
         let engine = Engine::new(options, waker).map_err(text)?;
-        Ok(Self { engine, wakes, changes: ChangeBatch::default() })
+        Ok(Self { engine, wakes })
     }
 
     fn define(&mut self, scenario: &Scenario, partitions: usize, input: &Input<'_>) -> Result<(), String> {
@@ -166,59 +194,40 @@ impl Running {
         options: &QueryOptions,
         input: &Input<'_>,
     ) -> Result<(Tally, f64), String> {
-        let mut tally = Tally::default();
+        let (all, tallies) = channel();
+        let take = scenario.take;
+        let sinks = move |_: usize| -> Box<dyn ChangeSink> {
+            Box::new(TallySink { take, tally: Tally::default(), last: Seq(0), all: all.clone() })
+        };
         let mut started = Instant::now();
-        let query = self.engine.query(scenario.sql, &Params::default(), options, 0).map_err(text)?;
+        let query =
+            self.engine.query_into(scenario.sql, &Params::default(), options, sinks, 0).map_err(text)?;
         if let Input::Blocks(blocks) = input {
             let relation = self.engine.relation(scenario.relations[0]).map_err(text)?.id;
             // A file and feeds are read as soon as the query is there; rows come when it is.
             started = Instant::now();
-            for block in blocks {
-                self.insert(relation, block, query, scenario, &mut tally)?;
-            }
+            blocks.iter().try_for_each(|block| self.insert(relation, block))?;
             self.engine.end(None).map_err(text)?;
         }
-        while self.pull(query, scenario, &mut tally)?.0 != Pull::Ended {
+        self.finish(query)?;
+        let mut total = Tally::default();
+        tallies.into_iter().for_each(|tally| total.merge(&tally));
+        Ok((total, started.elapsed().as_secs_f64()))
+    }
+
+    fn insert(&mut self, relation: RelationId, block: &[u8]) -> Result<(), String> {
+        while self.engine.insert_rows(relation, block, 0).map_err(text)? == Admission::Full {
             self.wait();
         }
-        Ok((tally, started.elapsed().as_secs_f64()))
+        Ok(())
     }
 
-    fn insert(
-        &mut self,
-        relation: RelationId,
-        block: &[u8],
-        query: QueryId,
-        scenario: &Scenario,
-        tally: &mut Tally,
-    ) -> Result<(), String> {
-        loop {
-            let admission = self.engine.insert_rows(relation, block, 0).map_err(text)?;
-            let (_, found) = self.pull(query, scenario, tally)?;
-            match admission {
-                Admission::Accepted => return Ok(()),
-                Admission::Full if found => {}
-                Admission::Full => self.wait(),
-            }
+    /// Until the query has ended.
+    fn finish(&mut self, query: QueryId) -> Result<(), String> {
+        while self.engine.pull(query, 1, &mut ChangeBatch::default()).map_err(text)? != Pull::Ended {
+            self.wait();
         }
-    }
-
-    /// Takes out what there is; whether it was anything.
-    fn pull(
-        &mut self,
-        query: QueryId,
-        scenario: &Scenario,
-        tally: &mut Tally,
-    ) -> Result<(Pull, bool), String> {
-        let mut found = false;
-        loop {
-            self.changes.clear();
-            match self.engine.pull(query, PULL_ROWS, &mut self.changes).map_err(text)? {
-                Pull::Rows => (scenario.take)(&self.changes, tally),
-                end => return Ok((end, found)),
-            }
-            found = true;
-        }
+        Ok(())
     }
 
     /// Until something has changed.

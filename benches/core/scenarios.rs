@@ -19,6 +19,12 @@ impl Tally {
         self.checksum += weight;
     }
 
+    /// What both have seen.
+    pub fn merge(&mut self, other: &Self) {
+        self.changes += other.changes;
+        self.checksum += other.checksum;
+    }
+
     /// Whether both have seen the same, but for the last digits of sums.
     pub fn equals(&self, other: &Self) -> bool {
         self.changes == other.changes && (self.checksum - other.checksum).abs() <= 1e-9 * other.checksum.abs()

@@ -135,9 +135,9 @@ impl ChangeBatch {
 /// The rows of a batch that one of several receivers takes.
 #[derive(Debug, Clone, Copy)]
 pub struct Selected<'a> {
-    /// Which, ascending.
+    /// Which, ascending; their numbers ascend as well, each being a step of its own.
     pub rows: &'a [u32],
-    /// Their hashes by the keys that the receivers share them by, where the plan groups by these keys.
+    /// The hash of each row of the batch by the keys that the receivers share them by, where the plan groups by these keys.
     pub hashes: Option<&'a [u64]>,
 }
 

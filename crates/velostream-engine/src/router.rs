@@ -4,7 +4,6 @@ use crate::batch::ChangeBatch;
 use crate::error::Result;
 use crate::expr::{Program, RowErrors};
 use crate::state::hash_rows;
-use std::ops::Range;
 use velostream_sql::plan::Expr;
 
 /// The hash's bits that choose the share; hash tables go by others.
@@ -12,14 +11,14 @@ const SHARE_SHIFT: u32 = 24;
 const SHARE_BITS: u32 = 16;
 
 /// The rows of a batch by share.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Shares {
     /// All rows, share by share, those of each in order.
-    pub rows: Vec<u32>,
-    /// The hashes of their keys.
-    pub hashes: Vec<u64>,
+    rows: Vec<u32>,
     /// Per share, where its rows end.
-    pub ends: Vec<u32>,
+    ends: Vec<u32>,
+    /// The hash of each row's keys, in the batch's order.
+    hashes: Vec<u64>,
 }
 
 /// Tells the share of each row by its keys, which hash as groups do: equal keys come to one share.
@@ -29,7 +28,6 @@ pub struct Router {
     keys: usize,
     errors: RowErrors,
     rows: Vec<u32>,
-    hashes: Vec<u64>,
 }
 
 impl Router {
@@ -40,51 +38,70 @@ impl Router {
             keys: keys.len(),
             errors: RowErrors::new(),
             rows: Vec::new(),
-            hashes: Vec::new(),
         })
     }
 
-    /// Gives the rows of each of `count` shares. A row whose keys cannot be computed, which its query rejects, belongs to
+    /// Fills in the rows of each of `count` shares. A row whose keys cannot be computed, which its query rejects, belongs to
     /// the first.
-    pub fn route(&mut self, changes: &ChangeBatch, count: u16) -> Shares {
+    pub fn route(&mut self, changes: &ChangeBatch, count: u16, shares: &mut Shares) {
         self.errors.clear();
         self.program.evaluate(changes, &mut self.errors);
         self.rows.clear();
         self.rows.extend(0..changes.len() as u32);
-        hash_rows(self.keys, |key| self.program.output(key, changes), &self.rows, &mut self.hashes);
+        hash_rows(self.keys, |key| self.program.output(key, changes), &self.rows, &mut shares.hashes);
         for (row, _) in self.errors.drain(..) {
-            self.hashes[row as usize] = 0;
+            shares.hashes[row as usize] = 0;
         }
-        Shares::of(&self.hashes, count)
+        shares.split(count, &mut self.rows);
     }
 }
 
 impl Shares {
-    /// Goes over the hashes once for each share: without branches, and with nothing carried from row to row but one
-    /// position, that is less than finding each row's place by counting.
-    fn of(hashes: &[u64], count: u16) -> Self {
+    /// Goes over the hashes once for each two shares: without branches, and with nothing carried from row to row but two
+    /// positions, that is less than finding each row's place by counting. `others` is scratch.
+    fn split(&mut self, count: u16, others: &mut Vec<u32>) {
+        let Self { rows, ends, hashes } = self;
         // Each row is written where the next one of the share belongs, and stays if it is one: hence one place more.
-        let (mut rows, mut sorted) = (vec![0; hashes.len() + 1], vec![0; hashes.len() + 1]);
+        rows.resize(hashes.len() + 1, 0);
+        others.resize(hashes.len() + 1, 0);
+        ends.clear();
         let mut at = 0;
-        let ends = (0..u64::from(count)).map(|share| {
+        for share in (0..u64::from(count)).step_by(2) {
+            let mut other = 0;
             for (row, &hash) in hashes.iter().enumerate() {
-                (rows[at], sorted[at]) = (row as u32, hash);
-                at += usize::from(share_of(hash, count) == share);
+                let of_row = share_of(hash, count);
+                (rows[at], others[other]) = (row as u32, row as u32);
+                at += usize::from(of_row == share);
+                other += usize::from(of_row == share + 1);
             }
-            at as u32
-        });
-        let ends = ends.collect();
+            ends.push(at as u32);
+            if ends.len() < usize::from(count) {
+                rows[at..at + other].copy_from_slice(&others[..other]);
+                at += other;
+                ends.push(at as u32);
+            }
+        }
         rows.truncate(hashes.len());
-        sorted.truncate(hashes.len());
-        Self { rows, hashes: sorted, ends }
     }
 
-    /// Where the rows of a share are.
+    /// The rows of a share, in order.
     #[must_use]
-    pub fn range(&self, share: u16) -> Range<usize> {
+    pub fn rows(&self, share: u16) -> &[u32] {
         let share = usize::from(share);
         let begin = share.checked_sub(1).map_or(0, |before| self.ends[before]);
-        begin as usize..self.ends[share] as usize
+        &self.rows[begin as usize..self.ends[share] as usize]
+    }
+
+    /// The hash of each row of the batch by its keys.
+    #[must_use]
+    pub fn hashes(&self) -> &[u64] {
+        &self.hashes
+    }
+
+    /// Bytes of its buffers.
+    #[must_use]
+    pub fn capacity_bytes(&self) -> usize {
+        self.rows.capacity() * size_of::<u32>() + self.hashes.capacity() * size_of::<u64>()
     }
 }
 

@@ -30,13 +30,14 @@ mod wake;
 
 pub use api::*;
 pub use engine::Engine;
-pub use error::{Error, Result};
+pub use error::Error;
 pub use feed::{Cell, Feed, Row, Rows};
 pub use partition::poison::fault;
 pub use processor::Processor;
 #[cfg(feature = "async")]
 pub use record::{OutputReceiver, TryReceiveError};
 pub use record::{StreamExecutionEngine, StreamRecord, StreamingQuery};
+pub use sink::changes::{ChangeSink, Changes};
 #[cfg(all(feature = "trouble", not(feature = "explore")))]
 pub use sync::counted::locks_taken;
 #[cfg(feature = "trouble")]

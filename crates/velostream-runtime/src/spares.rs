@@ -1,4 +1,4 @@
-//! [`Spares`]: batches whose rows have gone, kept for their buffers.
+//! [`Spares`]: batches whose rows have gone, and whose these were, kept for their buffers.
 //!
 //! Batches travel between threads by value. Those of one relation or query are all alike, so that the buffers of
 //! the last ones serve the next: making and freeing them costs more than filling them.
@@ -7,6 +7,7 @@ use crate::partition::event::batch_bytes;
 use crate::sync::{Mutex, MutexGuard};
 use std::sync::PoisonError;
 use velostream_engine::batch::ChangeBatch;
+use velostream_engine::router::Shares;
 
 /// Batches kept.
 const SPARES_MAX: usize = 16;
@@ -20,6 +21,7 @@ pub struct Spares(Mutex<Kept>);
 #[derive(Debug, Default)]
 struct Kept {
     batches: Vec<ChangeBatch>,
+    shares: Vec<Shares>,
     bytes: usize,
 }
 
@@ -47,6 +49,24 @@ impl Spares {
         if kept.batches.len() < SPARES_MAX && kept.bytes + bytes <= SPARE_BYTES_MAX {
             kept.bytes += bytes;
             kept.batches.push(batch);
+        }
+    }
+
+    /// Whose rows are whose, to be filled in.
+    pub fn take_shares(&self) -> Shares {
+        let mut kept = self.lock();
+        let shares = kept.shares.pop().unwrap_or_default();
+        kept.bytes -= shares.capacity_bytes();
+        shares
+    }
+
+    /// Keeps these buffers unless there are enough.
+    pub fn put_shares(&self, shares: Shares) {
+        let bytes = shares.capacity_bytes();
+        let mut kept = self.lock();
+        if kept.shares.len() < SPARES_MAX && kept.bytes + bytes <= SPARE_BYTES_MAX {
+            kept.bytes += bytes;
+            kept.shares.push(shares);
         }
     }
 }

@@ -52,6 +52,7 @@ fn random_way(random: &mut Random) -> Way {
         output_rows: random.pick(&[1, 7, 100, 10_000]),
         mailbox_batches: random.pick(&[1, 2, 8, 1000]),
         by_key: false,
+        sinks: random.below(3) == 0,
     }
 }
 

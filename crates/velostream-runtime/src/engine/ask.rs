@@ -102,6 +102,7 @@ impl Engine {
             purpose: Purpose::Ask,
             keeps_rows: false,
             options: &asked.options,
+            sinks: None,
             now_ms: asked.now_ms,
         })?;
         let schema = Arc::clone(asked.plan.schema());

@@ -1,7 +1,7 @@
 //! Queries and what is known of them, relations, processors, metrics, closing.
 
 use super::Engine;
-use super::pipelines::Start;
+use super::pipelines::{Sinks, Start};
 use crate::api::*;
 use crate::catalog::What;
 use crate::error::{Error, Result};
@@ -9,6 +9,7 @@ use crate::kernel;
 use crate::metrics::text::{self, Latencies};
 use crate::pipeline::{Pipeline, Purpose};
 use crate::processor::Processor;
+use crate::sink::changes::ChangeSink;
 use crate::sink::ndjson::Lines;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -35,6 +36,33 @@ impl Engine {
         options: &QueryOptions,
         now_ms: i64,
     ) -> Result<QueryId> {
+        self.start_query(sql, params, options, None, now_ms)
+    }
+
+    /// Starts a continuous query whose changes are taken on the threads that compute them, each behind the state that
+    /// it comes from and without a queue. `sinks` makes who takes them, by place: one at place 0, or with
+    /// [`QueryOptions::order_by_key`] one per partition where the query has several. Each is dropped behind its last
+    /// changes; what is left to [`Self::pull`] is to say that the query has ended, or failed. Where a query fails, other
+    /// partitions' sinks may have taken changes of later records.
+    pub fn query_into(
+        &mut self,
+        sql: &str,
+        params: &Params,
+        options: &QueryOptions,
+        sinks: impl FnMut(usize) -> Box<dyn ChangeSink> + 'static,
+        now_ms: i64,
+    ) -> Result<QueryId> {
+        self.start_query(sql, params, options, Some(Box::new(sinks)), now_ms)
+    }
+
+    fn start_query(
+        &mut self,
+        sql: &str,
+        params: &Params,
+        options: &QueryOptions,
+        sinks: Option<Sinks>,
+        now_ms: i64,
+    ) -> Result<QueryId> {
         self.open()?;
         self.now_ms = now_ms;
         let query = self.bind_one(sql, params, &BindOptions::default())?;
@@ -45,6 +73,7 @@ impl Engine {
             purpose: Purpose::Query,
             keeps_rows: false,
             options,
+            sinks,
             now_ms,
         };
         self.start(start).map(QueryId)

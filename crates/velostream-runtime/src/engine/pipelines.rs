@@ -1,7 +1,7 @@
 //! Starting, pumping and ending queries.
 
 use super::Engine;
-use super::sharing::{Common, Receivers};
+use super::sharing::Common;
 use super::ways::Ways;
 use crate::api::{OnError, QueryOptions};
 use crate::catalog::{PipelineId, What};
@@ -10,6 +10,7 @@ use crate::kernel::{self, Kernel, KernelOptions};
 use crate::partition::merge::Merger;
 use crate::partition::receiver::PartitionReceiver;
 use crate::pipeline::{Pipeline, Purpose};
+use crate::sink::changes::ChangeSink;
 use crate::sink::memory::OutputQueue;
 use crate::source::table::TableStore;
 use crate::sync::Builder;
@@ -31,8 +32,13 @@ pub(super) struct Start<'a> {
     /// Whether it maintains a table, whose rows it keeps.
     pub keeps_rows: bool,
     pub options: &'a QueryOptions,
+    /// Makes who takes the changes where they are computed, by place.
+    pub sinks: Option<Sinks>,
     pub now_ms: i64,
 }
+
+/// Makes a sink for each place at which a query's changes come out.
+pub(super) type Sinks = Box<dyn FnMut(usize) -> Box<dyn ChangeSink>>;
 
 impl Engine {
     /// The plan over what its sources really are: derived streams over files are computed by each reader.
@@ -84,10 +90,12 @@ impl Engine {
         let finite = self.is_finite(&plan);
         let common =
             Common { id, query: name.clone(), finite, serves, on_error, before, now_ms: start.now_ms };
-        let Receivers { mut setups, mailboxes } = self.receivers(kernel, sharing.as_ref(), &ways, &common)?;
-        let of_plan = setups.iter().filter(|setup| setup.plan.is_some());
-        let metrics = of_plan.map(|setup| Arc::clone(&setup.metrics)).collect();
-        let answer = setups.last_mut().expect("there is a receiver");
+        let mut receivers = self.receivers(kernel, sharing.as_ref(), &ways, &common)?;
+        let (metrics, mailboxes) = (receivers.metrics(), std::mem::take(&mut receivers.mailboxes));
+        if let Some(mut sinks) = start.sinks {
+            receivers.set_sinks(sharing.as_ref().is_some_and(|sharing| sharing.by_key), &mut sinks);
+        }
+        let answer = receivers.answer();
         answer.output = output.clone();
         answer.table = start.keeps_rows.then(|| TableStore::new(&schema));
         let pipeline = Pipeline {
@@ -113,8 +121,7 @@ impl Engine {
             blocks: None,
             feeds: Vec::new(),
         };
-        let receivers = setups.into_iter().map(PartitionReceiver::new).collect();
-        self.launch(pipeline, receivers, ways, start.now_ms)
+        self.launch(pipeline, receivers.into_threads(), ways, start.now_ms)
     }
 
     /// Whether a query's receiver runs on the calling thread.
@@ -227,7 +234,8 @@ impl Engine {
         for (target, parts) in rows {
             let mut merged = ChangeBatch::like(&parts[0]);
             let lanes: Vec<_> = parts.iter().map(|part| vec![part]).collect();
-            Merger::default().merge(&lanes, Order::ByRecord, &mut merged);
+            let order = Merger::default().order(&lanes, Order::ByRecord);
+            merged.extend_picked(&parts.iter().collect::<Vec<_>>(), &order);
             self.accept(target, merged, Op::Insert, now_ms);
         }
         worked

@@ -1,16 +1,19 @@
 //! Queries whose work several receivers share.
 
 use super::Engine;
+use super::pipelines::Sinks;
 use super::ways::Ways;
 use crate::api::OnError;
 use crate::catalog::PipelineId;
 use crate::error::Result;
 use crate::kernel::Kernel;
+use crate::metrics::PartitionMetrics;
+use crate::partition::answer::Answer;
 use crate::partition::barrier::Reader;
-use crate::partition::gather::{AnyLane, Gather, Merging};
+use crate::partition::gather::{Gather, Merging};
 use crate::partition::inlet::Intake;
 use crate::partition::mailbox::Mailbox;
-use crate::partition::receiver::ReceiverSetup;
+use crate::partition::receiver::{PartitionReceiver, ReceiverSetup};
 use crate::partition::share::{Taker, Way};
 use crate::pipeline::Purpose;
 use std::sync::Arc;
@@ -44,11 +47,44 @@ pub(super) struct Common {
     pub now_ms: i64,
 }
 
-/// The receivers of a query to be started; the last one gives the answer.
+/// The receivers of a query to be started.
 pub(super) struct Receivers {
-    pub setups: Vec<ReceiverSetup>,
-    /// Of each its mailboxes.
+    /// Those that run the plan.
+    setups: Vec<ReceiverSetup>,
+    /// Where these share it, the one that merges what they give.
+    merging: Option<ReceiverSetup>,
+    /// Of each, the merging one last, its mailboxes.
     pub mailboxes: Vec<Vec<Arc<Mailbox>>>,
+}
+
+impl Receivers {
+    /// The counters of those that run the plan.
+    pub fn metrics(&self) -> Vec<Arc<PartitionMetrics>> {
+        self.setups.iter().map(|setup| Arc::clone(&setup.metrics)).collect()
+    }
+
+    /// The one that gives the answer.
+    pub fn answer(&mut self) -> &mut ReceiverSetup {
+        self.merging.as_mut().or(self.setups.last_mut()).expect("there is a receiver")
+    }
+
+    /// Lets the changes be taken where they come out: as one answer, or `by_key` at each receiver.
+    pub fn set_sinks(&mut self, by_key: bool, make: &mut Sinks) {
+        if !by_key {
+            self.answer().sink = Some(make(0));
+            return;
+        }
+        for (place, setup) in self.setups.iter_mut().enumerate() {
+            setup.sink = Some(make(place));
+        }
+    }
+
+    /// Those that need a thread.
+    pub fn into_threads(self) -> Vec<PartitionReceiver> {
+        let answer = self.merging.map(|setup| Arc::new(Answer::new(PartitionReceiver::new(setup))));
+        let with_answer = |setup| PartitionReceiver::new(ReceiverSetup { answer: answer.clone(), ..setup });
+        self.setups.into_iter().map(with_answer).collect()
+    }
 }
 
 impl Engine {
@@ -64,28 +100,19 @@ impl Engine {
         let Some(sharing) = sharing else {
             let inlet = self.inlet(ways, 0, &|| None, common)?;
             let setup = self.setup(common, Some(plan), schema, Box::new(inlet));
-            return Ok(Receivers { setups: vec![setup], mailboxes: vec![ways.mailboxes(0)] });
+            return Ok(Receivers { setups: vec![setup], merging: None, mailboxes: vec![ways.mailboxes(0)] });
         };
-        let (mut setups, mut lanes) = (Vec::with_capacity(sharing.count + 1), Vec::new());
         let mut mailboxes: Vec<Vec<Arc<Mailbox>>> = (0..sharing.count).map(|at| ways.mailboxes(at)).collect();
-        let (merging, wake) = if sharing.by_key {
-            let any = AnyLane::new();
-            let wake = any.wake();
-            (Merging::AsItComes(any), wake)
-        } else {
-            (Merging::ByNumber(sharing.shares.order), self.shared.wake.clone())
-        };
-        for place in 0..sharing.count {
-            let lane = self.mailbox_waking(wake.clone());
-            let share = self.share(sharing, place, ways, common, Arc::clone(&lane))?;
-            setups.push(share);
-            lanes.push(lane);
-        }
+        let lanes: Vec<Arc<Mailbox>> = (0..sharing.count).map(|_| self.mailbox()).collect();
+        let share = |(place, lane)| self.share(sharing, place, ways, common, Arc::clone(lane));
+        let setups = lanes.iter().enumerate().map(share).collect::<Result<_>>()?;
+        let merging =
+            if sharing.by_key { Merging::AsItComes } else { Merging::ByNumber(sharing.shares.order) };
         let sources = mailboxes.iter().flatten().map(Arc::clone).collect();
-        let gather = Gather::new(&lanes, sources, merging, Arc::clone(&schema));
-        setups.push(self.setup(common, None, schema, Box::new(gather)));
+        let gather = Gather::new(&lanes, sources, merging);
         mailboxes.push(lanes);
-        Ok(Receivers { setups, mailboxes })
+        let merging = Some(self.setup(common, None, schema, Box::new(gather)));
+        Ok(Receivers { setups, merging, mailboxes })
     }
 
     /// A receiver that shares the plan and gives its rows to `lane`.
@@ -106,14 +133,8 @@ impl Engine {
         let setup = self.setup(common, Some(plan), schema, inlet);
         // It passes questions on until the answer is complete, which is later than its own end.
         let serves = true;
-        Ok(ReceiverSetup {
-            partition: place,
-            readers: vec![reader],
-            is_share: true,
-            tells_time: common.serves,
-            serves,
-            ..setup
-        })
+        let (partition, readers, tells_time) = (place, vec![reader], common.serves);
+        Ok(ReceiverSetup { partition, readers, tells_time, serves, ..setup })
     }
 
     fn setup(
@@ -132,10 +153,11 @@ impl Engine {
             schema,
             inlet,
             readers: Vec::new(),
-            is_share: false,
+            answer: None,
             tells_time: true,
             finite: *finite,
             output: None,
+            sink: None,
             table: None,
             serves: *serves,
             on_error: *on_error,

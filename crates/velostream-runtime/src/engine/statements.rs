@@ -126,6 +126,7 @@ impl Engine {
                 purpose: Purpose::Derived(relation.id),
                 keeps_rows: is_table,
                 options: &options,
+                sinks: None,
                 now_ms,
             };
             Some(self.start(start)?)
@@ -189,6 +190,7 @@ impl Engine {
             purpose: Purpose::Insert(target.id),
             keeps_rows: false,
             options: &options,
+            sinks: None,
             now_ms,
         };
         self.start(start).map(|_| ())

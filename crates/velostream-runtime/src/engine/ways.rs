@@ -13,7 +13,6 @@ use crate::partition::mailbox::{Capacity, Mailbox};
 use crate::partition::outlet::Outlet;
 use crate::partition::share::Taker;
 use crate::pipeline::{Pipeline, Purpose};
-use crate::wake::Wake;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use velostream_engine::batch::Seq;
@@ -60,13 +59,9 @@ impl Ways {
 }
 
 impl Engine {
-    fn mailbox(&self) -> Arc<Mailbox> {
-        self.mailbox_waking(self.shared.wake.clone())
-    }
-
-    pub(super) fn mailbox_waking(&self, wake: Wake) -> Arc<Mailbox> {
+    pub(super) fn mailbox(&self) -> Arc<Mailbox> {
         let capacity = Capacity { batches: self.options.mailbox_batches, bytes: self.options.mailbox_bytes };
-        Arc::new(Mailbox::new(capacity, wake))
+        Arc::new(Mailbox::new(capacity, self.shared.wake.clone()))
     }
 
     /// The sender's end of a way to the receivers of a plan.

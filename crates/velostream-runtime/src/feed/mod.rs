@@ -9,11 +9,11 @@ pub mod turns;
 pub use row::{Cell, Row};
 pub use rows::Rows;
 
-use crate::error::Result;
+use crate::error::Error;
 
 /// Rows of one relation that partitions take themselves, some at a time; given by [`crate::Engine::feed`].
 ///
-/// A closure `FnMut(&mut Rows) -> Result<bool> + Send` is one too.
+/// A closure `FnMut(&mut Rows) -> Result<bool, Error> + Send` is one too.
 ///
 /// # Contract
 /// * *One at a time.* `next` is called by one thread at a time, though not always by the same; several feeds are called
@@ -25,11 +25,11 @@ use crate::error::Result;
 pub trait Feed: Send {
     /// Appends the next rows to `rows`, which is empty and has the relation's columns. False says that they were the
     /// last. An error ends the query behind the rows before it, as a panic does, with the code INTERNAL.
-    fn next(&mut self, rows: &mut Rows) -> Result<bool>;
+    fn next(&mut self, rows: &mut Rows) -> Result<bool, Error>;
 }
 
-impl<F: FnMut(&mut Rows) -> Result<bool> + Send> Feed for F {
-    fn next(&mut self, rows: &mut Rows) -> Result<bool> {
+impl<F: FnMut(&mut Rows) -> Result<bool, Error> + Send> Feed for F {
+    fn next(&mut self, rows: &mut Rows) -> Result<bool, Error> {
         self(rows)
     }
 }

@@ -7,6 +7,7 @@
 
 use super::barrier::Barrier;
 use super::event::{Envelope, Event};
+use super::gather::Merged;
 use super::mailbox::Mailbox;
 use super::share::{Taken, Taker};
 use crate::dead_letter::LeftOut;
@@ -44,8 +45,8 @@ pub trait Intake: Send {
     /// How many inputs have not ended at first.
     fn open_inputs(&self) -> usize;
 
-    /// What is to be done next, waiting for it, and calling `before` first if it waits; `None` once a mailbox is closed.
-    fn next(&mut self, before: &dyn Fn()) -> Option<Work>;
+    /// What is to be done next, waiting for it; `None` once a mailbox is closed.
+    fn next(&mut self) -> Option<Work>;
 
     /// What is to be done next, if it is there.
     fn try_next(&mut self) -> Option<Work>;
@@ -78,6 +79,8 @@ pub enum Work {
     Taken(Taken),
     /// Rows of several inputs, all of one number.
     Step(Vec<Envelope>),
+    /// Rows that several receivers gave, in one order.
+    Merged(Box<Merged>),
     /// Everything up to this number has come, and nothing is to be done for it.
     Through(Seq),
     /// What other receivers have left out, in order.
@@ -334,14 +337,8 @@ impl Intake for Inlet {
         self.lanes.iter().map(|waiting| waiting.lane.open_inputs).sum()
     }
 
-    fn next(&mut self, before: &dyn Fn()) -> Option<Work> {
-        let wait = |mailbox: &Mailbox| {
-            before();
-            mailbox.pop()
-        };
-        let Some(mut reader) = self.reader.take() else {
-            return self.take(|mailbox| mailbox.try_pop().or_else(|| wait(mailbox)));
-        };
+    fn next(&mut self) -> Option<Work> {
+        let Some(mut reader) = self.reader.take() else { return self.take(Mailbox::pop) };
         let mut worked = Duration::ZERO;
         let work = self.take(|mailbox| {
             loop {
@@ -350,7 +347,7 @@ impl Intake for Inlet {
                 }
                 let begun = Instant::now();
                 if !reader.work() {
-                    return wait(mailbox);
+                    return mailbox.pop();
                 }
                 worked += begun.elapsed();
             }
@@ -425,7 +422,7 @@ mod tests {
                 Work::End(input, seq) => found.push((seq.0, vec![1000 + input])),
                 Work::Through(_) | Work::LeftOut(_) => {}
                 Work::Failed(error) => panic!("{error:?}"),
-                Work::Taken(_) => panic!("nothing of the kind was sent"),
+                Work::Merged(_) | Work::Taken(_) => panic!("nothing of the kind was sent"),
             }
         }
     }

@@ -9,7 +9,6 @@ use velostream_sql::shares::Order;
 pub struct Merger {
     by_number: Lists<Seq>,
     by_rank: Lists<Rank>,
-    picks: Vec<Pick>,
 }
 
 /// Where a row stands among those of its number: those that go before those that come, each by window, where that
@@ -23,23 +22,17 @@ struct Rank {
 }
 
 impl Merger {
-    /// Appends the rows of all lanes to `out`, which has the same columns. Each lane is a number of batches that ascend
-    /// together. Rows of one number that come from several lanes stand in the given order, else in that of the lanes, so
-    /// that the result depends on nothing but the rows.
-    pub fn merge(&mut self, lanes: &[Vec<&ChangeBatch>], order: Order, out: &mut ChangeBatch) {
-        let parts: Vec<&ChangeBatch> = lanes.iter().flatten().copied().collect();
-        if let [part] = parts.as_slice() {
-            return out.extend_range(part, 0, part.len());
-        }
-        self.picks.clear();
+    /// The order of the rows of all lanes, whose batches count as parts one lane after the other. Each lane is a number of
+    /// batches that ascend together. Rows of one number that come from several lanes stand in the given order, else in
+    /// that of the lanes, so that the result depends on nothing but the rows.
+    pub fn order(&mut self, lanes: &[Vec<&ChangeBatch>], order: Order) -> Vec<Pick> {
         match order {
-            Order::ByRecord => self.by_number.merge(lanes, |part, row| part.seqs[row], &mut self.picks),
+            Order::ByRecord => self.by_number.merge(lanes, |part, row| part.seqs[row]),
             Order::ByWindow | Order::ByGroup => {
                 let rank = |part: &ChangeBatch, row: usize| rank(part, row, order == Order::ByWindow);
-                self.by_rank.merge(lanes, rank, &mut self.picks);
+                self.by_rank.merge(lanes, rank)
             }
         }
-        out.extend_picked(&parts, &self.picks);
     }
 }
 
@@ -67,18 +60,13 @@ impl<K> Default for Lists<K> {
 }
 
 impl<K: Copy + Ord> Lists<K> {
-    /// Appends all rows of the lanes by their keys, those of equal keys by the lanes.
-    fn merge(
-        &mut self,
-        lanes: &[Vec<&ChangeBatch>],
-        key: impl Fn(&ChangeBatch, usize) -> K,
-        picks: &mut Vec<Pick>,
-    ) {
+    /// All rows of the lanes by their keys, those of equal keys by the lanes.
+    fn merge(&mut self, lanes: &[Vec<&ChangeBatch>], key: impl Fn(&ChangeBatch, usize) -> K) -> Vec<Pick> {
         self.list(lanes, key);
         while self.ends.len() > 1 {
             self.merge_pairs();
         }
-        picks.extend(self.entries.iter().map(|&(_, pick)| pick));
+        self.entries.iter().map(|&(_, pick)| pick).collect()
     }
 
     fn list(&mut self, lanes: &[Vec<&ChangeBatch>], key: impl Fn(&ChangeBatch, usize) -> K) {

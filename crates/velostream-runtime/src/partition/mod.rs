@@ -6,8 +6,10 @@
 //! queue. Pipelines never form a cycle, so a full mailbox only ever waits for somebody further down.
 //!
 //! Where a plan can be shared, several receivers run it: the sender tells whose each row is ([`outlet`]), each takes
-//! its own ([`share`]), and one more receiver, which has no plan, merges what they give ([`gather`]).
+//! its own ([`share`]), and one more receiver, which has neither plan nor thread, merges what they give ([`gather`],
+//! [`answer`]).
 
+pub mod answer;
 pub mod barrier;
 pub mod event;
 pub mod gather;

@@ -131,7 +131,7 @@ impl Outlet {
                 self.turn = (self.turn + 1) % count;
                 Places::One(self.turn as u16)
             }
-            Some(router) => Places::Each(router.route(&envelope.batch.changes, count as u16)),
+            Some(router) => Places::by(router, envelope, count as u16),
         }
     }
 

@@ -6,7 +6,7 @@ use super::event::Envelope;
 use crate::spares::Spares;
 use std::sync::Arc;
 use velostream_engine::batch::{Batch, ChangeBatch, Selected};
-use velostream_engine::router::Shares;
+use velostream_engine::router::{Router, Shares};
 use velostream_sql::catalog::Relation;
 use velostream_sql::types::DataType;
 
@@ -54,19 +54,28 @@ impl Share {
 
     /// One receiver is done with it; with the last one the batch's buffers go home.
     fn recycle(self: Arc<Self>) {
-        if let Some(share) = Arc::into_inner(self) {
-            share.whole.recycle();
+        let Some(Self { whole, places }) = Arc::into_inner(self) else { return };
+        if let (Some(home), Places::Each(shares)) = (&whole.home, places) {
+            home.put_shares(shares);
         }
+        whole.recycle();
     }
 }
 
 impl Places {
+    /// Of the rows of `envelope`, by their keys, among so many receivers.
+    pub fn by(router: &mut Router, envelope: &Envelope, receivers: u16) -> Self {
+        let mut shares = envelope.home.as_ref().map_or_else(Shares::default, |home| home.take_shares());
+        router.route(&envelope.batch.changes, receivers, &mut shares);
+        Self::Each(shares)
+    }
+
     /// The rows of receiver `place`; `None` where all are.
     fn rows_of(&self, place: u16) -> Option<&[u32]> {
         match self {
             Self::One(one) if *one == place => None,
             Self::One(_) => Some(&[]),
-            Self::Each(shares) => Some(&shares.rows[shares.range(place)]),
+            Self::Each(shares) => Some(shares.rows(place)),
         }
     }
 }
@@ -88,7 +97,7 @@ impl Taken {
     /// The receiver's rows of it; `None` where all are.
     pub fn selected(&self) -> Option<Selected<'_>> {
         let hashes = match &self.share.places {
-            Places::Each(shares) if self.hashed => Some(&shares.hashes[shares.range(self.place)]),
+            Places::Each(shares) if self.hashed => Some(shares.hashes()),
             _ => None,
         };
         Some(Selected { rows: self.share.places.rows_of(self.place)?, hashes })

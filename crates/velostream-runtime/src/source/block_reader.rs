@@ -185,7 +185,7 @@ impl BlockReader {
         let envelope = envelope.map(|envelope| Envelope { input: *input, ..envelope });
         let places = envelope.as_ref().filter(|_| setup.receivers > 1).map(|envelope| match router {
             None => Places::One(setup.place),
-            Some(router) => Places::Each(router.route(&envelope.batch.changes, setup.receivers)),
+            Some(router) => Places::by(router, envelope, setup.receivers),
         });
         Ok(Block { extent, envelope, places, letters })
     }

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use velostream_runtime::{
-    Admission, ChangeBatch, EngineOptions, Error, ErrorCode, Feed, Pull, RelationId, Result, Rows,
+    Admission, ChangeBatch, EngineOptions, Error, ErrorCode, Feed, Pull, RelationId, Rows,
 };
 
 const COUNTS: [usize; 6] = [0, 1, 2, 3, 4, 8];
@@ -37,7 +37,7 @@ struct Given {
 }
 
 impl Feed for Given {
-    fn next(&mut self, rows: &mut Rows) -> Result<bool> {
+    fn next(&mut self, rows: &mut Rows) -> Result<bool, Error> {
         let Some(block) = self.blocks.next() else { return Ok(false) };
         assert!(rows.is_empty(), "nothing is there before");
         block.into_iter().try_for_each(|(k, x, ts)| rows.push((k.map(|k| KEYS[k]), x, ts)))?;
@@ -235,7 +235,7 @@ fn what_the_relation_forbids_becomes_letters_with_the_numbers_of_the_records_bef
 fn counting(
     calls: &Arc<AtomicUsize>,
     rows_each: usize,
-    last: impl Fn(usize) -> Option<Result<bool>> + Send + 'static,
+    last: impl Fn(usize) -> Option<Result<bool, Error>> + Send + 'static,
 ) -> Box<dyn Feed> {
     let calls = Arc::clone(calls);
     Box::new(move |rows: &mut Rows| {

@@ -3,10 +3,11 @@
 
 use crate::harness::{Harness, show};
 use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
 use velostream_runtime::sink::rows::block_of;
 use velostream_runtime::{
-    Admission, ChangeBatch, DeadLetter, DeadRecord, EngineOptions, LateRecord, Pull, QueryId, QueryOptions,
-    RelationId,
+    Admission, ChangeBatch, ChangeSink, Changes, DeadLetter, DeadRecord, EngineOptions, Error, LateRecord,
+    Params, Pull, QueryId, QueryOptions, RelationId,
 };
 
 pub const SOURCES: &str = "CREATE STREAM s (k STRING, j INT, v INT, t TIMESTAMP, CHECK (j < 3),
@@ -121,11 +122,28 @@ pub struct Way {
     pub mailbox_batches: usize,
     /// Whether only each key's order matters.
     pub by_key: bool,
+    /// Whether changes are taken where they are computed, or pulled.
+    pub sinks: bool,
+}
+
+/// Changes that sinks have taken.
+#[derive(Clone, Default)]
+struct Taken(Arc<Mutex<ChangeBatch>>);
+
+impl ChangeSink for Taken {
+    fn take(&mut self, changes: &Changes<'_>) -> Result<(), Error> {
+        let mut taken = self.0.lock().expect("no sink has panicked");
+        if taken.columns.is_empty() {
+            *taken = ChangeBatch::like(changes.batches()[0]);
+        }
+        changes.append_to(&mut taken);
+        Ok(())
+    }
 }
 
 /// One record after the other to one receiver.
 pub const PLAIN: Way =
-    Way { partitions: 1, batch: 1, output_rows: 1000, mailbox_batches: 1000, by_key: false };
+    Way { partitions: 1, batch: 1, output_rows: 1000, mailbox_batches: 1000, by_key: false, sinks: false };
 
 pub enum Step {
     Record(String),
@@ -293,7 +311,20 @@ pub fn run(definitions: &str, sql: &str, on_error: &str, history: &[Step], way: 
     t.insert("names", r#"{"k":"k1","name":"first"}"#);
     let on_error = Some(on_error.to_owned());
     let options = QueryOptions { on_error, order_by_key: way.by_key, ..QueryOptions::default() };
-    let query = t.query_with(sql, &options);
+    let taken = Taken::default();
+    let query = if way.sinks {
+        let sinks = taken.clone();
+        let started = t.engine.query_into(
+            sql,
+            &Params::default(),
+            &options,
+            move |_| Box::new(sinks.clone()),
+            t.now_ms,
+        );
+        started.unwrap_or_else(|error| panic!("{error}\n{sql}"))
+    } else {
+        t.query_with(sql, &options)
+    };
     let mut run = Run { t, query, runs: true, found: ChangeBatch::default(), error: None };
     run.give_all(history, way.batch);
     run.t.end();
@@ -303,6 +334,10 @@ pub fn run(definitions: &str, sql: &str, on_error: &str, history: &[Step], way: 
             break;
         }
         run.t.wait();
+    }
+    if way.sinks {
+        assert!(run.found.is_empty(), "{sql}: what sinks take is not pulled");
+        run.found = std::mem::take(&mut *taken.0.lock().expect("no sink has panicked"));
     }
     // What it reads may have gone on behind its end.
     run.t.flush();

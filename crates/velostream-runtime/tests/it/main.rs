@@ -18,5 +18,6 @@ mod records;
 mod rollback;
 mod scenarios;
 mod settings;
+mod sinks;
 mod snapshots;
 mod wakes;

@@ -18,7 +18,9 @@ fn the_answer_does_not_depend_on_partitions_batches_or_timing() {
             assert!(expected.lines.len() > usize::from(on_error == "dead_letter"), "{sql}");
             for partitions in COUNTS {
                 for (batch, output_rows) in [(1, 3), (7, 1000), (64, 5), (4096, 1000)] {
-                    let way = Way { partitions, batch, output_rows, mailbox_batches: 2, by_key: false };
+                    let sinks = output_rows > 5;
+                    let way =
+                        Way { partitions, batch, output_rows, mailbox_batches: 2, by_key: false, sinks };
                     let found = run("", sql, on_error, &history, way);
                     assert_eq!(found.lines, expected.lines, "{sql}\n{on_error} {way:?}");
                     assert!(found.bytes == expected.bytes, "{sql}\n{on_error} {way:?}");
@@ -70,7 +72,8 @@ fn by_key_every_key_has_the_same_changes_in_the_same_order() {
             for (partitions, batch) in
                 COUNTS.into_iter().flat_map(|count| [1, 7, 64].map(|batch| (count, batch)))
             {
-                let way = Way { partitions, batch, output_rows: 5, mailbox_batches: 2, by_key: true };
+                let sinks = batch == 7;
+                let way = Way { partitions, batch, output_rows: 5, mailbox_batches: 2, by_key: true, sinks };
                 let found = run("", sql, on_error, &history, way);
                 if is_stopped {
                     check_stopped(sql, &found, &expected);

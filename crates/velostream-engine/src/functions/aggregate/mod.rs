@@ -37,6 +37,8 @@ pub struct CallRows<'a> {
     pub groups: &'a [GroupId],
     /// The sequence number of each row of the batch; empty where no call asks for it.
     pub seqs: &'a [Seq],
+    /// 1 for each of `rows` that made its group; empty where that is not known.
+    pub fresh: &'a [u8],
 }
 
 impl CallRows<'_> {
@@ -182,14 +184,28 @@ pub trait Aggregate: State + Send {
     #[must_use]
     fn add_one(&mut self, columns: &CallColumns<'_>, row: u32, group: GroupId) -> bool {
         let (rows, groups) = ([row], [group]);
-        let one = CallRows { values: columns.values, mask: None, rows: &rows, groups: &groups, seqs: &[] };
+        let one = CallRows {
+            values: columns.values,
+            mask: None,
+            rows: &rows,
+            groups: &groups,
+            seqs: &[],
+            fresh: &[],
+        };
         !columns.counts(row as usize) || self.add(&one)
     }
     /// Takes one row back, if it counts.
     #[must_use]
     fn retract_one(&mut self, columns: &CallColumns<'_>, row: u32, group: GroupId) -> bool {
         let (rows, groups) = ([row], [group]);
-        let one = CallRows { values: columns.values, mask: None, rows: &rows, groups: &groups, seqs: &[] };
+        let one = CallRows {
+            values: columns.values,
+            mask: None,
+            rows: &rows,
+            groups: &groups,
+            seqs: &[],
+            fresh: &[],
+        };
         !columns.counts(row as usize) || self.retract(&one)
     }
     /// Adds to each group of `into` all that the group of `from` has in `other`, which is the state of the same call;

@@ -134,19 +134,13 @@ impl<'a> Given<'a> {
 
     /// Computes the hashes of the rows' keys, or takes those that are known.
     pub(super) fn hash(&self, rows: &[u32], selected: Option<Selected<'_>>, hashes: &mut Vec<u64>) {
-        let known = selected.and_then(|selected| Some((selected.rows, selected.hashes?)));
-        let Some((known_rows, known)) = known else {
-            return hash_rows(self.evaluation.keys, |index| self.key_column(index), rows, hashes);
-        };
-        hashes.clear();
-        if rows.len() == known_rows.len() {
-            return hashes.extend_from_slice(known);
+        match selected.and_then(|selected| selected.hashes) {
+            Some(known) => {
+                hashes.clear();
+                hashes.extend(rows.iter().map(|&row| known[row as usize]));
+            }
+            None => hash_rows(self.evaluation.keys, |index| self.key_column(index), rows, hashes),
         }
-        // Some rows are left out.
-        let mut known = known_rows.iter().zip(known);
-        hashes.extend(
-            rows.iter().filter_map(|row| known.find(|(other, _)| *other == row)).map(|(_, hash)| hash),
-        );
     }
 
     /// The windows' time, where it is an expression.
@@ -180,6 +174,7 @@ impl<'a> Given<'a> {
             rows,
             groups,
             seqs: &self.input.seqs,
+            fresh: &[],
         }
     }
 }

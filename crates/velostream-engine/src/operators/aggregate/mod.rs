@@ -18,7 +18,7 @@ mod window;
 
 pub use window::WindowSpec;
 
-use crate::batch::ChangeBatch;
+use crate::batch::{ChangeBatch, Seq};
 use crate::error::{RecordError, Result};
 use crate::functions::aggregate;
 use crate::operators::{Context, Operator, Stateful};
@@ -296,11 +296,8 @@ impl Operator for Aggregate {
             return Ok(());
         }
         given.hash(rows, ctx.selected, hashes);
-        let seqs = &input.seqs;
-        // Without a way out of the loop it takes several rows at a time.
-        let all_ascend = seqs.windows(2).fold(true, |ascend, pair| ascend & (pair[0] < pair[1]));
-        let ascending =
-            all_ascend || rows.windows(2).all(|pair| seqs[pair[0] as usize] < seqs[pair[1] as usize]);
+        let ascending = ctx.selected.is_some() || ascend(&input.seqs, rows);
+        debug_assert!(!ascending || ascend(&input.seqs, rows), "each row of a share is a step");
         match self.grid {
             Some(grid) => self.process_windows(&grid, input, ascending, out, ctx),
             None => {
@@ -325,6 +322,13 @@ impl Stateful for Aggregate {
     fn groups(&self) -> usize {
         self.state.panes.iter().map(|(_, pane)| pane.len()).sum()
     }
+}
+
+/// Whether each of these rows is a step of its own.
+fn ascend(seqs: &[Seq], rows: &[u32]) -> bool {
+    // Without a way out of the loop it takes several rows at a time.
+    let all_ascend = seqs.windows(2).fold(true, |ascend, pair| ascend & (pair[0] < pair[1]));
+    all_ascend || rows.windows(2).all(|pair| seqs[pair[0] as usize] < seqs[pair[1] as usize])
 }
 
 /// The error of a call whose result has no room in its type.

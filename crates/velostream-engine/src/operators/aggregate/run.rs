@@ -7,6 +7,7 @@ use super::AggregateSpec;
 use super::given::Given;
 use super::pane::AggregatePane;
 use crate::batch::{ChangeBatch, Op};
+use crate::functions::aggregate::CallRows;
 use crate::state::{GroupId, values_equal};
 
 /// No row.
@@ -61,7 +62,7 @@ impl Run<'_> {
             pane.grow();
         }
         if self.spec.is_final {
-            self.accumulate(pane, &scratch.groups);
+            self.accumulate(pane, &scratch.groups, &scratch.fresh);
         } else if self.spec.before || !self.spec.counts_every_row() {
             self.compare(pane, scratch, wide, out);
         } else {
@@ -71,9 +72,9 @@ impl Run<'_> {
         self.note_times(pane, &scratch.groups);
     }
 
-    fn accumulate(&self, pane: &mut AggregatePane, groups: &[GroupId]) {
+    fn accumulate(&self, pane: &mut AggregatePane, groups: &[GroupId], fresh: &[u8]) {
         for (call, given) in pane.calls.iter_mut().zip(self.given.calls(self.rows, groups)) {
-            let fits = call.add(&given);
+            let fits = call.add(&CallRows { fresh, ..given });
             debug_assert!(fits, "the run is safe");
         }
     }

@@ -6,10 +6,10 @@
 //! Where only each key's order counts, and so the order of each lane, rows are given on as they come. Everything
 //! else still waits for all lanes: questions, the end, failures, and what was left out.
 
-mod any_lane;
 mod lane;
+mod merged;
 
-pub use any_lane::AnyLane;
+pub use merged::Merged;
 
 use super::barrier::Barrier;
 use super::event::{Envelope, Event};
@@ -17,21 +17,18 @@ use super::inlet::{Intake, Work};
 use super::mailbox::Mailbox;
 use super::merge::Merger;
 use crate::dead_letter::LeftOut;
-use crate::spares::Spares;
 use lane::Lane;
 use std::sync::Arc;
-use velostream_engine::batch::{Batch, ChangeBatch, Seq};
-use velostream_engine::column::Column;
+use velostream_engine::batch::{ChangeBatch, Seq};
 use velostream_engine::time::{TimeRuns, Watermark};
 use velostream_sql::shares::Order;
-use velostream_sql::types::{DataType, Schema};
 
 /// How the lanes become one answer.
 pub enum Merging {
     /// By the numbers of the records.
     ByNumber(Order),
-    /// As it comes; the mailboxes wake this at every event.
-    AsItComes(AnyLane),
+    /// As it comes.
+    AsItComes,
 }
 
 /// The lanes of all receivers of one plan.
@@ -42,35 +39,19 @@ pub struct Gather {
     merging: Merging,
     /// What was left out under numbers that not all lanes have reached.
     left_out: LeftOut,
-    schema: Arc<Schema>,
-    spares: Arc<Spares>,
     merger: Merger,
     /// The largest number up to which everything was given out.
     told: Seq,
 }
 
 impl Gather {
-    /// Over a mailbox from each receiver, whose own mailboxes are `sources`. Rows are of `schema`; with an order by
-    /// numbers they come with one column more, which is left out.
-    pub fn new(
-        mailboxes: &[Arc<Mailbox>],
-        sources: Vec<Arc<Mailbox>>,
-        merging: Merging,
-        schema: Arc<Schema>,
-    ) -> Self {
-        for mailbox in mailboxes {
-            mailbox.set_quiet();
-            if let Merging::AsItComes(_) = merging {
-                mailbox.wake_caller();
-            }
-        }
+    /// Over a mailbox from each receiver, whose own mailboxes are `sources`.
+    pub fn new(mailboxes: &[Arc<Mailbox>], sources: Vec<Arc<Mailbox>>, merging: Merging) -> Self {
         Self {
             lanes: mailboxes.iter().map(Lane::new).collect(),
             sources,
             merging,
             left_out: LeftOut::default(),
-            schema,
-            spares: Arc::default(),
             merger: Merger::default(),
             told: Seq(0),
         }
@@ -114,21 +95,6 @@ impl Gather {
         }
     }
 
-    /// The same, waiting for it.
-    fn wait_for_any(&mut self, any: &AnyLane) -> Option<Work> {
-        loop {
-            any.begin_look();
-            if let Some(work) = self.take_any() {
-                return Some(work);
-            }
-            if self.lanes.iter().any(|lane| lane.mailbox.is_closed()) {
-                return None;
-            }
-            self.announce_room();
-            any.wait();
-        }
-    }
-
     fn ready(&mut self) -> Option<Work> {
         let bound = self.lanes.iter().map(|lane| lane.through).min()?;
         let left_out = self.left_out.take_through(bound);
@@ -137,10 +103,10 @@ impl Gather {
         }
         let rows = match self.merging {
             Merging::ByNumber(order) => self.rows_through(bound, order),
-            Merging::AsItComes(_) => self.rows_of_any(),
+            Merging::AsItComes => self.rows_of_any(),
         };
-        if let Some(envelope) = rows {
-            return Some(Work::Batch(Box::new(envelope)));
+        if let Some(merged) = rows {
+            return Some(Work::Merged(Box::new(merged)));
         }
         if let Some(work) = self.failed(bound).or_else(|| self.aligned()) {
             return Some(work);
@@ -156,45 +122,36 @@ impl Gather {
     }
 
     /// The rows that a lane has; where one has failed, none that stand behind its last ones.
-    fn rows_of_any(&mut self) -> Option<Envelope> {
+    fn rows_of_any(&mut self) -> Option<Merged> {
         let failed = self.lanes.iter().filter(|lane| lane.is_failed()).map(|lane| lane.through).min();
         let limit = failed.unwrap_or(Seq(u64::MAX));
-        let mut rows = self.lanes.iter_mut().find_map(|lane| joined(lane.take_through(limit)))?;
+        let mut taken = self.lanes.iter_mut().map(|lane| lane.take_through(limit));
+        let parts = taken.find(|parts| !parts.is_empty())?;
         let before = self.lanes.iter().map(|lane| lane.watermark).min().unwrap_or(Watermark::NONE);
-        rows.batch.time = TimeRuns { before, advances: Vec::new() };
-        Some(rows)
+        let time = TimeRuns { before, advances: Vec::new() };
+        let (at_ms, through) = (parts[0].at_ms, parts[parts.len() - 1].through);
+        Some(Merged { parts, picks: None, numbers: Vec::new(), time, through, at_ms })
     }
 
     /// The rows of all lanes up to number `through`, in order, with how time moved.
-    fn rows_through(&mut self, through: Seq, order: Order) -> Option<Envelope> {
+    fn rows_through(&mut self, through: Seq, order: Order) -> Option<Merged> {
         let taken: Vec<Vec<Envelope>> =
             self.lanes.iter_mut().map(|lane| lane.take_through(through)).collect();
         // A receiver without rows is silent while time stands still: whoever speaks tells all of time.
         let speaks = taken.iter().find(|parts| !parts.is_empty())?;
-        let (at_ms, accepted, time) = (speaks[0].at_ms, speaks[0].accepted, time_of(speaks));
-        let mut changes = self.spares.take().unwrap_or_else(|| ChangeBatch::of(&self.schema));
-        if order.has_number() {
-            changes.columns.push(Column::new(DataType::BigInt));
-        }
-        let lanes: Vec<Vec<&ChangeBatch>> = taken.iter().map(|lane| rows_of(lane)).collect();
-        self.merger.merge(&lanes, order, &mut changes);
-        taken.into_iter().flatten().for_each(Envelope::recycle);
-        if order.has_number() {
-            changes.columns.pop();
-        }
-        let tail = changes.seqs.last().copied().unwrap_or_default();
+        let (at_ms, time) = (speaks[0].at_ms, time_of(speaks));
+        let picks = (taken.iter().filter(|lane| !lane.is_empty()).count() > 1).then(|| {
+            let lanes: Vec<Vec<&ChangeBatch>> = taken.iter().map(|lane| rows_of(lane)).collect();
+            self.merger.order(&lanes, order)
+        });
+        let mut parts: Vec<Envelope> = taken.into_iter().flatten().collect();
+        let last_column = |part: &mut Envelope| part.batch.changes.columns.pop();
+        let numbers =
+            if order.has_number() { parts.iter_mut().filter_map(last_column).collect() } else { Vec::new() };
+        let tail = parts.iter().filter_map(Envelope::tail).max().unwrap_or_default();
         let through = if through == Seq(u64::MAX) { tail } else { through };
         self.told = self.told.max(through);
-        Some(Envelope {
-            input: 0,
-            batch: Batch { changes, time },
-            offset: 0,
-            first_seq: None,
-            at_ms,
-            accepted,
-            through,
-            home: Some(Arc::clone(&self.spares)),
-        })
+        Some(Merged { parts, picks, numbers, time, through, at_ms })
     }
 
     /// A receiver's failure, once all others are as far; of those that fail at one number it is that of a record, else
@@ -248,20 +205,14 @@ impl Intake for Gather {
         1
     }
 
-    fn next(&mut self, _before: &dyn Fn()) -> Option<Work> {
-        match &self.merging {
-            Merging::ByNumber(_) => self.take(|mailbox| mailbox.pop()),
-            Merging::AsItComes(any) => {
-                let any = any.clone();
-                self.wait_for_any(&any)
-            }
-        }
+    fn next(&mut self) -> Option<Work> {
+        self.take(|mailbox| mailbox.pop())
     }
 
     fn try_next(&mut self) -> Option<Work> {
         match self.merging {
             Merging::ByNumber(_) => self.take(|mailbox| mailbox.try_pop()),
-            Merging::AsItComes(_) => self.take_any(),
+            Merging::AsItComes => self.take_any(),
         }
     }
 
@@ -276,17 +227,6 @@ impl Intake for Gather {
 
 fn rows_of(lane: &[Envelope]) -> Vec<&ChangeBatch> {
     lane.iter().map(|part| &part.batch.changes).collect()
-}
-
-/// A receiver's batches as one.
-fn joined(parts: Vec<Envelope>) -> Option<Envelope> {
-    let mut parts = parts.into_iter();
-    let mut first = parts.next()?;
-    for part in parts {
-        first.batch.changes.extend_range(&part.batch.changes, 0, part.batch.changes.len());
-        part.recycle();
-    }
-    Some(first)
 }
 
 /// How time moved over a receiver's batches.
@@ -310,23 +250,30 @@ mod tests {
     fn drain(gather: &mut Gather, found: &mut Vec<String>) {
         while let Some(work) = gather.try_next() {
             match work {
-                Work::Batch(envelope) => {
-                    found.extend(envelope.batch.changes.seqs.iter().map(|seq| seq.0.to_string()));
-                    assert!(envelope.batch.changes.seqs.iter().all(|&seq| seq <= envelope.through));
+                Work::Merged(merged) => {
+                    let seqs = seqs(&merged);
+                    found.extend(seqs.iter().map(|seq| seq.0.to_string()));
+                    assert!(seqs.iter().all(|&seq| seq <= merged.through));
                 }
                 Work::Barrier(_) => found.push("barrier".to_owned()),
                 Work::End(..) => found.push("end".to_owned()),
                 Work::Through(_) | Work::LeftOut(_) => {}
-                Work::Taken(_) | Work::Step(_) | Work::Failed(_) => panic!("nothing of the kind was sent"),
+                Work::Batch(_) | Work::Taken(_) | Work::Step(_) | Work::Failed(_) => {
+                    panic!("nothing of the kind was sent")
+                }
             }
         }
+    }
+
+    /// The numbers of the rows, in their order.
+    fn seqs(merged: &Merged) -> Vec<Seq> {
+        merged.view(|changes| changes.order().map(|(part, row)| changes.batches()[part].seqs[row]).collect())
     }
 
     /// The lanes of a gather that takes rows as they come.
     fn as_it_comes(count: usize) -> (Vec<Arc<Mailbox>>, Gather) {
         let lanes: Vec<Arc<Mailbox>> = (0..count).map(|_| mailbox()).collect();
-        let schema = Arc::new(Schema::append_only(Vec::new()));
-        let gather = Gather::new(&lanes, Vec::new(), Merging::AsItComes(AnyLane::new()), schema);
+        let gather = Gather::new(&lanes, Vec::new(), Merging::AsItComes);
         (lanes, gather)
     }
 
@@ -367,7 +314,7 @@ mod tests {
         let mut numbers = Vec::new();
         let failure = loop {
             match gather.try_next().expect("it fails at last") {
-                Work::Batch(envelope) => numbers.extend(envelope.batch.changes.seqs),
+                Work::Merged(merged) => numbers.extend(seqs(&merged)),
                 Work::Failed(error) => break error,
                 _ => {}
             }
@@ -386,7 +333,7 @@ mod tests {
             finals in prop::collection::vec(any::<bool>(), 3),
         ) {
             let lanes: Vec<Arc<Mailbox>> = (0..3).map(|_| mailbox()).collect();
-            let mut gather = Gather::new(&lanes, Vec::new(), Merging::ByNumber(Order::ByRecord), Arc::new(Schema::append_only(Vec::new())));
+            let mut gather = Gather::new(&lanes, Vec::new(), Merging::ByNumber(Order::ByRecord));
             let (_, pass) = Passes::new(silent());
             let last = owners.len() as u64;
             let batches: Vec<Vec<u64>> =

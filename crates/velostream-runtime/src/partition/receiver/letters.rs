@@ -146,7 +146,7 @@ impl PartitionReceiver {
         let metrics = &self.setup.metrics;
         metrics.dead_letters.fetch_add(left_out.letters.len() as u64, Ordering::Relaxed);
         metrics.late.fetch_add(left_out.late.len() as u64, Ordering::Relaxed);
-        if self.setup.is_share {
+        if self.setup.answer.is_some() {
             self.publish(&mut |_| Event::LeftOut(Box::new(std::mem::take(&mut left_out))));
         } else {
             left_out.sort();

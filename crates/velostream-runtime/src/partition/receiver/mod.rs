@@ -7,11 +7,14 @@ use crate::catalog::PipelineId;
 use crate::error::{Error, Result};
 use crate::kernel::Kernel;
 use crate::metrics::PartitionMetrics;
+use crate::partition::answer::Answer;
 use crate::partition::barrier::{Barrier, BarrierKind, Reader, Subscription};
 use crate::partition::event::{Envelope, Event};
+use crate::partition::gather::Merged;
 use crate::partition::inlet::{Intake, Work};
 use crate::partition::poison::guarded;
 use crate::shared::Shared;
+use crate::sink::changes::{ChangeSink, Changes};
 use crate::sink::memory::OutputQueue;
 use crate::source::table::TableStore;
 use crate::spares::Spares;
@@ -42,14 +45,16 @@ pub struct ReceiverSetup {
     pub inlet: Box<dyn Intake>,
     /// Who reads the changes from the start.
     pub readers: Vec<Reader>,
-    /// Whether others share the plan, so that its answer is elsewhere.
-    pub is_share: bool,
+    /// Where the answer is put together, if others share the plan.
+    pub answer: Option<Arc<Answer>>,
     /// Whether readers are told of each move of time, and not only how far it came.
     pub tells_time: bool,
     /// Whether all that comes in comes from files, so that its numbers are those of the files.
     pub finite: bool,
     /// Where the caller reads, if it does.
     pub output: Option<Arc<OutputQueue>>,
+    /// Who takes the changes on the receiver's own thread, before anybody else; nobody else then sees them.
+    pub sink: Option<Box<dyn ChangeSink>>,
     /// The rows of the table that the query maintains, if it does.
     pub table: Option<TableStore>,
     /// Whether other queries and the caller may still ask after the end: so with derived relations.
@@ -129,18 +134,22 @@ impl PartitionReceiver {
     pub fn run(mut self) -> PartitionStats {
         self.waits = true;
         self.begin();
+        self.go_on_with_answer();
         while self.setup.serves || matches!(self.phase, Phase::Running) {
             if let Some(output) = &self.setup.output {
                 output.wait_for_room(|| self.setup.inlet.announce_room());
             }
-            let readers = &self.readers;
-            let announce = || readers.iter().for_each(|reader| reader.mailbox.announce_events());
-            let Some(work) = self.setup.inlet.next(&announce) else { break };
+            let Some(work) = self.setup.inlet.next() else { break };
             let worked = self.setup.inlet.take_worked().as_nanos() as u64;
             self.setup.metrics.busy_nanos.fetch_add(worked, Ordering::Relaxed);
             self.handle(work);
+            self.go_on_with_answer();
         }
         PartitionStats { batches: self.batches, failed: matches!(self.phase, Phase::Failed(_)) }
+    }
+
+    fn go_on_with_answer(&self) {
+        self.setup.answer.iter().for_each(|answer| answer.go_on());
     }
 
     /// A plan over constant rows alone has nothing to wait for, and LIMIT 0 nothing to give.
@@ -152,6 +161,19 @@ impl PartitionReceiver {
                 self.fail(error);
             }
         }
+    }
+
+    /// Receives what is there, waiting for room downstream; with the answer complete it lets go of everything.
+    pub fn serve(&mut self) {
+        self.waits = true;
+        while self.setup.serves || matches!(self.phase, Phase::Running) {
+            if let Some(output) = &self.setup.output {
+                output.wait_for_room(|| self.setup.inlet.announce_room());
+            }
+            let Some(work) = self.setup.inlet.try_next() else { return self.setup.inlet.announce_room() };
+            self.handle(work);
+        }
+        self.setup.inlet.close();
     }
 
     /// Receives what is there while there is room downstream, on the calling thread; whether it did anything.
@@ -181,12 +203,14 @@ impl PartitionReceiver {
     fn dispatch(&mut self, work: Work) -> Result<()> {
         let running = matches!(self.phase, Phase::Running);
         match work {
-            Work::Batch(mut envelope) if running => {
-                match self.setup.plan {
-                    Some(_) => self.batch(std::slice::from_ref(&*envelope), None)?,
-                    None => self.pass_on(&mut envelope)?,
-                }
+            Work::Batch(envelope) if running => {
+                self.batch(std::slice::from_ref(&*envelope), None)?;
                 envelope.recycle();
+                Ok(())
+            }
+            Work::Merged(mut merged) if running => {
+                self.pass_on(&mut merged)?;
+                merged.recycle();
                 Ok(())
             }
             Work::Taken(taken) if running => {
@@ -211,6 +235,7 @@ impl PartitionReceiver {
             }
             // After the end, or a failure, nothing of the kind counts.
             Work::Batch(_)
+            | Work::Merged(_)
             | Work::Taken(_)
             | Work::Step(_)
             | Work::End(..)
@@ -223,7 +248,7 @@ impl PartitionReceiver {
     fn barrier(&mut self, barrier: Barrier) {
         match &barrier.kind {
             BarrierKind::Subscribe(subscription)
-                if subscription.of == self.setup.id && !self.setup.is_share =>
+                if subscription.of == self.setup.id && self.setup.answer.is_none() =>
             {
                 self.subscribe(subscription, barrier.at);
             }
@@ -248,6 +273,7 @@ impl PartitionReceiver {
             return self.complete();
         }
         self.report_rows_of_time()?;
+        self.sink()?;
         let time = self.moved();
         self.deliver(time, 0, seq);
         Ok(())
@@ -259,6 +285,7 @@ impl PartitionReceiver {
             plan.start(&mut self.out)?;
         }
         self.report_rows_of_time()?;
+        self.sink()?;
         self.end();
         Ok(())
     }
@@ -304,7 +331,8 @@ impl PartitionReceiver {
         if records > 0 {
             metrics.latency.add(envelope.accepted.elapsed(), records);
         }
-        self.give_out(envelope, watermark, time, through);
+        self.sink()?;
+        self.give_out(watermark, time, envelope.at_ms, through);
         if let Some(stop) = stop {
             return Err(stop.error);
         }
@@ -316,23 +344,35 @@ impl PartitionReceiver {
     }
 
     /// Gives changes on that others have computed.
-    fn pass_on(&mut self, envelope: &mut Envelope) -> Result<()> {
+    fn pass_on(&mut self, merged: &mut Merged) -> Result<()> {
         strike(&self.setup.query, "answer", self.batches);
-        self.last = envelope.tail().into_iter().fold(self.last, Seq::max);
-        std::mem::swap(&mut self.out, &mut envelope.batch.changes);
-        let time = std::mem::take(&mut envelope.batch.time);
-        self.give_out(envelope, time.after(), time, envelope.through);
+        self.last = merged.tail().into_iter().fold(self.last, Seq::max);
+        match &mut self.setup.sink {
+            Some(sink) => merged.view(|changes| take(sink.as_mut(), changes, &self.setup.metrics))?,
+            None => merged.give_to(&mut self.out),
+        }
+        let time = std::mem::take(&mut merged.time);
+        self.give_out(time.after(), time, merged.at_ms, merged.through);
         self.account()
     }
 
+    /// Gives the changes in hand to who takes them here, if somebody does.
+    fn sink(&mut self) -> Result<()> {
+        if let Some(sink) = &mut self.setup.sink {
+            let taken = take(sink.as_mut(), &Changes::new(&[&self.out], None), &self.setup.metrics);
+            self.out.clear();
+            taken?;
+        }
+        Ok(())
+    }
+
     /// Counts and delivers what a batch has led to.
-    fn give_out(&mut self, envelope: &Envelope, watermark: Watermark, time: TimeRuns, through: Seq) {
+    fn give_out(&mut self, watermark: Watermark, time: TimeRuns, at_ms: i64, through: Seq) {
         self.batches += 1;
         let metrics = &self.setup.metrics;
         metrics.batches_in.fetch_add(1, Ordering::Relaxed);
-        metrics.changes_out.fetch_add(self.out.len() as u64, Ordering::Relaxed);
         metrics.watermark_micros.store(watermark.0, Ordering::Relaxed);
-        self.deliver(time, envelope.at_ms, through);
+        self.deliver(time, at_ms, through);
     }
 
     /// How time moved in the last call, as far as anybody is told.
@@ -355,6 +395,7 @@ impl PartitionReceiver {
     /// Gives the changes in hand to the table, the readers and the caller, and tells the readers how far it is.
     fn deliver(&mut self, time: TimeRuns, at_ms: i64, through: Seq) {
         self.watermark = time.after();
+        self.setup.metrics.changes_out.fetch_add(self.out.len() as u64, Ordering::Relaxed);
         if self.out.is_empty() && time.advances.is_empty() {
             self.publish(&mut |_| Event::Through(through));
             return;
@@ -400,14 +441,14 @@ impl PartitionReceiver {
 
     /// Sends every reader an event, made for its input, and forgets those that are gone.
     fn publish(&mut self, event: &mut dyn FnMut(usize) -> Event) {
-        let (waits, inlet) = (self.waits, &self.setup.inlet);
+        let (waits, inlet, answer) = (self.waits, &self.setup.inlet, &self.setup.answer);
+        let before = || {
+            inlet.announce_room();
+            answer.iter().for_each(|answer| answer.go_on());
+        };
         self.readers.retain(|Reader { mailbox, input, .. }| {
             let event = event(*input);
-            let sent = if waits {
-                mailbox.push_when_room(event, || inlet.announce_room())
-            } else {
-                mailbox.push(event)
-            };
+            let sent = if waits { mailbox.push_when_room(event, before) } else { mailbox.push(event) };
             sent.is_ok()
         });
     }
@@ -472,7 +513,7 @@ impl PartitionReceiver {
     /// The answer is complete: the last changes go out, then the end.
     fn end(&mut self) {
         self.phase = Phase::Ended;
-        self.setup.metrics.changes_out.fetch_add(self.out.len() as u64, Ordering::Relaxed);
+        self.setup.sink = None;
         let time = TimeRuns { before: self.watermark, advances: Vec::new() };
         let last = self.last;
         self.deliver(time, 0, last);
@@ -484,12 +525,12 @@ impl PartitionReceiver {
     }
 
     /// The query ends with an error, here and in all that reads it.
-    fn fail(&mut self, error: Error) {
+    pub fn fail(&mut self, error: Error) {
         if matches!(self.phase, Phase::Failed(_)) {
             return;
         }
         self.release();
-        let (at, is_share) = (self.at, self.setup.is_share);
+        let (at, is_share) = (self.at, self.setup.answer.is_some());
         let mut inherited = error.clone();
         if !is_share {
             inherited.message = format!("{} has failed: {}", self.setup.query, error.message);
@@ -509,6 +550,7 @@ impl PartitionReceiver {
     fn release(&mut self) {
         self.setup.plan = None;
         self.setup.table = None;
+        self.setup.sink = None;
         self.out.clear();
         let bytes = std::mem::take(&mut self.state_bytes);
         self.setup.shared.state_bytes.fetch_sub(bytes, Ordering::Relaxed);
@@ -519,6 +561,15 @@ impl PartitionReceiver {
         self.setup.finished.store(true, Ordering::Release);
         self.setup.shared.wake.wake();
     }
+}
+
+/// Counts changes and gives them to who takes them.
+fn take(sink: &mut dyn ChangeSink, changes: &Changes<'_>, metrics: &PartitionMetrics) -> Result<()> {
+    if changes.is_empty() {
+        return Ok(());
+    }
+    metrics.changes_out.fetch_add(changes.len() as u64, Ordering::Relaxed);
+    sink.take(changes)
 }
 
 impl Drop for PartitionReceiver {
