@@ -90,7 +90,7 @@ export interface PartitionDoor extends Contender {
   readonly runs: Map<string, PartitionsRun[]>
 }
 
-/** With `files` the engine reads the scenario's file, without it is fed row blocks. */
+/** With `files` the engine reads the scenario's file, without it takes as many feeds as it has partitions. */
 export function partitionDoor(core: Core, partitions: number, files?: Files): PartitionDoor {
   const runs = new Map<string, PartitionsRun[]>()
   return {

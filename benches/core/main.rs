@@ -5,7 +5,8 @@
 //!   bench-core latency SCENARIO RECORDS                 one record at a time at core/1
 //!   bench-core state SCENARIO DOOR RECORDS              allocations, bytes per group, peak memory
 //!   bench-core steps SCENARIO DOOR fewer|more           the two runs whose instructions are subtracted
-//!   bench-core partitions SCENARIO RECORDS N [FILE]     one run of an engine with N partitions
+//!   bench-core partitions SCENARIO RECORDS N [FILE]     one run of an engine with N partitions and as many feeds
+//!   bench-core inserted SCENARIO RECORDS N              the same by insertion from one thread
 //!   bench-core by-key SCENARIO RECORDS N [FILE]         the same with `order: 'key'`
 
 mod blocks;
@@ -19,11 +20,11 @@ mod state;
 mod stations;
 mod steps;
 
-use partitions::How;
+use partitions::{How, Records};
 use scenarios::Scenario;
 use std::process::exit;
 
-const USAGE: &str = "usage: bench-core doors|latency|state|steps|partitions|by-key SCENARIO ...";
+const USAGE: &str = "usage: bench-core doors|latency|state|steps|partitions|inserted|by-key SCENARIO ...";
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -53,7 +54,12 @@ fn run(command: &str, scenario: &Scenario, rest: &[&str]) -> Result<Vec<String>,
         }
         ("partitions" | "by-key", [records, partitions, path @ ..]) if path.len() < 2 => {
             let how = How { partitions: number(partitions), by_key: command == "by-key" };
-            partitions::report(scenario, number(records), how, path.first().copied())
+            let input = path.first().map_or(Records::Feeds, |path| Records::File(path));
+            partitions::report(scenario, number(records), how, input)
+        }
+        ("inserted", [records, partitions]) => {
+            let how = How { partitions: number(partitions), by_key: false };
+            partitions::report(scenario, number(records), how, Records::Insertion)
         }
         _ => refuse(),
     }

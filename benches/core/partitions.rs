@@ -1,7 +1,7 @@
-//! An engine with several partitions, fed from Rust or by a file, its changes taken in Rust where they are computed.
+//! An engine with several partitions, its changes taken in Rust where they are computed.
 //!
-//! All calls of an engine come from one thread: it decodes the row blocks and says whose each row is, while the
-//! partitions work. Files they read themselves.
+//! From feeds and from a file the partitions take the records themselves. By insertion one thread decodes the row blocks and
+//! says whose each row is: that from which all calls of an engine come.
 
 use crate::blocks::block;
 use crate::doors::{check, parts};
@@ -10,8 +10,8 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 use velostream_runtime::{
-    Admission, ChangeBatch, ChangeSink, Changes, Engine, EngineOptions, Error, ErrorCode, Params, Pull,
-    QueryId, QueryOptions, RelationId, Seq,
+    Admission, ChangeBatch, ChangeSink, Changes, Engine, EngineOptions, Error, ErrorCode, Feed, Params, Pull,
+    QueryId, QueryOptions, RelationId, Rows, Seq,
 };
 
 const BLOCK_ROWS: usize = 1024;
@@ -25,19 +25,36 @@ pub struct How {
     pub by_key: bool,
 }
 
+/// Where the records come from.
+#[derive(Clone, Copy)]
+pub enum Records<'a> {
+    /// As many feeds as there are partitions.
+    Feeds,
+    /// The calling thread.
+    Insertion,
+    /// The path of a file.
+    File(&'a str),
+}
+
 /// One run.
 pub fn report(
     scenario: &Scenario,
     records: usize,
     how: How,
-    path: Option<&str>,
+    from: Records<'_>,
 ) -> Result<Vec<String>, String> {
-    let input = path.map_or_else(|| Input::Blocks(blocks(scenario, records)), Input::File);
+    let input = match from {
+        Records::Feeds => Input::Feeds(records),
+        Records::Insertion => Input::Blocks(blocks(scenario, records)),
+        Records::File(path) => Input::File(path),
+    };
     let Run { seconds, balance, busy_seconds } = run(scenario, records, how, &input)?;
     Ok(vec![format!(r#"{{"seconds":{seconds:.9},"balance":{balance:.4},"busySeconds":{busy_seconds:.9}}}"#)])
 }
 
 enum Input<'a> {
+    /// So many records by feeds.
+    Feeds(usize),
     /// Row blocks of the scenario's only relation.
     Blocks(Vec<Vec<u8>>),
     /// The path of a file with its records.
@@ -47,6 +64,33 @@ enum Input<'a> {
 fn blocks(scenario: &Scenario, records: usize) -> Vec<Vec<u8>> {
     let of = |from: usize| parts(scenario, from, records.min(from + BLOCK_ROWS), BLOCK_ROWS);
     (0..records).step_by(BLOCK_ROWS).flat_map(of).map(|(_, rows)| block(&rows)).collect()
+}
+
+/// Gives rows that were made before, by exchanging the buffers.
+struct Prepared(std::vec::IntoIter<Rows>);
+
+impl Feed for Prepared {
+    fn next(&mut self, rows: &mut Rows) -> Result<bool, Error> {
+        let Some(block) = self.0.as_mut_slice().first_mut() else { return Ok(false) };
+        std::mem::swap(rows, block);
+        self.0.next();
+        Ok(true)
+    }
+}
+
+/// The records of a relation in blocks of 1,024, dealt round to so many feeds: whatever their number, the order is
+/// that of the records.
+fn feeds(scenario: &Scenario, records: usize, rows: &Rows, count: usize) -> Vec<Box<dyn Feed>> {
+    let block = |from: usize| {
+        let mut block = rows.clone();
+        (from..records.min(from + BLOCK_ROWS)).for_each(|at| (scenario.row)(at).append(block.columns_mut()));
+        block
+    };
+    let feed = |place: usize| -> Box<dyn Feed> {
+        let of_feed = (place * BLOCK_ROWS..records).step_by(count * BLOCK_ROWS);
+        Box::new(Prepared(of_feed.map(block).collect::<Vec<_>>().into_iter()))
+    };
+    (0..count).map(feed).collect()
 }
 
 struct Run {
@@ -60,7 +104,7 @@ struct Run {
 fn run(scenario: &Scenario, records: usize, how: How, input: &Input<'_>) -> Result<Run, String> {
     let partitions = how.partitions;
     let mut session = Running::start(partitions)?;
-    session.define(scenario, input)?;
+    session.define(scenario, partitions, input)?;
     let options = QueryOptions { order_by_key: how.by_key, ..QueryOptions::default() };
     let (tally, seconds) = session.answer(scenario, &options, input)?;
     check(scenario, records, &tally, &format!("{partitions} partitions"))?;
@@ -125,16 +169,21 @@ impl Running {
         Ok(Self { engine, wakes })
     }
 
-    fn define(&mut self, scenario: &Scenario, input: &Input<'_>) -> Result<(), String> {
+    fn define(&mut self, scenario: &Scenario, partitions: usize, input: &Input<'_>) -> Result<(), String> {
         let [definition] = scenario.definitions else { return Err("needs one relation".to_owned()) };
         let sql = match input {
-            Input::Blocks(_) => (*definition).to_owned(),
+            Input::Feeds(_) | Input::Blocks(_) => (*definition).to_owned(),
             Input::File(path) => {
                 let options = scenario.file_options;
                 format!("{definition} WITH (connector = 'file', path = '{path}', {options})")
             }
         };
         self.engine.exec(&sql, &Params::default(), 0).map_err(text)?;
+        if let Input::Feeds(records) = input {
+            let relation = self.engine.relation(scenario.relations[0]).map_err(text)?;
+            let feeds = feeds(scenario, *records, &Rows::new(&relation.schema), partitions);
+            self.engine.feed(relation.id, feeds).map_err(text)?;
+        }
         Ok(())
     }
 
@@ -155,7 +204,7 @@ impl Running {
             self.engine.query_into(scenario.sql, &Params::default(), options, sinks, 0).map_err(text)?;
         if let Input::Blocks(blocks) = input {
             let relation = self.engine.relation(scenario.relations[0]).map_err(text)?.id;
-            // A file is read as soon as the query is there; rows come when it is.
+            // A file and feeds are read as soon as the query is there; rows come when it is.
             started = Instant::now();
             blocks.iter().try_for_each(|block| self.insert(relation, block))?;
             self.engine.end(None).map_err(text)?;

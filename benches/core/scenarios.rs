@@ -253,9 +253,14 @@ fn burst(i: usize) -> Row {
 }
 
 impl Row {
-    /// Appends the row to its source's columns.
+    /// Appends the row to its source's columns, with a mark.
     pub fn push(&self, to: &mut ChangeBatch) {
-        let columns = &mut to.columns;
+        self.append(&mut to.columns);
+        to.push_mark(Op::Insert, Seq(0), 0);
+    }
+
+    /// Appends the row to its source's columns.
+    pub fn append(&self, columns: &mut [Column]) {
         match self {
             Self::Order { order_id, customer_id, order_date, total_amount } => {
                 push_i64(&mut columns[0], *order_id);
@@ -301,7 +306,6 @@ impl Row {
                 push_f64(&mut columns[1], *t);
             }
         }
-        to.push_mark(Op::Insert, Seq(0), 0);
     }
 }
 

@@ -1,10 +1,13 @@
 //! The relations that exist, as the binder and the engine see them.
 
 use crate::error::{Error, Result};
+use crate::feed::turns::{Feeds, Turns};
 use crate::ingest::Decoded;
 use crate::ingest::json::JsonDecoder;
+use crate::source::blocks::Cut;
 use crate::source::door::Door;
 use crate::source::file::FileSource;
+use crate::source::ranges::Ranges;
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -22,10 +25,10 @@ pub type PipelineId = u64;
 pub struct Source {
     /// Its declaration.
     pub create: CreateSource,
-    /// Time and, of a table, rows; unused where a file is read, since each reader has a door of its own.
+    /// Time and, of a table, rows; unused where there is an origin, since each reader has a door of its own.
     pub door: Door,
-    /// The file that it is read from.
-    pub file: Option<FileSource>,
+    /// Where its records come from, if not from the caller.
+    pub origin: Option<Origin>,
     /// Pipelines that get its batches, and as which of their inputs.
     pub readers: Vec<(PipelineId, usize)>,
     /// How its TIMESTAMP texts are written.
@@ -36,6 +39,30 @@ pub struct Source {
     pub decoded: Decoded,
     /// Its input was declared ended.
     pub ended: bool,
+}
+
+/// Where a query gets the records of a source by itself.
+#[derive(Clone)]
+pub enum Origin {
+    /// A file, which each query reads from its beginning.
+    File(FileSource),
+    /// Feeds, which one query takes.
+    Feeds(Arc<Feeds>),
+}
+
+impl Origin {
+    /// Whether it is standard input, whose end may never come.
+    pub fn is_stdin(&self) -> bool {
+        matches!(self, Self::File(file) if file.is_stdin())
+    }
+
+    /// How several threads can read it, if they can, a file in blocks of so many bytes.
+    pub fn cut(&self, block_bytes: usize) -> Option<Box<dyn Cut>> {
+        match self {
+            Self::File(file) => Some(Box::new(Ranges::new(file.splits()?, block_bytes))),
+            Self::Feeds(feeds) => Some(Box::new(Turns::new(Arc::clone(feeds)))),
+        }
+    }
 }
 
 /// What maintains a derived relation.
@@ -126,10 +153,11 @@ impl Catalog {
         found.ok_or_else(|| Error::new(ErrorCode::UnknownName, format!("no relation \"{name}\"")))
     }
 
-    /// The file behind a relation, and its declaration, whether declared or named in FROM.
-    pub fn file_of(&self, id: RelationId) -> Option<(CreateSource, FileSource)> {
+    /// Where queries get the records of a relation by themselves, and its declaration: of one that is declared, or of a
+    /// file named in FROM.
+    pub fn origin_of(&self, id: RelationId) -> Option<(CreateSource, Origin)> {
         if let Some(source) = self.source(id) {
-            return source.file.clone().map(|file| (source.create.clone(), file));
+            return source.origin.clone().map(|origin| (source.create.clone(), origin));
         }
         let files = self.files.borrow();
         let (relation, file) = files.values().find(|(relation, _)| relation.id == id)?;
@@ -140,7 +168,7 @@ impl Catalog {
             bound_micros: 0,
             options: SourceOptions::default(),
         };
-        Some((create, file.clone()))
+        Some((create, Origin::File(file.clone())))
     }
 
     /// What was inferred while a source was bound.

@@ -11,6 +11,7 @@ mod catalog;
 mod dead_letter;
 mod engine;
 mod error;
+mod feed;
 pub mod ingest;
 mod kernel;
 mod metrics;
@@ -30,6 +31,7 @@ mod wake;
 pub use api::*;
 pub use engine::Engine;
 pub use error::Error;
+pub use feed::{Cell, Feed, Row, Rows};
 pub use partition::poison::fault;
 pub use processor::Processor;
 #[cfg(feature = "async")]

@@ -1,6 +1,7 @@
 //! The engine's side of a running query: its mailbox, its output, its threads.
 
 use crate::catalog::PipelineId;
+use crate::feed::turns::Feeds;
 use crate::metrics::PartitionMetrics;
 use crate::partition::mailbox::Mailbox;
 use crate::partition::outlet::Outlet;
@@ -21,7 +22,7 @@ pub enum Purpose {
     /// It maintains a relation.
     Derived(RelationId),
     /// INSERT SELECT: its rows enter a relation.
-    Feed(RelationId),
+    Insert(RelationId),
     /// It reads a file once for a caller that waits for all rows.
     Ask,
 }
@@ -59,16 +60,18 @@ pub struct Pipeline {
     pub answer: Arc<PartitionMetrics>,
     /// The input has ended or failed and all of it is given out.
     pub finished: Arc<AtomicBool>,
-    /// Whether its input is, at the far end, files alone.
+    /// Whether its input is, at the far end, files and feeds alone.
     pub finite: bool,
     /// The receiver, where it runs on the calling thread.
     pub inline: Option<Box<PartitionReceiver>>,
     /// The receivers' threads.
     pub threads: Vec<JoinHandle<PartitionStats>>,
-    /// Threads that read files; none for standard input, which may never return.
+    /// Threads that read files and feeds; none for standard input, which may never return.
     pub readers: Vec<JoinHandle<()>>,
-    /// Files that the receivers read, and those threads.
+    /// Files and feeds that the receivers read, and those threads.
     pub blocks: Option<Arc<Blocks>>,
+    /// Feeds that it has taken.
+    pub feeds: Vec<Arc<Feeds>>,
 }
 
 impl Pipeline {
@@ -88,15 +91,15 @@ impl Pipeline {
         each.fold((0, 0), |(batches, bytes), (more, more_bytes)| (batches + more, bytes + more_bytes))
     }
 
-    /// Closes every mailbox.
+    /// Closes every mailbox, and reads no more.
     pub fn close_mailboxes(&self) {
+        self.blocks.iter().for_each(|blocks| blocks.close());
         self.mailboxes.iter().flatten().for_each(|mailbox| mailbox.close());
     }
 
     /// Ends all waiting of its threads, which then return.
     pub fn stop(&self) {
         self.close_mailboxes();
-        self.blocks.iter().for_each(|blocks| blocks.close());
         if let Some(output) = &self.output {
             output.abandon();
         }
@@ -110,5 +113,6 @@ impl Drop for Pipeline {
         let readers: Vec<_> = self.readers.drain(..).map(JoinHandle::join).collect();
         // A panic is caught and reported where it happens; what joins is only the thread's own end.
         drop((receivers, readers));
+        self.feeds.iter().for_each(|feeds| feeds.release());
     }
 }

@@ -37,7 +37,7 @@ use shuttle::scheduler::{PctScheduler, RandomScheduler};
 use shuttle::{Config, Runner};
 use std::path::Path;
 use std::sync::LazyLock;
-use velostream_runtime::{Admission, EngineOptions, FAULTY, QueryId, QueryOptions};
+use velostream_runtime::{Admission, EngineOptions, FAULTY, Feed, QueryId, QueryOptions, Rows};
 
 const DEFAULT_SEED: u64 = 20_261_129;
 /// Per test; half of them at random, half with few changes of thread where these matter most (Burckhardt et al.,
@@ -263,6 +263,60 @@ fn a_query_over_a_file_closes_while_its_blocks_are_read() {
         let single = t.query("SELECT k, x FROM s LIMIT 1");
         let mut lines = Vec::new();
         t.pull(single, &mut lines);
+        t.engine.close_query(grouped);
+        t.engine.close();
+    });
+}
+
+/// Three feeds of the records of [`BATCHES`], one of which has none; `s` takes them.
+fn fed() -> Harness {
+    let mut t = narrow(2);
+    t.exec("CREATE STREAM s (k STRING, x INT)");
+    let feed = |blocks: &'static [&'static [(&'static str, i32)]]| -> Box<dyn Feed> {
+        let mut blocks = blocks.iter();
+        Box::new(move |rows: &mut Rows| {
+            let Some(block) = blocks.next() else { return Ok(false) };
+            block.iter().try_for_each(|&row| rows.push(row))?;
+            Ok(true)
+        })
+    };
+    let feeds = vec![
+        feed(&[&[("a", 1), ("b", 2)], &[], &[("b", 5)]]),
+        feed(&[]),
+        feed(&[&[("c", 3)], &[("d", 4)], &[("a", 6)]]),
+    ];
+    let id = t.engine.relation("s").expect("it exists").id;
+    t.engine.feed(id, feeds).expect("it takes feeds");
+    t
+}
+
+#[test]
+fn the_blocks_of_feeds_come_once_and_in_turn_to_all_receivers_and_to_one() {
+    let shared = (
+        "SELECT k, SUM(x) AS total FROM s GROUP BY k",
+        ["+ a 1", "+ b 2", "+ c 3", "+ d 4", "~ b 7", "~ a 7"],
+    );
+    let single = ("SELECT SUM(x) AS total FROM s", ["+ 1", "~ 3", "~ 6", "~ 10", "~ 15", "~ 21"]);
+    for (sql, expected) in [shared, single] {
+        explore(move || {
+            let mut t = fed();
+            let query = t.query(sql);
+            let mut lines = Vec::new();
+            while t.pull(query, &mut lines) {
+                t.wait();
+            }
+            assert_eq!(lines, expected);
+        });
+    }
+}
+
+#[test]
+fn a_query_over_feeds_closes_while_they_are_taken() {
+    explore(|| {
+        let mut t = fed();
+        let grouped = t.query("SELECT k, COUNT(*) AS n FROM s GROUP BY k");
+        let mut lines = Vec::new();
+        t.pull(grouped, &mut lines);
         t.engine.close_query(grouped);
         t.engine.close();
     });

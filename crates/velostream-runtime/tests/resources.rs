@@ -11,7 +11,7 @@ use harness::Harness;
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use velostream_runtime::{Admission, EngineOptions, QueryId, QueryOptions};
+use velostream_runtime::{Admission, EngineOptions, Feed, QueryId, QueryOptions, Rows};
 
 static LIVE_BYTES: AtomicI64 = AtomicI64::new(0);
 
@@ -172,7 +172,7 @@ fn ten_thousand_queries_leave_no_thread_no_file_and_no_byte_behind() {
     }
 }
 
-/// A whole engine: relations, queries over them and over a file, records, questions.
+/// A whole engine: relations, queries over them, over a file and over feeds, records, questions.
 fn life(partitions: usize, path: &str) {
     let mut t = Harness::new(EngineOptions { partitions, ..EngineOptions::default() });
     t.exec(DEFINITIONS);
@@ -181,6 +181,11 @@ fn life(partitions: usize, path: &str) {
         t.query(sql);
     }
     t.query(&format!("SELECT * FROM '{path}'"));
+    t.exec("CREATE STREAM endless (k INT)");
+    let endless = || -> Box<dyn Feed> { Box::new(|rows: &mut Rows| rows.push((1,)).map(|()| true)) };
+    let id = t.engine.relation("endless").expect("it exists").id;
+    t.engine.feed(id, vec![endless(), endless()]).expect("it takes feeds");
+    t.query("SELECT k FROM endless");
     t.insert("s", &records());
     assert_eq!(t.all("SELECT v FROM totals WHERE k = 6"), ["7"]);
     t.engine.close();

@@ -16,7 +16,7 @@ mod wakes;
 
 use histories::{CHAINED, Found, PLAIN, Random, SHARED, SINGLE, Step, Way, long, mixed, run};
 use std::sync::{Mutex, PoisonError};
-use velostream_runtime::{EngineOptions, dawdle_from};
+use velostream_runtime::{EngineOptions, Feed, Rows, dawdle_from};
 
 const DEFAULT_SEED: u64 = 20_261_129;
 /// For each query and history.
@@ -25,8 +25,8 @@ const MIXED_RECORDS: usize = 300;
 const LONG_RECORDS: usize = 5_000;
 const FILE_RECORDS: u64 = 20_000;
 
-/// Queries over a file `f`, and over it and itself.
-const OF_FILES: [&str; 6] = [
+/// Queries over a relation `f`, and over it and itself.
+const OF_ONE: [&str; 6] = [
     "SELECT k, 12 / v AS share FROM f",
     "SELECT k, COUNT(*) AS n, SUM(12 / v) AS x FROM f GROUP BY k EMIT CHANGES",
     "SELECT k, window_start, COUNT(*) AS n FROM f WINDOW TUMBLING (SIZE 10 SECONDS) GROUP BY k EMIT FINAL",
@@ -128,7 +128,7 @@ fn delays_change_nothing_of_files() {
     let path = std::env::temp_dir().join(format!("velostream-timing-{}.csv", std::process::id()));
     std::fs::write(&path, "k,v,t\n".to_owned() + &rows).expect("the file is written");
     let name = path.to_str().expect("it is text");
-    for sql in OF_FILES {
+    for sql in OF_ONE {
         dawdle_from(0);
         let expected = of_file(name, sql, PLAIN);
         for _ in 0..ways {
@@ -140,4 +140,69 @@ fn delays_change_nothing_of_files() {
     }
     dawdle_from(0);
     std::fs::remove_file(&path).expect("the file is there");
+}
+
+/// A key, a value, a time in seconds.
+type Record = (u64, u64, u64);
+
+/// Feeds with blocks of random sizes, some of none.
+fn blocks_of_feeds(random: &mut Random) -> Vec<Vec<Vec<Record>>> {
+    let mut second = 100;
+    let mut record = |random: &mut Random| {
+        second += random.below(2);
+        (random.below(40), random.below(10), second - random.below(4))
+    };
+    let mut block = |random: &mut Random| {
+        let rows = random.below(100);
+        (0..rows).map(|_| record(random)).collect()
+    };
+    let mut feed = |random: &mut Random| {
+        let blocks = random.below(100);
+        (0..blocks).map(|_| block(random)).collect()
+    };
+    (0..3).map(|_| feed(random)).collect()
+}
+
+/// What a query over feeds gives, and its letters.
+fn of_feeds(blocks: &[Vec<Vec<Record>>], sql: &str, way: Way) -> (Vec<String>, Vec<String>) {
+    let Way { partitions, output_rows, mailbox_batches, .. } = way;
+    let options = EngineOptions { partitions, output_rows, mailbox_batches, ..EngineOptions::default() };
+    let mut t = harness::Harness::new(EngineOptions { dead_letter_capacity: 100_000, ..options });
+    t.exec("CREATE STREAM f (k STRING, v INT, t TIMESTAMP, WATERMARK FOR t AS t - INTERVAL '3' SECOND)");
+    let feed = |blocks: &Vec<Vec<Record>>| -> Box<dyn Feed> {
+        let mut blocks = blocks.clone().into_iter();
+        Box::new(move |rows: &mut Rows| {
+            let block = blocks.next().unwrap_or_default();
+            for (k, v, second) in block {
+                rows.push((format!("k{k}"), v as i32, second as i64 * 1_000_000))?;
+            }
+            Ok(blocks.len() > 0)
+        })
+    };
+    let id = t.engine.relation("f").expect("it exists").id;
+    t.engine.feed(id, blocks.iter().map(feed).collect()).expect("it takes feeds");
+    let query = t.query(sql);
+    let lines = t.drain(query);
+    (lines, t.letters())
+}
+
+#[test]
+fn delays_change_nothing_of_feeds() {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let (seed, ways) = (setting("TIMING_SEED", DEFAULT_SEED), setting("TIMING_WAYS", DEFAULT_WAYS));
+    println!("TIMING_SEED={seed} TIMING_WAYS={ways}");
+    let mut random = Random(seed);
+    for sql in OF_ONE {
+        let blocks = blocks_of_feeds(&mut random);
+        dawdle_from(0);
+        let expected = of_feeds(&blocks, sql, PLAIN);
+        assert!(!expected.0.is_empty(), "{sql}");
+        for _ in 0..2 * ways {
+            let (way, delays) = (random_way(&mut random), random.below(u64::MAX));
+            dawdle_from(delays);
+            let found = of_feeds(&blocks, sql, way);
+            assert!(found == expected, "{sql}\n{way:?}, delays {delays}");
+        }
+    }
+    dawdle_from(0);
 }

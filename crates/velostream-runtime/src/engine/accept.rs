@@ -2,7 +2,7 @@
 
 use super::Engine;
 use crate::api::Admission;
-use crate::catalog::{PipelineId, Source};
+use crate::catalog::{Origin, PipelineId, Source};
 use crate::error::{Error, Result};
 use crate::ingest::json::JsonDecoder;
 use crate::ingest::{BadRecord, SourceFormat, rows};
@@ -138,9 +138,12 @@ impl Engine {
         }
         let source = self.catalog.source_mut(relation).expect("it was found");
         let name = &source.create.relation.name;
-        if source.file.is_some() {
-            let message = format!("{name} is read from a file and takes no records");
-            return Err(Error::new(ErrorCode::Unsupported, message));
+        if let Some(origin) = &source.origin {
+            let from = match origin {
+                Origin::File(_) => "is read from a file",
+                Origin::Feeds(_) => "has feeds",
+            };
+            return Err(Error::new(ErrorCode::Unsupported, format!("{name} {from} and takes no records")));
         }
         if source.ended {
             return Err(Error::new(ErrorCode::State, format!("the input of {name} has ended")));
@@ -154,7 +157,7 @@ impl Engine {
         source.readers.iter().filter_map(|(reader, _)| self.pipelines.get(reader)).all(|pipeline| {
             pipeline.from_engine.as_ref().is_none_or(Outlet::has_room)
                 && match pipeline.purpose {
-                    Purpose::Feed(target) => self.has_room(target),
+                    Purpose::Insert(target) => self.has_room(target),
                     _ => true,
                 }
         })
@@ -240,7 +243,7 @@ impl Engine {
         let ids: Vec<_> = self.catalog.entries().map(|entry| entry.relation.id).collect();
         Ok(ids
             .into_iter()
-            .filter(|&id| self.catalog.source(id).is_some_and(|s| s.file.is_none() && !s.ended))
+            .filter(|&id| self.catalog.source(id).is_some_and(|s| s.origin.is_none() && !s.ended))
             .collect())
     }
 
@@ -276,7 +279,7 @@ impl Engine {
         while !left.is_empty() {
             let fed_later = |id: RelationId, left: &[RelationId]| {
                 self.pipelines.values().any(|pipeline| {
-                    pipeline.purpose == Purpose::Feed(id)
+                    pipeline.purpose == Purpose::Insert(id)
                         && pipeline.inputs.iter().any(|input| left.contains(input))
                 })
             };

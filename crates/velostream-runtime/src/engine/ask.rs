@@ -67,16 +67,16 @@ impl Engine {
         let plan = kernel::once(&self.expanded(&query.plan));
         let (mut held, mut files) = (true, false);
         for relation in kernel::sources_of(&plan) {
-            let is_file = self.catalog.file_of(relation.id).is_some();
-            if !is_file && !kernel::is_table(relation) {
+            let is_read = self.catalog.origin_of(relation.id).is_some();
+            if !is_read && !kernel::is_table(relation) {
                 return Err(Error::new(
                     ErrorCode::Unsupported,
                     format!("{} is a stream and keeps no rows", relation.name),
                 )
                 .with_hint("use query(), or a CREATE TABLE ... AS over it"));
             }
-            held &= !is_file && self.catalog.source(relation.id).is_some();
-            files |= is_file;
+            held &= !is_read && self.catalog.source(relation.id).is_some();
+            files |= is_read;
         }
         if held {
             return Ok(Job::Ready(self.run_once(&plan, now_ms)));

@@ -171,7 +171,7 @@ impl Engine {
         }
         let expand = BindOptions { expand: true, ..BindOptions::default() };
         let query = self.bind_one(sql, params, &expand)?;
-        let declared = |relation: &Relation| match self.catalog.file_of(relation.id) {
+        let declared = |relation: &Relation| match self.catalog.origin_of(relation.id) {
             Some((create, _)) => Some(create),
             None => self.catalog.source(relation.id).map(|source| source.create.clone()),
         };

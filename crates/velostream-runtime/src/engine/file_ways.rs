@@ -1,44 +1,76 @@
-//! How files come to a pipeline: read by its receivers, block by block, or by a thread of their own.
+//! How files and feeds come to a pipeline: read by its receivers, block by block, or by a thread of their own.
 
 use super::sharing::Sharing;
 use super::{Engine, FILE_NUMBERS};
-use crate::error::Result;
+use crate::catalog::Origin;
+use crate::error::{Error, Result};
+use crate::feed::turns::Feeds;
 use crate::kernel::Kernel;
 use crate::partition::outlet::Outlet;
 use crate::pipeline::Pipeline;
-use crate::source::block_reader::{BlockFeed, BlockReader, BlockReaderSetup};
-use crate::source::blocks::{Blocks, Crew};
+use crate::source::block_reader::{BlockFile, BlockInput, BlockReader, BlockReaderSetup};
+use crate::source::blocks::{Blocks, CutInput};
 use crate::source::door::Door;
-use crate::source::file::FileSource;
-use crate::source::reader::{self, FileInput, ReaderSetup};
+use crate::source::reader::{self, Input, ReaderSetup};
 use crate::sync::JoinHandle;
 use std::sync::Arc;
 use velostream_engine::router::Router;
 use velostream_sql::catalog::RelationKind;
+use velostream_sql::diagnostic::ErrorCode;
 use velostream_sql::shares::Route;
 use velostream_sql::statement::CreateSource;
 
-/// A file that is one of a pipeline's inputs.
-pub(super) struct FileOf {
-    pub input: usize,
-    pub create: CreateSource,
-    pub source: FileSource,
+/// A file, or a relation's feeds, that is one of a pipeline's inputs.
+pub(super) struct ReadInput {
+    input: usize,
+    create: CreateSource,
+    origin: Origin,
 }
 
-impl FileOf {
+impl ReadInput {
+    /// Refuses feeds that another query takes: their rows are given once.
+    pub fn new(input: usize, create: CreateSource, origin: Origin) -> Result<Self> {
+        if let Origin::Feeds(feeds) = &origin
+            && let Some(query) = feeds.taken_by()
+        {
+            let name = &create.relation.name;
+            let error = Error::new(ErrorCode::InUse, format!("the feeds of {name} are taken by {query}"));
+            return Err(error.with_hint(format!(
+                "feeds have one reader: let it be a CREATE TABLE ... AS that others read, or feed {name} again"
+            )));
+        }
+        Ok(Self { input, create, origin })
+    }
+
     fn is_table(&self) -> bool {
         self.create.relation.kind == RelationKind::Table
     }
+
+    /// It as one receiver reads it.
+    fn block_input(&self, route: Option<&Route>) -> Result<BlockInput> {
+        let router = match route {
+            Some(Route::Keys(keys)) => Some(Router::new(keys)?),
+            Some(Route::Deal) | None => None,
+        };
+        let file = match &self.origin {
+            Origin::File(file) => Some(BlockFile::new(file.clone(), &self.create.relation.schema.fields)),
+            Origin::Feeds(_) => None,
+        };
+        Ok(BlockInput::new(self.input, Door::new(&self.create)?, router, file))
+    }
 }
 
-/// The way from a pipeline's files.
+/// The way from a pipeline's files and feeds.
 pub(super) struct FileWays {
     pub outlet: Outlet,
     /// Read by a thread of their own.
-    alone: Vec<FileOf>,
+    alone: Vec<ReadInput>,
     /// Read by the receivers, one behind the other, after the others.
-    together: Vec<FileOf>,
-    blocks: Option<(Arc<Blocks>, Crew)>,
+    together: Vec<ReadInput>,
+    blocks: Option<Arc<Blocks>>,
+    /// Threads that may decode, and the bytes of a file's block.
+    threads: usize,
+    block_bytes: usize,
     /// Of the inputs of a plan that receivers share.
     routes: Option<Vec<Route>>,
 }
@@ -50,10 +82,18 @@ impl FileWays {
 
     /// Threads that help a receiver that runs its plan alone.
     fn helpers(&self, pipeline: &Pipeline, now_ms: i64) -> Result<Vec<JoinHandle<()>>> {
-        let Some((_, crew)) = &self.blocks else { return Ok(Vec::new()) };
-        let places = self.receivers()..crew.threads;
+        let places = self.receivers()..self.threads;
         let readers = places.filter_map(|place| self.reader(place, &pipeline.name, now_ms).transpose());
         readers.map(|reader| reader::start(&pipeline.name, reader?, BlockReader::help)).collect()
+    }
+
+    /// The feeds among its inputs, of which the query is the reader from here on.
+    fn take_feeds(&self, query: &str) -> Vec<Arc<Feeds>> {
+        let taken = self.alone.iter().chain(&self.together).filter_map(|read| match &read.origin {
+            Origin::Feeds(feeds) => Some(Arc::clone(feeds)),
+            Origin::File(_) => None,
+        });
+        taken.inspect(|feeds| feeds.take(query)).collect()
     }
 
     /// How many inputs come by it.
@@ -63,68 +103,64 @@ impl FileWays {
 
     /// What receiver `place` of a query reads, if anything.
     pub fn reader(&self, place: usize, query: &str, now_ms: i64) -> Result<Option<BlockReader>> {
-        let Some((blocks, crew)) = &self.blocks else { return Ok(None) };
+        let Some(blocks) = &self.blocks else { return Ok(None) };
         let setup = BlockReaderSetup {
             blocks: Arc::clone(blocks),
             place: place as u16,
             receivers: self.receivers() as u16,
-            block_bytes: crew.block_bytes,
+            block_bytes: self.block_bytes,
             query: query.to_owned(),
             now_ms,
         };
-        let feed = |file: &FileOf| {
-            let route = self.routes.as_ref().map(|routes| &routes[file.input]);
-            let router = match route {
-                Some(Route::Keys(keys)) => Some(Router::new(keys)?),
-                Some(Route::Deal) | None => None,
-            };
-            Ok(BlockFeed::new(file.input, file.source.clone(), Door::new(&file.create)?, router))
-        };
-        let feeds = self.together.iter().map(feed).collect::<Result<_>>()?;
-        Ok(Some(BlockReader::new(setup, feeds)))
+        let route = |input: usize| self.routes.as_ref().map(|routes| &routes[input]);
+        let inputs = self.together.iter().map(|read| read.block_input(route(read.input)));
+        Ok(Some(BlockReader::new(setup, inputs.collect::<Result<_>>()?)))
     }
 }
 
 impl Engine {
-    /// Which of these files the receivers read: streams that stand one behind the other, if all can be split. Tables keep
-    /// rows at their door, which has one thread; so has the choice by event time among several.
+    /// Which of these the receivers read: streams that stand one behind the other, if all can be split. Tables keep rows at
+    /// their door, which has one thread; so has the choice by event time among several.
     pub(super) fn file_ways(
         &self,
-        files: Vec<FileOf>,
+        inputs: Vec<ReadInput>,
         outlet: Outlet,
         kernel: &Kernel,
         sharing: Option<&Sharing>,
         have_threads: bool,
     ) -> FileWays {
         let routes = sharing.map(|sharing| sharing.routes(kernel.inputs()));
-        let (tables, streams): (Vec<FileOf>, Vec<FileOf>) = files.into_iter().partition(FileOf::is_table);
-        let timed = streams.iter().all(|file| file.create.relation.event_time.is_some());
+        let (threads, block_bytes) = (self.options.partitions, self.options.file_block_bytes);
+        let (tables, streams): (Vec<_>, Vec<_>) = inputs.into_iter().partition(ReadInput::is_table);
+        let timed = streams.iter().all(|read| read.create.relation.event_time.is_some());
         let in_turn = streams.len() == 1 || !timed;
-        let size = |file: &FileOf| Some((file.input, file.source.splits()?));
+        let cut = |read: &ReadInput| Some(CutInput { input: read.input, cut: read.origin.cut(block_bytes)? });
         let can_share = have_threads && in_turn && !streams.is_empty();
-        let sizes = can_share.then(|| streams.iter().map(size).collect::<Option<Vec<_>>>());
-        let Some(sizes) = sizes.flatten() else {
-            let alone = tables.into_iter().chain(streams).collect();
-            return FileWays { outlet, alone, together: Vec::new(), blocks: None, routes };
+        let cuts = can_share.then(|| streams.iter().map(cut).collect::<Option<Vec<_>>>());
+        let (alone, together, blocks) = match cuts.flatten() {
+            Some(cuts) => {
+                let blocks = Blocks::new(cuts, threads, outlet.placed(), Arc::clone(&self.shared));
+                (tables, streams, Some(Arc::new(blocks)))
+            }
+            None => (tables.into_iter().chain(streams).collect(), Vec::new(), None),
         };
-        let crew = Crew { threads: self.options.partitions, block_bytes: self.options.file_block_bytes };
-        let blocks = Arc::new(Blocks::new(sizes, crew, outlet.placed(), Arc::clone(&self.shared)));
-        FileWays { outlet, alone: tables, together: streams, blocks: Some((blocks, crew)), routes }
+        FileWays { outlet, alone, together, blocks, threads, block_bytes, routes }
     }
 
-    /// Lets the files of a pipeline be read.
+    /// Lets the files and feeds of a pipeline be read.
     pub(super) fn read_files(&mut self, pipeline: &mut Pipeline, ways: FileWays, now_ms: i64) -> Result<()> {
         let next = self.take_numbers(FILE_NUMBERS);
         pipeline.readers = ways.helpers(pipeline, now_ms)?;
-        pipeline.blocks = ways.blocks.as_ref().map(|(blocks, _)| Arc::clone(blocks));
+        pipeline.blocks.clone_from(&ways.blocks);
+        pipeline.feeds = ways.take_feeds(&pipeline.name);
         if ways.alone.is_empty() {
             pipeline.blocks.iter().for_each(|blocks| blocks.open(next));
             return Ok(());
         }
-        let is_stdin = ways.alone.iter().any(|file| file.source.is_stdin());
-        let input = |FileOf { input, create, source }| {
+        let is_stdin = ways.alone.iter().any(|read| read.origin.is_stdin());
+        let input = |ReadInput { input, create, origin }| {
             let door = Door::new(&create)?;
-            Ok(FileInput { input, source, door })
+            Ok(Input { input, origin, door })
         };
         let files = ways.alone.into_iter().map(input).collect::<Result<_>>()?;
         let setup = ReaderSetup {
@@ -133,7 +169,7 @@ impl Engine {
             query: pipeline.name.clone(),
             next,
             now_ms,
-            then: ways.blocks.map(|(blocks, _)| blocks),
+            then: ways.blocks,
         };
         let reader = reader::spawn(files, setup)?;
         // Standard input may never end, nor its thread.

@@ -4,6 +4,7 @@ mod accept;
 mod ask;
 mod calls;
 mod describe;
+mod feeds;
 mod file_ways;
 mod pipelines;
 mod settings;

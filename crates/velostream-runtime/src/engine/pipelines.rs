@@ -53,10 +53,10 @@ impl Engine {
         })
     }
 
-    /// Whether a plan's rows come, at the far end, from files alone, so that they end by themselves.
+    /// Whether a plan's rows come, at the far end, from files and feeds alone, so that they end by themselves.
     pub(super) fn is_finite(&self, plan: &LogicalPlan) -> bool {
         kernel::sources_of(plan).iter().all(|relation| {
-            self.catalog.file_of(relation.id).is_some()
+            self.catalog.origin_of(relation.id).is_some()
                 || match self.catalog.get(relation.id).map(|entry| &entry.what) {
                     Some(What::Derived(derived)) => self.is_finite(&derived.plan),
                     _ => false,
@@ -78,7 +78,7 @@ impl Engine {
         let wake = self.shared.wake.clone();
         let output = match start.purpose {
             Purpose::Derived(_) => None,
-            Purpose::Feed(_) => Some(Arc::new(OutputQueue::new(usize::MAX, usize::MAX, wake))),
+            Purpose::Insert(_) => Some(Arc::new(OutputQueue::new(usize::MAX, usize::MAX, wake))),
             Purpose::Query | Purpose::Ask => {
                 Some(Arc::new(OutputQueue::new(self.options.output_rows, self.options.output_bytes, wake)))
             }
@@ -119,13 +119,14 @@ impl Engine {
             threads: Vec::new(),
             readers: Vec::new(),
             blocks: None,
+            feeds: Vec::new(),
         };
         self.launch(pipeline, receivers.into_threads(), ways, start.now_ms)
     }
 
     /// Whether a query's receiver runs on the calling thread.
     fn is_inline(&self, purpose: Purpose) -> bool {
-        self.options.partitions == 0 || matches!(purpose, Purpose::Feed(_) | Purpose::Ask)
+        self.options.partitions == 0 || matches!(purpose, Purpose::Insert(_) | Purpose::Ask)
     }
 
     /// A name for a query: the one asked for, or one that is free.
@@ -188,10 +189,10 @@ impl Engine {
     pub(super) fn pump(&mut self, now_ms: i64) {
         loop {
             let mut worked = false;
-            let feeds_have_room = self.targets_with_room();
+            let targets = self.targets_with_room();
             for pipeline in self.pipelines.values_mut() {
-                if let Purpose::Feed(target) = pipeline.purpose
-                    && !feeds_have_room.contains(&target)
+                if let Purpose::Insert(target) = pipeline.purpose
+                    && !targets.contains(&target)
                 {
                     continue;
                 }
@@ -199,17 +200,17 @@ impl Engine {
                     worked |= receiver.pump();
                 }
             }
-            worked |= self.drain_feeds(now_ms);
+            worked |= self.take_inserts(now_ms);
             if !worked {
                 return;
             }
         }
     }
 
-    /// The relations fed by INSERT SELECT that take rows now.
+    /// The targets of INSERT SELECTs that take rows now.
     fn targets_with_room(&self) -> BTreeSet<RelationId> {
         let targets = self.pipelines.values().filter_map(|pipeline| match pipeline.purpose {
-            Purpose::Feed(target) => Some(target),
+            Purpose::Insert(target) => Some(target),
             _ => None,
         });
         targets.filter(|&target| self.has_room(target)).collect()
@@ -217,10 +218,10 @@ impl Engine {
 
     /// Lets the rows of INSERT SELECTs enter their targets: of one target in the order of the records that
     /// caused them.
-    fn drain_feeds(&mut self, now_ms: i64) -> bool {
+    fn take_inserts(&mut self, now_ms: i64) -> bool {
         let mut rows: std::collections::BTreeMap<RelationId, Vec<ChangeBatch>> = Default::default();
         for pipeline in self.pipelines.values() {
-            let (Purpose::Feed(target), Some(output)) = (pipeline.purpose, &pipeline.output) else {
+            let (Purpose::Insert(target), Some(output)) = (pipeline.purpose, &pipeline.output) else {
                 continue;
             };
             let mut changes = ChangeBatch::default();

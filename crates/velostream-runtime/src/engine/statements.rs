@@ -3,7 +3,7 @@
 use super::Engine;
 use super::pipelines::Start;
 use crate::api::{ExecOutcome, QueryOptions};
-use crate::catalog::{Derived, Entry, Source, What};
+use crate::catalog::{Derived, Entry, Origin, Source, What};
 use crate::error::{Error, Result};
 use crate::ingest::Decoded;
 use crate::kernel::{self, Kernel};
@@ -79,13 +79,13 @@ impl Engine {
         }
         let timestamp_format = create.options.get("timestamp_format").map(compile_format).transpose()?;
         let is_file = create.options.get("connector").is_some_and(|name| name.eq_ignore_ascii_case("file"));
-        let file = match self.catalog.take_inferred(&create.options) {
-            Some(inferred) => Some(inferred),
+        let origin = match self.catalog.take_inferred(&create.options) {
+            Some(inferred) => Some(Origin::File(inferred)),
             None if is_file => {
                 let argument = |message| Error::new(ErrorCode::Argument, message);
                 let file = FileSource::new(&create.options).map_err(argument)?;
                 file.check()?;
-                Some(file)
+                Some(Origin::File(file))
             }
             None => None,
         };
@@ -95,7 +95,7 @@ impl Engine {
         let relation = Arc::clone(&create.relation);
         let readers = Vec::new();
         let source =
-            Source { create, door, file, readers, timestamp_format, json: None, decoded, ended: false };
+            Source { create, door, origin, readers, timestamp_format, json: None, decoded, ended: false };
         let what = What::Source(Box::new(source));
         self.catalog.add(Entry { relation, what, reads: Vec::new() });
         Ok(())
@@ -187,7 +187,7 @@ impl Engine {
             plan: &plan,
             sql: Arc::clone(&query.text),
             reads,
-            purpose: Purpose::Feed(target.id),
+            purpose: Purpose::Insert(target.id),
             keeps_rows: false,
             options: &options,
             sinks: None,
@@ -209,8 +209,8 @@ impl Engine {
             }
             seen.push(id);
             next.extend(self.catalog.get(id).into_iter().flat_map(|entry| entry.reads.iter().copied()));
-            let feeds = self.pipelines.values().filter(|pipeline| pipeline.purpose == Purpose::Feed(id));
-            next.extend(feeds.flat_map(|pipeline| pipeline.inputs.iter().copied()));
+            let inserts = self.pipelines.values().filter(|pipeline| pipeline.purpose == Purpose::Insert(id));
+            next.extend(inserts.flat_map(|pipeline| pipeline.inputs.iter().copied()));
         }
         false
     }

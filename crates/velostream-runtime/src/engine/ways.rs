@@ -1,7 +1,7 @@
 //! The ways by which records and changes come to a pipeline, and what travels along them.
 
 use super::Engine;
-use super::file_ways::{FileOf, FileWays};
+use super::file_ways::{FileWays, ReadInput};
 use super::sharing::{Common, Sharing};
 use crate::catalog::{PipelineId, What};
 use crate::error::Result;
@@ -80,8 +80,8 @@ impl Engine {
     ) -> Result<Ways> {
         let (mut engine_inputs, mut files, mut derived) = (Vec::new(), Vec::new(), Vec::new());
         for (input, relation) in kernel.inputs().iter().enumerate() {
-            if let Some((create, source)) = self.catalog.file_of(relation.id) {
-                files.push(FileOf { input, create, source });
+            if let Some((create, origin)) = self.catalog.origin_of(relation.id) {
+                files.push(ReadInput::new(input, create, origin)?);
             } else if self.catalog.source(relation.id).is_some() {
                 engine_inputs.push((input, relation.id));
             } else {

@@ -434,6 +434,7 @@ impl Intake for Inlet {
     }
 
     fn close(&self) {
+        self.reader.iter().for_each(BlockReader::close);
         self.lanes.iter().for_each(|waiting| waiting.lane.mailbox.close());
     }
 }

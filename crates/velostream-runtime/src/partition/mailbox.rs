@@ -243,6 +243,11 @@ impl Mailbox {
         self.wake.wake();
     }
 
+    /// Whether nothing comes any more.
+    pub fn is_closed(&self) -> bool {
+        self.lock().closed
+    }
+
     /// Batches and bytes waiting.
     pub fn depth(&self) -> (u64, u64) {
         let state = self.lock();

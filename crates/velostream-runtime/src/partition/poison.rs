@@ -17,7 +17,8 @@ pub fn fault(what: &str, panic: &(dyn Any + Send)) -> Error {
     Error::new(ErrorCode::Internal, message).with_hint("please report it with the query")
 }
 
-fn reason(panic: &(dyn Any + Send)) -> String {
+/// What a panic says.
+pub fn reason(panic: &(dyn Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
     text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "no reason given".to_owned())
 }

@@ -1,29 +1,38 @@
-//! [`BlockReader`]: how one receiver reads blocks of its query's files.
+//! [`BlockReader`]: how one receiver reads blocks of its query's files and feeds.
 
-use super::blocks::{Block, Blocks, Claim, Decoding};
+use super::blocks::{Block, Blocks, Claim, Decoding, Extent, Piece};
 use super::door::Door;
 use super::file::{Decoder, FileSource};
+use super::ranges::Range;
 use crate::error::Result;
-use crate::ingest::Decoded;
+use crate::ingest::{BadRecord, Decoded};
 use crate::partition::event::Envelope;
 use crate::partition::poison::guarded;
 use crate::partition::share::Places;
 use std::fs::File;
 use std::io::{ErrorKind, Read, Seek, SeekFrom};
 use std::sync::Arc;
-use velostream_engine::batch::{Op, Seq};
+use velostream_engine::batch::{ChangeBatch, Op, Seq};
 use velostream_engine::router::Router;
+use velostream_sql::types::Field;
 
 /// Bytes read behind a block's end, where its last record ends.
 const TAIL_BYTES: usize = 4 << 10;
 
-/// A file as one receiver reads it.
-pub struct BlockFeed {
+/// An input as one receiver reads it.
+pub struct BlockInput {
     input: usize,
-    source: FileSource,
     door: Door,
     /// Tells rows apart; none where any receiver may take them.
     router: Option<Router>,
+    /// The file, if it is one.
+    file: Option<BlockFile>,
+}
+
+/// A file as one receiver reads it.
+pub struct BlockFile {
+    source: FileSource,
+    fields: Vec<Field>,
     opened: Option<(File, Decoder)>,
     decoded: Decoded,
 }
@@ -36,7 +45,7 @@ pub struct BlockReaderSetup {
     pub place: u16,
     /// Of how many.
     pub receivers: u16,
-    /// Bytes of a block.
+    /// Bytes of a file's block.
     pub block_bytes: usize,
     /// The query, for dead letters.
     pub query: String,
@@ -47,15 +56,35 @@ pub struct BlockReaderSetup {
 /// One receiver's way to read blocks, with decoders of its own.
 pub struct BlockReader {
     setup: BlockReaderSetup,
-    feeds: Vec<BlockFeed>,
+    inputs: Vec<BlockInput>,
     buffer: Vec<u8>,
 }
 
-impl BlockFeed {
-    /// Of an input whose records pass `door`.
-    pub fn new(input: usize, source: FileSource, door: Door, router: Option<Router>) -> Self {
-        let decoded = Decoded::new(&door.relation.schema.fields);
-        Self { input, source, door, router, opened: None, decoded }
+impl BlockInput {
+    /// Of an input whose records pass `door`; they come from `file`, or from feeds.
+    pub fn new(input: usize, door: Door, router: Option<Router>, file: Option<BlockFile>) -> Self {
+        Self { input, door, router, file }
+    }
+
+    /// The rows of a block, and where they stood in a file.
+    fn take(&mut self, piece: &Piece, buffer: &mut [u8]) -> Result<(ChangeBatch, Vec<BadRecord>, Extent)> {
+        let fresh = self.door.fresh();
+        match piece {
+            Piece::Turn(turn) => Ok((turn.take(fresh)?, Vec::new(), Extent::default())),
+            Piece::Range(range) => {
+                let file = self.file.as_mut().expect("only a file is cut into ranges");
+                let extent = file.decode(range, buffer)?;
+                let rows = file.decoded.take_rows(fresh);
+                Ok((rows, std::mem::take(&mut file.decoded.bad), extent))
+            }
+        }
+    }
+}
+
+impl BlockFile {
+    /// One that nothing has been read of.
+    pub fn new(source: FileSource, fields: &[Field]) -> Self {
+        Self { source, fields: fields.to_vec(), opened: None, decoded: Decoded::new(fields) }
     }
 
     /// The file and a decoder that knows its head.
@@ -64,7 +93,7 @@ impl BlockFeed {
             return Ok(());
         }
         let mut file = self.source.open_file()?;
-        let mut decoder = self.source.decoder(&self.door.relation.schema.fields)?;
+        let mut decoder = self.source.decoder(&self.fields)?;
         while decoder.awaits_header() {
             let length = fill(&mut file, buffer).map_err(|error| self.source.unreadable(&error))?;
             decoder.push(&buffer[..length], length == 0, &mut self.decoded);
@@ -76,27 +105,28 @@ impl BlockFeed {
         Ok(())
     }
 
-    /// Decodes the records that begin in the block; gives where the first begins, where the first behind it, and whether
-    /// the file ends.
-    fn decode(&mut self, claim: &Claim, buffer: &mut [u8]) -> Result<(u64, u64, bool)> {
+    /// Decodes the records that begin in the range.
+    fn decode(&mut self, range: &Range, buffer: &mut [u8]) -> Result<Extent> {
         self.open(buffer)?;
         self.decoded.clear();
         let Some((file, decoder)) = &mut self.opened else { unreachable!("just opened") };
         let unreadable = |error: std::io::Error| self.source.unreadable(&error);
-        let limit = claim.limit;
+        let limit = range.limit;
         // A line that ends with the byte before the block makes a record begin at its start.
-        let from = claim.start.unwrap_or(claim.begin.saturating_sub(1));
+        let from = range.start.unwrap_or(range.begin.saturating_sub(1));
         file.seek(SeekFrom::Start(from)).map_err(unreadable)?;
         let length = fill(file, buffer).map_err(unreadable)?;
-        let skipped = match claim.start {
+        let skipped = match range.start {
             Some(_) => Some(0),
             None => first_record(&buffer[..length], |byte| decoder.stands_between(byte)),
         };
         let start = skipped.map_or(limit, |skipped| from + skipped as u64);
-        let Some(skipped) = skipped.filter(|_| start < limit) else { return Ok((limit, limit, false)) };
+        let Some(skipped) = skipped.filter(|_| start < limit) else {
+            return Ok(Extent { start: limit, end: limit, is_last: false });
+        };
         let mut first;
         let decoder = if start == 0 {
-            first = self.source.decoder(&self.door.relation.schema.fields)?;
+            first = self.source.decoder(&self.fields)?;
             &mut first
         } else {
             decoder.resume_at(start);
@@ -109,15 +139,15 @@ impl BlockFeed {
             ended = length == 0;
             end = decoder.push_until(&buffer[..length], ended, limit, &mut self.decoded);
         }
-        Ok((start, end.unwrap_or(u64::MAX), ended))
+        Ok(Extent { start, end: end.unwrap_or(u64::MAX), is_last: ended })
     }
 }
 
 impl BlockReader {
-    /// Over the files of `setup.blocks`, in their order.
-    pub fn new(setup: BlockReaderSetup, feeds: Vec<BlockFeed>) -> Self {
+    /// Over the inputs of `setup.blocks`, in their order.
+    pub fn new(setup: BlockReaderSetup, inputs: Vec<BlockInput>) -> Self {
         let buffer = vec![0; setup.block_bytes + TAIL_BYTES];
-        Self { setup, feeds, buffer }
+        Self { setup, inputs, buffer }
     }
 
     /// Reads a block or gives out what has been read, if either can be done now.
@@ -134,27 +164,30 @@ impl BlockReader {
         while self.work() || self.setup.blocks.wait() {}
     }
 
+    /// Nobody takes any more.
+    pub fn close(&self) {
+        self.setup.blocks.close();
+    }
+
     /// Decodes a block.
     pub fn decode(&mut self, claim: &Claim) -> Decoding {
         guarded(|| self.read(claim)).and_then(|block| block)
     }
 
     fn read(&mut self, claim: &Claim) -> Decoding {
-        let Self { setup, feeds, buffer } = self;
-        let feed = &mut feeds[claim.file];
-        let (start, end, is_last) = feed.decode(claim, buffer)?;
-        let BlockFeed { door, decoded, .. } = feed;
+        let Self { setup, inputs, buffer } = self;
+        let source = &mut inputs[claim.source];
+        let (rows, bad, extent) = source.take(&claim.piece, buffer)?;
+        let BlockInput { input, door, router, .. } = source;
         door.restart();
-        let rows = decoded.take_rows(door.fresh());
         let to = (Some(setup.query.as_str()), setup.now_ms);
-        let (envelope, letters) = door.admit(rows, decoded.bad.drain(..), Op::Insert, &mut Seq(0), to);
-        let envelope = envelope.map(|envelope| Envelope { input: feed.input, ..envelope });
-        let places =
-            envelope.as_ref().filter(|_| setup.receivers > 1).map(|envelope| match &mut feed.router {
-                None => Places::One(setup.place),
-                Some(router) => Places::by(router, envelope, setup.receivers),
-            });
-        Ok(Block { start, end, is_last, envelope, places, letters })
+        let (envelope, letters) = door.admit(rows, bad, Op::Insert, &mut Seq(0), to);
+        let envelope = envelope.map(|envelope| Envelope { input: *input, ..envelope });
+        let places = envelope.as_ref().filter(|_| setup.receivers > 1).map(|envelope| match router {
+            None => Places::One(setup.place),
+            Some(router) => Places::by(router, envelope, setup.receivers),
+        });
+        Ok(Block { extent, envelope, places, letters })
     }
 }
 

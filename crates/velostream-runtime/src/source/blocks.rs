@@ -1,65 +1,111 @@
-//! [`Blocks`]: files that the receivers of a query read together, block by block.
+//! [`Blocks`]: what the receivers of a query read together, block by block: files and feeds.
 //!
 //! Whoever has nothing else to do claims the next block, decodes it without regard to the others, and hands it in. Blocks
-//! are given out in the files' order: then rows get the numbers, and time moves as far, as if one thread had read all.
-//! A block's records are those that begin in it. Where the first of them begins is a guess until the block before is
-//! decoded; a wrong guess is decoded again, and files that make for many are decoded in order.
+//! are given out in order: then rows get the numbers, and time moves as far, as if one thread had read all. Where the
+//! blocks of an input begin is the matter of its [`Cut`].
 
 use super::block_reader::BlockReader;
+use super::ranges::Range;
 use crate::api::DeadLetter;
 use crate::error::Error;
+use crate::feed::turns::Turn;
 use crate::partition::event::{Envelope, Event};
 use crate::partition::outlet::Outlet;
 use crate::partition::share::Places;
 use crate::shared::Shared;
 use crate::sync::{Condvar, Mutex, MutexGuard};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, PoisonError};
 use velostream_engine::batch::Seq;
 use velostream_engine::time::Watermark;
 
 /// Blocks per thread that may be claimed and not given out.
 const AHEAD_PER_THREAD: u64 = 4;
-/// Wrong guesses after which, if they are one in four, blocks are no longer guessed at.
-const WRONG_GUESSES_MAX: u64 = 8;
 
-/// The files of one query, each behind the one before, and how far they are given out.
+/// Where the blocks of one input come from.
+///
+/// # Contract
+/// * *Order.* What the blocks hold, in the order of their claims, does not depend on who decodes which of them when: a
+///   block that does is found out by `fit` before it is given out.
+/// * *End.* After the last block was given out, `is_over` holds.
+pub trait Cut: Send {
+    /// Whether a block can be claimed.
+    fn is_ready(&mut self, progress: &Progress) -> bool;
+
+    /// What the next block to be claimed is; nothing where none can be claimed now.
+    fn next(&mut self, progress: &Progress) -> Option<Piece>;
+
+    /// Whether a decoded block is what comes next; called once for each that is, in order.
+    fn fit(&mut self, index: u64, extent: &Extent) -> Fit;
+
+    /// Whether the input ends behind what was given out.
+    fn is_over(&mut self, progress: &Progress) -> bool;
+}
+
+/// How many blocks of an input were claimed, and how many given out.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Progress {
+    /// Claimed.
+    pub claimed: u64,
+    /// Given out.
+    pub given: u64,
+}
+
+impl Progress {
+    /// Blocks that are claimed and not given out.
+    pub fn open(&self) -> u64 {
+        self.claimed - self.given
+    }
+}
+
+/// What there is to be decoded.
+pub enum Piece {
+    /// Bytes of a file.
+    Range(Range),
+    /// The next rows of a feed.
+    Turn(Turn),
+}
+
+/// Whether a decoded block is what comes next.
+pub enum Fit {
+    /// It is.
+    Next,
+    /// Nothing begins in it: a record before it ends behind it.
+    Covered,
+    /// It began elsewhere than was guessed.
+    Again(Piece),
+}
+
+/// The inputs of one query that are read so, each behind the one before, and how far they are given out.
 pub struct Blocks {
     state: Mutex<State>,
     /// Told when more may be claimed, to threads that do nothing else.
     moved: Condvar,
     shared: Arc<Shared>,
+    /// Blocks that may be claimed and not given out.
     ahead: u64,
 }
 
-/// By whom files are read, and how.
-#[derive(Debug, Clone, Copy)]
-pub struct Crew {
-    /// Threads that decode.
-    pub threads: usize,
-    /// Bytes of a block, whose records are a batch.
-    pub block_bytes: usize,
+/// An input that is read in blocks.
+pub struct CutInput {
+    /// Which of the query's.
+    pub input: usize,
+    /// Where its blocks come from.
+    pub cut: Box<dyn Cut>,
 }
 
 struct State {
-    /// Bytes of a block.
-    block_bytes: u64,
     outlet: Outlet,
-    /// The number of the next record; none before the files' turn has come.
+    /// The number of the next record; none before the inputs' turn has come.
     next: Option<Seq>,
-    /// Per file the input that it is and its bytes at the start.
-    files: Vec<(usize, u64)>,
-    /// The file in hand; behind the last one, all is done.
-    file: usize,
-    /// The next block to be claimed, and to be given out.
-    claimed: u64,
-    given: u64,
-    /// Where the first record begins that was not given out.
-    position: u64,
+    /// The input in hand and those behind it; without one, all is done.
+    inputs: VecDeque<CutInput>,
+    /// How many inputs have ended.
+    ended: usize,
+    progress: Progress,
     watermark: Watermark,
-    /// Records of the file given out.
+    /// Records of the input given out.
     offset: u64,
-    wrong_guesses: u64,
     /// Threads that wait for `moved`.
     idle: usize,
     /// What was handed in and waits for the blocks before it.
@@ -68,16 +114,12 @@ struct State {
 
 /// A block to be decoded.
 pub struct Claim {
-    /// Of which file.
-    pub file: usize,
+    /// Of which of the inputs.
+    pub source: usize,
     /// Which of its blocks.
     pub index: u64,
-    /// Its first byte.
-    pub begin: u64,
-    /// The first byte behind it.
-    pub limit: u64,
-    /// Where its first record begins, if that is known.
-    pub start: Option<u64>,
+    /// What it is.
+    pub piece: Piece,
 }
 
 /// What became of a claim.
@@ -85,18 +127,25 @@ pub type Decoding = Result<Block, Error>;
 
 /// A block's records. They are numbered from 0 and time begins with them.
 pub struct Block {
-    /// Where its first record begins, at least or behind its end if none does.
-    pub start: u64,
-    /// Where the next block's first record begins, or the file ends.
-    pub end: u64,
-    /// Whether the file ends in it.
-    pub is_last: bool,
+    /// Where they stood in a file.
+    pub extent: Extent,
     /// The rows; none if no record was let in.
     pub envelope: Option<Envelope>,
     /// Whose each row is; none where there is one receiver.
     pub places: Option<Places>,
     /// Records that were refused.
     pub letters: Vec<DeadLetter>,
+}
+
+/// Where the records of a file's block stood.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Extent {
+    /// Where the first record begins, at least or behind the block's end if none does.
+    pub start: u64,
+    /// Where the next block's first record begins, or the file ends.
+    pub end: u64,
+    /// Whether the file ends in it.
+    pub is_last: bool,
 }
 
 /// What there is to do for a block that was handed in.
@@ -110,24 +159,20 @@ enum Step {
 }
 
 impl Blocks {
-    /// Of these files, by input and size; nothing is read before [`Self::open`].
-    pub fn new(files: Vec<(usize, u64)>, crew: Crew, outlet: Outlet, shared: Arc<Shared>) -> Self {
+    /// Of these inputs, decoded by so many threads; nothing is read before [`Self::open`].
+    pub fn new(inputs: Vec<CutInput>, threads: usize, outlet: Outlet, shared: Arc<Shared>) -> Self {
         let state = State {
-            block_bytes: crew.block_bytes as u64,
             outlet,
             next: None,
-            files,
-            file: 0,
-            claimed: 0,
-            given: 0,
-            position: 0,
+            inputs: inputs.into(),
+            ended: 0,
+            progress: Progress::default(),
             watermark: Watermark::NONE,
             offset: 0,
-            wrong_guesses: 0,
             idle: 0,
             waiting: BTreeMap::new(),
         };
-        let ahead = AHEAD_PER_THREAD * crew.threads as u64;
+        let ahead = AHEAD_PER_THREAD * threads as u64;
         Self { state: Mutex::new(state), moved: Condvar::new(), shared, ahead }
     }
 
@@ -154,11 +199,11 @@ impl Blocks {
     pub fn wait(&self) -> bool {
         let mut state = self.lock();
         state.idle += 1;
-        while !state.is_finished() && state.next_start(self.ahead).is_none() {
+        while !state.inputs.is_empty() && !state.is_ready(self.ahead) {
             state = self.moved.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
         state.idle -= 1;
-        !state.is_finished()
+        !state.inputs.is_empty()
     }
 
     /// The next block for whoever asks; none while enough are claimed, or all are.
@@ -176,9 +221,9 @@ impl Blocks {
     /// Gives out what there was no room for; false if there is nothing or still no room.
     pub fn go_on(&self, reader: &mut BlockReader) -> bool {
         let state = self.lock();
-        let given = state.given;
+        let given = state.progress.given;
         self.give_out(state, reader);
-        self.lock().given > given
+        self.lock().progress.given > given
     }
 
     fn give_out<'a>(&'a self, mut state: MutexGuard<'a, State>, reader: &mut BlockReader) {
@@ -199,44 +244,35 @@ impl Blocks {
 }
 
 impl State {
-    fn is_finished(&self) -> bool {
-        self.file == self.files.len()
+    /// The input in hand, if another of its blocks may be claimed.
+    fn claimable(&mut self, ahead: u64) -> Option<(&mut dyn Cut, &Progress)> {
+        self.next?;
+        let cut = &mut self.inputs.front_mut()?.cut;
+        (self.progress.open() < ahead).then_some((cut.as_mut(), &self.progress))
     }
 
-    /// Where the next block to be claimed begins, if that is known; nothing where none may be claimed now.
-    fn next_start(&self, ahead: u64) -> Option<Option<u64>> {
-        let &(_, bytes) = self.files.get(self.file)?;
-        self.next?;
-        let open = self.claimed - self.given;
-        if open == 0 {
-            // Behind the bytes that were there at first there may be more by now; the end shows where they are read.
-            return Some(Some(self.position));
-        }
-        let guesses = self.wrong_guesses < WRONG_GUESSES_MAX || self.wrong_guesses * 4 < self.given;
-        (guesses && open < ahead && self.claimed * self.block_bytes < bytes).then_some(None)
+    fn is_ready(&mut self, ahead: u64) -> bool {
+        self.claimable(ahead).is_some_and(|(cut, progress)| cut.is_ready(progress))
     }
 
     fn claim(&mut self, ahead: u64) -> Option<Claim> {
-        let start = self.next_start(ahead)?;
-        self.claimed += 1;
-        Some(self.block(self.claimed - 1, start))
-    }
-
-    fn block(&self, index: u64, start: Option<u64>) -> Claim {
-        let begin = index * self.block_bytes;
-        Claim { file: self.file, index, begin, limit: begin + self.block_bytes, start }
+        let (cut, progress) = self.claimable(ahead)?;
+        let piece = cut.next(progress)?;
+        self.progress.claimed += 1;
+        Some(Claim { source: self.ended, index: self.progress.claimed - 1, piece })
     }
 
     /// A file may have ended in an earlier block than was to be seen by its size.
     fn take_in(&mut self, claim: &Claim, decoding: Decoding) {
-        if claim.file == self.file {
+        if claim.source == self.ended && !self.inputs.is_empty() {
             self.waiting.insert(claim.index, decoding);
         }
     }
 
     /// Gives out the next block, if it is there.
     fn step(&mut self, shared: &Shared) -> Step {
-        let index = self.given;
+        let index = self.progress.given;
+        let Some(CutInput { cut, .. }) = self.inputs.front_mut() else { return Step::Wait };
         if !self.waiting.contains_key(&index) || self.outlet.is_full() {
             return Step::Wait;
         }
@@ -249,56 +285,56 @@ impl State {
             }
             None => return Step::Wait,
         };
-        let claim = self.block(index, Some(self.position));
-        if block.start != self.position && self.position < claim.limit {
-            self.wrong_guesses += 1;
-            return Step::Again(claim);
+        match cut.fit(index, &block.extent) {
+            Fit::Again(piece) => return Step::Again(Claim { source: self.ended, index, piece }),
+            Fit::Covered => self.progress.given += 1,
+            Fit::Next => {
+                self.progress.given += 1;
+                self.give(block, shared);
+            }
         }
-        self.given += 1;
-        if self.position < claim.limit {
-            self.give(block, shared);
-        }
+        self.end_input_if_over();
         Step::Given
     }
 
     /// The block's rows get their numbers and go to the receivers.
     fn give(&mut self, block: Block, shared: &Shared) {
-        let Block { end, is_last, envelope, places, letters, .. } = block;
+        let Block { envelope, places, letters, .. } = block;
         let offset = self.offset;
         if !letters.is_empty() {
             let placed =
                 letters.into_iter().map(|letter| DeadLetter { offset: offset + letter.offset, ..letter });
             shared.dead_letters.add(placed.collect::<Vec<_>>());
         }
-        self.position = end;
-        if let (Some(mut envelope), Some(next)) = (envelope, &mut self.next) {
-            let count = envelope.batch.changes.len() as u64;
-            envelope.rebase(*next, offset, self.watermark);
-            self.watermark = envelope.batch.time.after();
-            self.offset += count;
-            next.0 += count;
-            if self.outlet.send_placed(envelope, places).is_err() {
-                return self.finish();
-            }
-        }
-        if is_last {
-            self.end_file();
+        let (Some(mut envelope), Some(next)) = (envelope, &mut self.next) else { return };
+        let count = envelope.batch.changes.len() as u64;
+        envelope.rebase(*next, offset, self.watermark);
+        self.watermark = envelope.batch.time.after();
+        self.offset += count;
+        next.0 += count;
+        if self.outlet.send_placed(envelope, places).is_err() {
+            self.finish();
         }
     }
 
-    fn end_file(&mut self) {
-        let (input, at) = (self.files[self.file].0, self.next.unwrap_or_default());
+    fn end_input_if_over(&mut self) {
+        let Some(CutInput { input, cut }) = self.inputs.front_mut() else { return };
+        if !cut.is_over(&self.progress) {
+            return;
+        }
+        let input = *input;
+        self.inputs.pop_front();
+        let at = self.next.unwrap_or_default();
         self.next = Some(Seq(at.0 + 1));
         self.outlet.tell(|| Event::End(input, at));
-        self.file += 1;
+        self.ended += 1;
         self.waiting.clear();
-        (self.claimed, self.given, self.position, self.offset) = (0, 0, 0, 0);
-        (self.watermark, self.wrong_guesses) = (Watermark::NONE, 0);
+        (self.progress, self.offset, self.watermark) = (Progress::default(), 0, Watermark::NONE);
     }
 
     /// Nobody takes any more, or there is no more to be had.
     fn finish(&mut self) {
-        self.file = self.files.len();
+        self.inputs.clear();
         self.waiting.clear();
     }
 }
@@ -310,6 +346,7 @@ mod tests {
     use crate::partition::mailbox::Mailbox;
     use crate::partition::testing::{envelope, mailbox, silent};
     use crate::source::block_reader::BlockReaderSetup;
+    use crate::source::ranges::Ranges;
     use std::sync::atomic::AtomicU64;
     use velostream_sql::diagnostic::ErrorCode;
 
@@ -324,9 +361,10 @@ mod tests {
             state_bytes: AtomicU64::new(0),
             memory_limit: u64::MAX,
         };
-        let crew = Crew { threads: 1, block_bytes: BLOCK_BYTES };
         let outlet = Outlet::single(Arc::clone(&mailbox));
-        let blocks = Arc::new(Blocks::new(vec![(0, 3 * BLOCK_BYTES as u64)], crew, outlet, Arc::new(shared)));
+        let cut = Box::new(Ranges::new(3 * BLOCK_BYTES as u64, BLOCK_BYTES));
+        let blocks = Blocks::new(vec![CutInput { input: 0, cut }], 1, outlet, Arc::new(shared));
+        let blocks = Arc::new(blocks);
         let setup = BlockReaderSetup {
             blocks: Arc::clone(&blocks),
             place: 0,
@@ -343,8 +381,9 @@ mod tests {
     fn block(claim: &Claim, records: u64) -> Decoding {
         let seqs: Vec<u64> = (0..records).collect();
         let Event::Batch(envelope) = envelope(0, &seqs, records - 1) else { panic!("a batch") };
-        let (start, end) = (claim.begin, claim.limit);
-        Ok(Block { start, end, is_last: false, envelope: Some(*envelope), places: None, letters: Vec::new() })
+        let Piece::Range(range) = &claim.piece else { panic!("of a file") };
+        let extent = Extent { start: range.begin, end: range.limit, is_last: false };
+        Ok(Block { extent, envelope: Some(*envelope), places: None, letters: Vec::new() })
     }
 
     /// Numbers of rows, and the ends.

@@ -4,6 +4,7 @@ mod blocks;
 mod bytes;
 mod engine;
 mod faults;
+mod feeds;
 mod files;
 mod harness;
 #[allow(dead_code)] // Some of it is for the tests of timing.
