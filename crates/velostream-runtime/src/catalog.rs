@@ -1,7 +1,7 @@
 //! The relations that exist, as the binder and the engine see them.
 
 use crate::error::{Error, Result};
-use crate::feed::turns::{Feeds, Turns};
+use crate::feed::rounds::{Feeds, Rounds};
 use crate::ingest::Decoded;
 use crate::ingest::json::JsonDecoder;
 use crate::source::blocks::Cut;
@@ -60,7 +60,7 @@ impl Origin {
     pub fn cut(&self, block_bytes: usize) -> Option<Box<dyn Cut>> {
         match self {
             Self::File(file) => Some(Box::new(Ranges::new(file.splits()?, block_bytes))),
-            Self::Feeds(feeds) => Some(Box::new(Turns::new(Arc::clone(feeds)))),
+            Self::Feeds(feeds) => Some(Box::new(Rounds::new(Arc::clone(feeds)))),
         }
     }
 }

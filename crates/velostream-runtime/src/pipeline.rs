@@ -1,7 +1,7 @@
 //! The engine's side of a running query: its mailbox, its output, its threads.
 
 use crate::catalog::PipelineId;
-use crate::feed::turns::Feeds;
+use crate::feed::rounds::Feeds;
 use crate::metrics::PartitionMetrics;
 use crate::partition::mailbox::Mailbox;
 use crate::partition::outlet::Outlet;

@@ -4,7 +4,7 @@ use super::Engine;
 use crate::catalog::Origin;
 use crate::error::{Error, Result};
 use crate::feed::Feed;
-use crate::feed::turns::Feeds;
+use crate::feed::rounds::Feeds;
 use crate::pipeline::Purpose;
 use std::sync::Arc;
 use velostream_sql::catalog::RelationId;

@@ -4,7 +4,7 @@ use super::sharing::Sharing;
 use super::{Engine, FILE_NUMBERS};
 use crate::catalog::Origin;
 use crate::error::{Error, Result};
-use crate::feed::turns::Feeds;
+use crate::feed::rounds::Feeds;
 use crate::kernel::Kernel;
 use crate::partition::outlet::Outlet;
 use crate::pipeline::Pipeline;

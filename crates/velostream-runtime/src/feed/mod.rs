@@ -1,10 +1,10 @@
 //! Feeds: rows of a relation that the receivers of a query take themselves, block by block, as they read a file.
 //!
-//! [`Feed`] is what a program gives, [`Rows`] what it fills; [`turns`] says which feed's block comes next.
+//! [`Feed`] is what a program gives, [`Rows`] what it fills; [`rounds`] says which feed's block comes next.
 
+pub mod rounds;
 mod row;
 mod rows;
-pub mod turns;
 
 pub use row::{Cell, Row};
 pub use rows::Rows;

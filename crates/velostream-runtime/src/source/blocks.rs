@@ -8,7 +8,7 @@ use super::block_reader::BlockReader;
 use super::ranges::Range;
 use crate::api::DeadLetter;
 use crate::error::Error;
-use crate::feed::turns::Turn;
+use crate::feed::rounds::Turn;
 use crate::partition::event::{Envelope, Event};
 use crate::partition::outlet::Outlet;
 use crate::partition::share::Places;

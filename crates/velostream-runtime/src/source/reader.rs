@@ -8,7 +8,7 @@ use super::door::Door;
 use super::file::{Decoder, FileSource, io};
 use crate::catalog::Origin;
 use crate::error::Result;
-use crate::feed::turns::Turns;
+use crate::feed::rounds::Rounds;
 use crate::ingest::{BadRecord, Decoded};
 use crate::partition::event::{Envelope, Event};
 use crate::partition::outlet::Outlet;
@@ -94,7 +94,7 @@ struct Reading {
 /// Where an input's records come from.
 enum Content {
     File { source: FileSource, bytes: Box<dyn Read + Send>, decoder: Decoder },
-    Feeds(Turns),
+    Feeds(Rounds),
 }
 
 impl Content {
@@ -123,7 +123,7 @@ impl Reading {
             Origin::File(source) => {
                 Content::File { bytes: source.open()?, decoder: source.decoder(fields)?, source }
             }
-            Origin::Feeds(feeds) => Content::Feeds(Turns::new(feeds)),
+            Origin::Feeds(feeds) => Content::Feeds(Rounds::new(feeds)),
         };
         let decoded = Decoded::new(fields);
         Ok(Self { input, door, content, decoded, sent: 0, ended: false })

@@ -118,13 +118,13 @@ impl Turn {
 }
 
 /// In which order blocks are taken.
-pub struct Turns {
+pub struct Rounds {
     feeds: Arc<Feeds>,
     /// The feeds that may have rows, the next one first.
     round: VecDeque<usize>,
 }
 
-impl Turns {
+impl Rounds {
     /// From the beginning.
     pub fn new(feeds: Arc<Feeds>) -> Self {
         let round = (0..feeds.slots.len()).collect();
@@ -153,7 +153,7 @@ impl Turns {
     }
 }
 
-impl Cut for Turns {
+impl Cut for Rounds {
     fn is_ready(&mut self, _progress: &Progress) -> bool {
         self.first().is_some_and(|place| !self.feeds.slots[place].is_called.load(Ordering::Acquire))
     }
