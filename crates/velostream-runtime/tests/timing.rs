@@ -14,7 +14,7 @@ mod histories;
 #[path = "it/wakes.rs"]
 mod wakes;
 
-use histories::{CHAINED, Found, PLAIN, Random, SHARED, SINGLE, Step, Way, long, mixed, run};
+use histories::{CHAINED, Found, PLAIN, Random, SHARED, SINGLE, STAGED, Step, Way, long, mixed, run};
 use std::sync::{Mutex, PoisonError};
 use velostream_runtime::{EngineOptions, dawdle_from};
 
@@ -25,14 +25,16 @@ const MIXED_RECORDS: usize = 300;
 const LONG_RECORDS: usize = 5_000;
 const FILE_RECORDS: u64 = 20_000;
 
-/// Queries over a file `f`, and over it and itself.
-const OF_FILES: [&str; 6] = [
+/// Queries over a file `f`, over it and itself, and over it and a file of names.
+const OF_FILES: [&str; 8] = [
     "SELECT k, 12 / v AS share FROM f",
     "SELECT k, COUNT(*) AS n, SUM(12 / v) AS x FROM f GROUP BY k EMIT CHANGES",
     "SELECT k, window_start, COUNT(*) AS n FROM f WINDOW TUMBLING (SIZE 10 SECONDS) GROUP BY k EMIT FINAL",
     "SELECT a.k, a.v, b.v AS w FROM f a JOIN f b WITHIN 1 SECOND ON a.k = b.k AND a.v < b.v",
     "SELECT COUNT(*) AS n, SUM(v) AS sum FROM f",
     "SELECT n, COUNT(*) AS groups FROM (SELECT k, COUNT(*) AS n FROM f GROUP BY k) AS c GROUP BY n EMIT CHANGES",
+    "SELECT name, COUNT(*) AS n, SUM(12 / v) AS x FROM f JOIN names ON f.k = names.k GROUP BY name EMIT CHANGES",
+    "SELECT name, window_start, COUNT(*) AS n FROM f LEFT JOIN names ON f.k = names.k WINDOW TUMBLING (SIZE 3 SECONDS) GROUP BY name EMIT FINAL",
 ];
 
 /// Delays are the whole process's: one test at a time has them.
@@ -56,7 +58,7 @@ fn random_way(random: &mut Random) -> Way {
 }
 
 fn all_queries() -> impl Iterator<Item = (&'static str, &'static str)> {
-    let plain = SHARED.iter().chain(SINGLE).map(|&sql| ("", sql));
+    let plain = SHARED.iter().chain(STAGED).chain(SINGLE).map(|&sql| ("", sql));
     plain.chain(CHAINED.iter().copied())
 }
 
@@ -107,7 +109,9 @@ fn of_file(path: &str, sql: &str, way: Way) -> (Vec<String>, Vec<String>) {
     let mut t = harness::Harness::new(EngineOptions { dead_letter_capacity: 100_000, ..options });
     t.exec(&format!(
         "CREATE STREAM f (k STRING, v INT, t TIMESTAMP, WATERMARK FOR t AS t - INTERVAL '3' SECOND)
-           WITH (connector = 'file', path = '{path}', format = 'csv', timestamp_format = '%s')"
+           WITH (connector = 'file', path = '{path}', format = 'csv', timestamp_format = '%s');
+         CREATE TABLE names (k STRING PRIMARY KEY, name STRING)
+           WITH (connector = 'file', path = '{path}.names', format = 'csv')"
     ));
     let query = t.query(sql);
     let lines = t.drain(query);
@@ -127,6 +131,8 @@ fn delays_change_nothing_of_files() {
     let path = std::env::temp_dir().join(format!("velostream-timing-{}.csv", std::process::id()));
     std::fs::write(&path, "k,v,t\n".to_owned() + &rows).expect("the file is written");
     let name = path.to_str().expect("it is text");
+    let names: String = (0..38).map(|k| format!("k{k},n{}\n", k % 7)).collect();
+    std::fs::write(format!("{name}.names"), "k,name\n".to_owned() + &names).expect("the file is written");
     for sql in OF_FILES {
         dawdle_from(0);
         let expected = of_file(name, sql, PLAIN);
@@ -138,5 +144,6 @@ fn delays_change_nothing_of_files() {
         }
     }
     dawdle_from(0);
+    std::fs::remove_file(format!("{name}.names")).expect("the file is there");
     std::fs::remove_file(&path).expect("the file is there");
 }

@@ -7,13 +7,14 @@ use crate::api::{OnError, QueryOptions};
 use crate::catalog::{PipelineId, What};
 use crate::error::{Error, Result};
 use crate::kernel::{self, Kernel, KernelOptions};
+use crate::metrics::Stages;
 use crate::partition::merge::Merger;
 use crate::partition::receiver::PartitionReceiver;
 use crate::pipeline::{Pipeline, Purpose};
 use crate::sink::memory::OutputQueue;
 use crate::source::table::TableStore;
 use crate::sync::Builder;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use velostream_engine::batch::{ChangeBatch, Op};
@@ -85,8 +86,10 @@ impl Engine {
         let common =
             Common { id, query: name.clone(), finite, serves, on_error, before, now_ms: start.now_ms };
         let Receivers { mut setups, mailboxes } = self.receivers(kernel, sharing.as_ref(), &ways, &common)?;
-        let of_plan = setups.iter().filter(|setup| setup.plan.is_some());
-        let metrics = of_plan.map(|setup| Arc::clone(&setup.metrics)).collect();
+        let mut metrics: BTreeMap<usize, Stages> = BTreeMap::new();
+        for setup in setups.iter().filter(|setup| setup.plan.is_some()) {
+            metrics.entry(setup.partition).or_default().0.push(Arc::clone(&setup.metrics));
+        }
         let answer = setups.last_mut().expect("there is a receiver");
         answer.output = output.clone();
         answer.table = start.keeps_rows.then(|| TableStore::new(&schema));
@@ -103,7 +106,7 @@ impl Engine {
             from_engine: None,
             paced: false,
             output,
-            metrics,
+            metrics: metrics.into_values().collect(),
             answer: Arc::clone(&answer.metrics),
             finished: Arc::clone(&answer.finished),
             finite,
@@ -211,7 +214,7 @@ impl Engine {
     /// Lets the rows of INSERT SELECTs enter their targets: of one target in the order of the records that
     /// caused them.
     fn drain_feeds(&mut self, now_ms: i64) -> bool {
-        let mut rows: std::collections::BTreeMap<RelationId, Vec<ChangeBatch>> = Default::default();
+        let mut rows: BTreeMap<RelationId, Vec<ChangeBatch>> = Default::default();
         for pipeline in self.pipelines.values() {
             let (Purpose::Feed(target), Some(output)) = (pipeline.purpose, &pipeline.output) else {
                 continue;

@@ -5,30 +5,36 @@ use super::ways::Ways;
 use crate::api::OnError;
 use crate::catalog::PipelineId;
 use crate::error::Result;
-use crate::kernel::Kernel;
+use crate::kernel::{self, Kernel};
 use crate::partition::barrier::Reader;
-use crate::partition::gather::{AnyLane, Gather, Merging};
+use crate::partition::gather::{AnyLane, Gather, Merging, NextStage};
 use crate::partition::inlet::Intake;
 use crate::partition::mailbox::Mailbox;
-use crate::partition::receiver::ReceiverSetup;
+use crate::partition::receiver::{FirstStage, ReceiverSetup, ToNextStage};
 use crate::partition::share::{Taker, Way};
 use crate::pipeline::Purpose;
 use std::sync::Arc;
+use velostream_engine::router::Router;
 use velostream_sql::catalog::{Relation, RelationId};
 use velostream_sql::explain::expression;
 use velostream_sql::expr::same;
 use velostream_sql::plan::LogicalPlan;
-use velostream_sql::shares::{Order, Route, Shares, shares};
+use velostream_sql::shares::{Order, Route, Shares, Stages, shares, stages};
 use velostream_sql::types::Schema;
 
-/// A plan in shares, and by how many receivers.
+/// A plan in shares, of one stage or two, and by how many receivers.
 pub(super) struct Sharing {
-    /// The shares.
-    pub shares: Shares,
-    /// Receivers, at least 2.
+    /// What the receivers share, or those of each stage.
+    cut: Cut,
+    /// Receivers of each stage, at least 2.
     pub count: usize,
     /// Whether only each key's order counts, so that what the receivers give is not put in the order of numbers.
     pub by_key: bool,
+}
+
+enum Cut {
+    One(Shares),
+    Two(Box<Stages>),
 }
 
 /// What all receivers of a query have in common.
@@ -66,20 +72,43 @@ impl Engine {
             let setup = self.setup(common, Some(plan), schema, Box::new(inlet));
             return Ok(Receivers { setups: vec![setup], mailboxes: vec![ways.mailboxes(0)] });
         };
-        let (mut setups, mut lanes) = (Vec::with_capacity(sharing.count + 1), Vec::new());
-        let mut mailboxes: Vec<Vec<Arc<Mailbox>>> = (0..sharing.count).map(|at| ways.mailboxes(at)).collect();
         let (merging, wake) = if sharing.by_key {
             let any = AnyLane::new();
             let wake = any.wake();
             (Merging::AsItComes(any), wake)
         } else {
-            (Merging::ByNumber(sharing.shares.order), self.shared.wake.clone())
+            (Merging::ByNumber(sharing.order()), self.shared.wake.clone())
         };
-        for place in 0..sharing.count {
-            let lane = self.mailbox_waking(wake.clone());
-            let share = self.share(sharing, place, ways, common, Arc::clone(&lane))?;
-            setups.push(share);
-            lanes.push(lane);
+        let lanes: Vec<_> = (0..sharing.count).map(|_| self.mailbox_waking(wake.clone())).collect();
+        let mut mailboxes: Vec<Vec<Arc<Mailbox>>> = (0..sharing.count).map(|at| ways.mailboxes(at)).collect();
+        let (mut setups, options) = (Vec::new(), self.kernel_options(common.before));
+        match &sharing.cut {
+            Cut::One(_) => {
+                for (place, lane) in lanes.iter().enumerate() {
+                    setups.push(self.first(sharing, place, ways, common, std::slice::from_ref(lane))?);
+                }
+            }
+            Cut::Two(stages) => {
+                let fresh = || (0..sharing.count).map(|_| self.mailbox_waking(self.shared.wake.clone()));
+                // Of each receiver of the second stage, a mailbox from each of the first.
+                let between: Vec<Vec<_>> = lanes.iter().map(|_| fresh().collect()).collect();
+                for place in 0..sharing.count {
+                    let to: Vec<_> = between.iter().map(|mailboxes| Arc::clone(&mailboxes[place])).collect();
+                    let first = self.first(sharing, place, ways, common, &to)?;
+                    let next_stage = Some(to_next_stage(stages)?);
+                    setups.push(ReceiverSetup { next_stage, tells_time: true, ..first });
+                }
+                for (place, lane) in lanes.iter().enumerate() {
+                    let inlet = NextStage::new(&between[place], place as u16, &stages.between.schema);
+                    let second = Kernel::new(&sharing.plan_of(&stages.second), &options)?;
+                    let share =
+                        self.share(second, place, Box::new(inlet), common, std::slice::from_ref(lane));
+                    let first_stage =
+                        FirstStage { stream: Arc::clone(&stages.stream), inputs: plan.input_names() };
+                    setups.push(ReceiverSetup { first_stage: Some(first_stage), ..share });
+                }
+                mailboxes.extend(between);
+            }
         }
         let sources = mailboxes.iter().flatten().map(Arc::clone).collect();
         let gather = Gather::new(&lanes, sources, merging, Arc::clone(&schema));
@@ -88,32 +117,46 @@ impl Engine {
         Ok(Receivers { setups, mailboxes })
     }
 
-    /// A receiver that shares the plan and gives its rows to `lane`.
-    fn share(
+    /// A receiver that shares the plan, or its first stage, and gives its rows to these mailboxes.
+    fn first(
         &self,
         sharing: &Sharing,
         place: usize,
         from: &Ways,
         common: &Common,
-        lane: Arc<Mailbox>,
+        to: &[Arc<Mailbox>],
     ) -> Result<ReceiverSetup> {
-        let plan = Kernel::new(&sharing.shares.plan, &self.kernel_options(common.before))?;
+        let options = self.kernel_options(common.before);
+        let plan = Kernel::new(&sharing.plan_of(sharing.first()), &options)?;
         let ways = of_inputs(&plan, &sharing.routes(plan.inputs()));
         let taker = || Some(Taker::new(place as u16, plan.inputs(), &ways));
         let inlet = Box::new(self.inlet(from, place, &taker, common)?);
-        let reader = Reader { pipeline: common.id, mailbox: lane, input: 0 };
+        Ok(self.share(plan, place, inlet, common, to))
+    }
+
+    /// A receiver that shares a plan, or a stage of it, and gives its rows to these mailboxes.
+    fn share(
+        &self,
+        plan: Kernel,
+        place: usize,
+        inlet: Box<dyn Intake>,
+        common: &Common,
+        to: &[Arc<Mailbox>],
+    ) -> ReceiverSetup {
+        let reader =
+            |mailbox: &Arc<Mailbox>| Reader { pipeline: common.id, mailbox: Arc::clone(mailbox), input: 0 };
         let schema = Arc::clone(plan.schema());
         let setup = self.setup(common, Some(plan), schema, inlet);
         // It passes questions on until the answer is complete, which is later than its own end.
         let serves = true;
-        Ok(ReceiverSetup {
+        ReceiverSetup {
             partition: place,
-            readers: vec![reader],
+            readers: to.iter().map(reader).collect(),
             is_share: true,
             tells_time: common.serves,
             serves,
             ..setup
-        })
+        }
     }
 
     fn setup(
@@ -133,6 +176,8 @@ impl Engine {
             inlet,
             readers: Vec::new(),
             is_share: false,
+            next_stage: None,
+            first_stage: None,
             tells_time: true,
             finite: *finite,
             output: None,
@@ -153,13 +198,14 @@ impl Engine {
         if count < 2 || !is_standing {
             return None;
         }
-        let shares = shares(plan)?;
-        let has_keys = shares.routes.iter().all(|(_, route)| *route != Route::Deal);
-        if !(by_key && has_keys && purpose == Purpose::Query) {
-            return Some(Sharing { shares, count, by_key: false });
+        let by_key = by_key && purpose == Purpose::Query;
+        if let Some(shares) = shares(plan) {
+            let by_key = by_key && shares.routes.iter().all(|(_, route)| *route != Route::Deal);
+            return Some(Sharing { cut: Cut::One(shares), count, by_key });
         }
-        let shares = Shares { plan: plan.clone(), order: Order::ByRecord, ..shares };
-        Some(Sharing { shares, count, by_key: true })
+        let leaves_out = |plan: &LogicalPlan| kernel::leaves_out(plan, &self.kernel_options(false));
+        let stages = stages(plan, &|plan| leaves_out(plan).unwrap_or(true))?;
+        Some(Sharing { cut: Cut::Two(Box::new(stages)), count, by_key })
     }
 
     /// A line that says how many receivers a query would have, and whose each source's rows are; none where the engine
@@ -173,17 +219,38 @@ impl Engine {
         };
         let source = |(id, route): &(RelationId, Route)| {
             let relation = &self.catalog.get(*id)?.relation;
-            Some(match route {
-                Route::Deal => format!("{} dealt round", relation.name),
-                Route::Keys(keys) => {
-                    let keys = keys.iter().map(|key| expression(key, &relation.schema));
-                    format!("{} by {}", relation.name, keys.collect::<Vec<_>>().join(", "))
-                }
-            })
+            Some(format!("{} {}", relation.name, told_apart(route, &relation.schema)))
         };
-        let sources: Vec<String> = sharing.shares.routes.iter().filter_map(source).collect();
-        Some(format!("Partitions: {}, {}", sharing.count, sources.join("; ")))
+        let sources: Vec<String> = sharing.first().routes.iter().filter_map(source).collect();
+        let then = match &sharing.cut {
+            Cut::One(_) => String::new(),
+            Cut::Two(stages) => {
+                let rows = stages.second.routes.iter();
+                rows.map(|(_, route)| format!(", then {}", told_apart(route, &stages.between.schema)))
+                    .collect()
+            }
+        };
+        Some(format!("Partitions: {}, {}{then}", sharing.count, sources.join("; ")))
     }
+}
+
+fn told_apart(route: &Route, schema: &Schema) -> String {
+    match route {
+        Route::Deal => "dealt round".to_owned(),
+        Route::Keys(keys) => {
+            let keys = keys.iter().map(|key| expression(key, schema));
+            format!("by {}", keys.collect::<Vec<_>>().join(", "))
+        }
+    }
+}
+
+/// How a receiver of the first stage sends its rows.
+fn to_next_stage(stages: &Stages) -> Result<ToNextStage> {
+    let keys = match &stages.second.routes[..] {
+        [(_, Route::Keys(keys))] => keys.as_slice(),
+        routes => unreachable!("a second stage has one source and keys, not {routes:?}"),
+    };
+    Ok(ToNextStage { router: Router::new(keys)?, with_records: stages.leaves_out })
 }
 
 /// How a receiver takes its rows of each input.
@@ -200,12 +267,33 @@ fn of_inputs(plan: &Kernel, routes: &[Route]) -> Vec<Way> {
 }
 
 impl Sharing {
+    /// What is shared of the sources.
+    fn first(&self) -> &Shares {
+        match &self.cut {
+            Cut::One(shares) => shares,
+            Cut::Two(stages) => &stages.first,
+        }
+    }
+
+    /// The order of the answer.
+    fn order(&self) -> Order {
+        match &self.cut {
+            Cut::One(shares) => shares.order,
+            Cut::Two(stages) => stages.second.order,
+        }
+    }
+
     /// The routes of these inputs.
     pub fn routes(&self, inputs: &[Arc<Relation>]) -> Vec<Route> {
         let route = |relation: &Arc<Relation>| {
-            let found = self.shares.routes.iter().find(|(id, _)| *id == relation.id);
+            let found = self.first().routes.iter().find(|(id, _)| *id == relation.id);
             found.map(|(_, route)| route.clone()).expect("a plan in shares has a route for each source")
         };
         inputs.iter().map(route).collect()
+    }
+
+    /// What each receiver runs.
+    fn plan_of(&self, shares: &Shares) -> LogicalPlan {
+        if self.by_key { shares.plan.clone() } else { shares.numbered() }
     }
 }

@@ -29,14 +29,28 @@ pub struct Envelope {
     pub through: Seq,
     /// Where the rows' buffers go afterwards, to be used again.
     pub home: Option<Arc<Spares>>,
+    /// The records that the rows were made from, where a later stage may leave some of them out.
+    pub records: Vec<Arc<Envelope>>,
 }
 
 impl Envelope {
-    /// The rows are done with: their buffers go home.
+    /// The rows are done with: their buffers go home, and those of the records with the last rows made from them.
     pub fn recycle(self) {
+        self.records.into_iter().filter_map(Arc::into_inner).for_each(Self::recycle);
         if let Some(home) = self.home {
             home.put(self.batch.changes);
         }
+    }
+
+    /// The record behind a row, in its batch: the row itself, unless it was made from a record in an earlier stage.
+    pub fn record(&self, row: usize) -> (&Self, usize) {
+        if self.records.is_empty() {
+            return (self, row);
+        }
+        let seq = self.batch.changes.seqs[row];
+        let find = |records: &'_ Arc<Self>| records.batch.changes.seqs.binary_search(&seq).ok();
+        let mut found = self.records.iter().filter_map(|records| Some((&**records, find(records)?)));
+        found.next().expect("a row's record comes with it")
     }
 
     /// The relation's number of a row.
@@ -48,7 +62,7 @@ impl Envelope {
     }
 
     fn bytes(&self) -> usize {
-        batch_bytes(&self.batch.changes)
+        batch_bytes(&self.batch.changes) + self.records.iter().map(|records| records.bytes()).sum::<usize>()
     }
 
     /// The number of the first row or move of time; nothing for an envelope without either.
@@ -97,7 +111,8 @@ impl Envelope {
         }
         let (input, at_ms, accepted) = (self.input, self.at_ms, self.accepted);
         let through = Seq(bound.0 - 1);
-        Self { input, batch: head, offset, first_seq, at_ms, accepted, through, home: None }
+        let records = self.records.clone();
+        Self { input, batch: head, offset, first_seq, at_ms, accepted, through, home: None, records }
     }
 }
 

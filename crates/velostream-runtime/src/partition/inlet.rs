@@ -88,6 +88,8 @@ pub enum Work {
     End(usize, Seq),
     /// What comes in has failed.
     Failed(Box<Error>),
+    /// A receiver of what is merged has failed at this number.
+    ShareFailed(Seq, Box<Error>),
 }
 
 /// All lanes of a receiver.
@@ -423,7 +425,7 @@ mod tests {
                 Work::Barrier(barrier) => found.push((barrier.at.0, vec![usize::MAX])),
                 Work::End(input, seq) => found.push((seq.0, vec![1000 + input])),
                 Work::Through(_) | Work::LeftOut(_) => {}
-                Work::Failed(error) => panic!("{error:?}"),
+                Work::Failed(error) | Work::ShareFailed(_, error) => panic!("{error:?}"),
                 Work::Taken(_) => panic!("nothing of the kind was sent"),
             }
         }

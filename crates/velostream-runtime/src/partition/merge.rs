@@ -23,6 +23,23 @@ struct Rank {
 }
 
 impl Merger {
+    /// Appends some rows of all lanes to `out`, which has the same columns: of each batch those that `selected` has for it,
+    /// or all. By number; no two lanes have rows of the same one.
+    pub fn merge_selected(
+        &mut self,
+        lanes: &[Vec<&ChangeBatch>],
+        selected: &[Option<&[u32]>],
+        out: &mut ChangeBatch,
+    ) {
+        let parts: Vec<&ChangeBatch> = lanes.iter().flatten().copied().collect();
+        if let ([part], [Some(rows)]) = (parts.as_slice(), selected) {
+            return out.extend_selected(part, rows);
+        }
+        self.picks.clear();
+        self.by_number.merge(lanes, |part| selected[part], |part, row| part.seqs[row], &mut self.picks);
+        out.extend_picked(&parts, &self.picks);
+    }
+
     /// Appends the rows of all lanes to `out`, which has the same columns. Each lane is a number of batches that ascend
     /// together. Rows of one number that come from several lanes stand in the given order, else in that of the lanes, so
     /// that the result depends on nothing but the rows.
@@ -33,10 +50,12 @@ impl Merger {
         }
         self.picks.clear();
         match order {
-            Order::ByRecord => self.by_number.merge(lanes, |part, row| part.seqs[row], &mut self.picks),
+            Order::ByRecord => {
+                self.by_number.merge(lanes, |_| None, |part, row| part.seqs[row], &mut self.picks);
+            }
             Order::ByWindow | Order::ByGroup => {
                 let rank = |part: &ChangeBatch, row: usize| rank(part, row, order == Order::ByWindow);
-                self.by_rank.merge(lanes, rank, &mut self.picks);
+                self.by_rank.merge(lanes, |_| None, rank, &mut self.picks);
             }
         }
         out.extend_picked(&parts, &self.picks);
@@ -67,29 +86,38 @@ impl<K> Default for Lists<K> {
 }
 
 impl<K: Copy + Ord> Lists<K> {
-    /// Appends all rows of the lanes by their keys, those of equal keys by the lanes.
-    fn merge(
+    /// Appends the selected rows of the lanes' batches, or all of them, by their keys, those of equal keys by the lanes.
+    fn merge<'s>(
         &mut self,
         lanes: &[Vec<&ChangeBatch>],
+        selected: impl Fn(usize) -> Option<&'s [u32]>,
         key: impl Fn(&ChangeBatch, usize) -> K,
         picks: &mut Vec<Pick>,
     ) {
-        self.list(lanes, key);
+        self.list(lanes, selected, key);
         while self.ends.len() > 1 {
             self.merge_pairs();
         }
         picks.extend(self.entries.iter().map(|&(_, pick)| pick));
     }
 
-    fn list(&mut self, lanes: &[Vec<&ChangeBatch>], key: impl Fn(&ChangeBatch, usize) -> K) {
+    fn list<'s>(
+        &mut self,
+        lanes: &[Vec<&ChangeBatch>],
+        selected: impl Fn(usize) -> Option<&'s [u32]>,
+        key: impl Fn(&ChangeBatch, usize) -> K,
+    ) {
         self.entries.clear();
         self.ends.clear();
         let mut part = 0;
         for lane in lanes {
             let begin = self.entries.len();
             for batch in lane {
-                let entry = |row: usize| (key(batch, row), Pick { part, row: row as u32 });
-                self.entries.extend((0..batch.len()).map(entry));
+                let entry = |row: u32| (key(batch, row as usize), Pick { part, row });
+                match selected(part as usize) {
+                    Some(rows) => self.entries.extend(rows.iter().copied().map(entry)),
+                    None => self.entries.extend((0..batch.len() as u32).map(entry)),
+                }
                 part += 1;
             }
             let own = &self.entries[begin..];

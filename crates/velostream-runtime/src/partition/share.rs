@@ -40,9 +40,10 @@ impl Share {
 
     /// A batch of one receiver's rows, with the time of all.
     fn envelope(&self, changes: ChangeBatch, home: Option<Arc<Spares>>) -> Envelope {
-        let Envelope { input, ref batch, offset, first_seq, at_ms, accepted, through, .. } = self.whole;
-        let batch = Batch { changes, time: batch.time.clone() };
-        Envelope { input, batch, offset, first_seq, at_ms, accepted, through, home }
+        let Envelope { input, ref batch, offset, first_seq, at_ms, accepted, through, ref records, .. } =
+            self.whole;
+        let (batch, records) = (Batch { changes, time: batch.time.clone() }, records.clone());
+        Envelope { input, batch, offset, first_seq, at_ms, accepted, through, home, records }
     }
 
     /// The rows of receiver `place` in memory of their own.
@@ -53,7 +54,7 @@ impl Share {
     }
 
     /// One receiver is done with it; with the last one the batch's buffers go home.
-    fn recycle(self: Arc<Self>) {
+    pub fn recycle(self: Arc<Self>) {
         if let Some(share) = Arc::into_inner(self) {
             share.whole.recycle();
         }
@@ -62,7 +63,7 @@ impl Share {
 
 impl Places {
     /// The rows of receiver `place`; `None` where all are.
-    fn rows_of(&self, place: u16) -> Option<&[u32]> {
+    pub fn rows_of(&self, place: u16) -> Option<&[u32]> {
         match self {
             Self::One(one) if *one == place => None,
             Self::One(_) => Some(&[]),

@@ -31,5 +31,6 @@ pub fn envelope(input: usize, seqs: &[u64], through: u64) -> Event {
         accepted: Instant::now(),
         through: Seq(through),
         home: None,
+        records: Vec::new(),
     }))
 }

@@ -245,6 +245,7 @@ fn envelope(batch: Batch, offset: u64, at_ms: i64, through: Seq) -> Envelope {
         accepted: Instant::now(),
         through,
         home: None,
+        records: Vec::new(),
     }
 }
 

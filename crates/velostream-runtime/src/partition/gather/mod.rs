@@ -8,17 +8,19 @@
 
 mod any_lane;
 mod lane;
+mod lanes;
+mod next_stage;
 
 pub use any_lane::AnyLane;
+pub use next_stage::NextStage;
 
-use super::barrier::Barrier;
 use super::event::{Envelope, Event};
 use super::inlet::{Intake, Work};
 use super::mailbox::Mailbox;
 use super::merge::Merger;
 use crate::dead_letter::LeftOut;
 use crate::spares::Spares;
-use lane::Lane;
+use lanes::Lanes;
 use std::sync::Arc;
 use velostream_engine::batch::{Batch, ChangeBatch, Seq};
 use velostream_engine::column::Column;
@@ -36,7 +38,7 @@ pub enum Merging {
 
 /// The lanes of all receivers of one plan.
 pub struct Gather {
-    lanes: Vec<Lane>,
+    lanes: Lanes,
     /// The receivers' own mailboxes: they end with the answer.
     sources: Vec<Arc<Mailbox>>,
     merging: Merging,
@@ -58,14 +60,11 @@ impl Gather {
         merging: Merging,
         schema: Arc<Schema>,
     ) -> Self {
-        for mailbox in mailboxes {
-            mailbox.set_quiet();
-            if let Merging::AsItComes(_) = merging {
-                mailbox.wake_caller();
-            }
+        if let Merging::AsItComes(_) = merging {
+            mailboxes.iter().for_each(|mailbox| mailbox.wake_caller());
         }
         Self {
-            lanes: mailboxes.iter().map(Lane::new).collect(),
+            lanes: Lanes::new(mailboxes),
             sources,
             merging,
             left_out: LeftOut::default(),
@@ -76,15 +75,10 @@ impl Gather {
         }
     }
 
-    /// The lanes from which something may be taken.
-    fn open_lanes(&self) -> impl Iterator<Item = usize> {
-        (0..self.lanes.len()).filter(|&at| !self.lanes[at].is_stopped())
-    }
-
     fn arrive(&mut self, at: usize, event: Event) {
         match event {
             Event::LeftOut(left_out) => self.left_out.append(*left_out),
-            event => self.lanes[at].arrive(event),
+            event => self.lanes.0[at].arrive(event),
         }
     }
 
@@ -94,8 +88,8 @@ impl Gather {
             if let Some(work) = self.ready() {
                 return Some(work);
             }
-            let slowest = self.open_lanes().min_by_key(|&at| self.lanes[at].through)?;
-            let event = pop(&self.lanes[slowest].mailbox)?;
+            let slowest = self.lanes.slowest()?;
+            let event = pop(&self.lanes.0[slowest].mailbox)?;
             self.arrive(slowest, event);
         }
     }
@@ -106,9 +100,9 @@ impl Gather {
             if let Some(work) = self.ready() {
                 return Some(work);
             }
-            let mut open: Vec<usize> = self.open_lanes().collect();
-            open.sort_by_key(|&at| self.lanes[at].through);
-            let mut events = open.into_iter().map(|at| (at, self.lanes[at].mailbox.try_pop()));
+            let mut open: Vec<usize> = self.lanes.open().collect();
+            open.sort_by_key(|&at| self.lanes.0[at].through);
+            let mut events = open.into_iter().map(|at| (at, self.lanes.0[at].mailbox.try_pop()));
             let (at, event) = events.find_map(|(at, event)| Some((at, event?)))?;
             self.arrive(at, event);
         }
@@ -121,7 +115,7 @@ impl Gather {
             if let Some(work) = self.take_any() {
                 return Some(work);
             }
-            if self.lanes.iter().any(|lane| lane.mailbox.is_closed()) {
+            if self.lanes.0.iter().any(|lane| lane.mailbox.is_closed()) {
                 return None;
             }
             self.announce_room();
@@ -130,7 +124,7 @@ impl Gather {
     }
 
     fn ready(&mut self) -> Option<Work> {
-        let bound = self.lanes.iter().map(|lane| lane.through).min()?;
+        let bound = self.lanes.through();
         let left_out = self.left_out.take_through(bound);
         if !left_out.is_empty() {
             return Some(Work::LeftOut(left_out));
@@ -142,11 +136,12 @@ impl Gather {
         if let Some(envelope) = rows {
             return Some(Work::Batch(Box::new(envelope)));
         }
-        if let Some(work) = self.failed(bound).or_else(|| self.aligned()) {
-            return Some(work);
+        if let Some((at, error)) = self.lanes.failed(bound) {
+            return Some(Work::ShareFailed(at, error));
         }
-        if self.lanes.iter().all(|lane| matches!(lane.waiting.front(), Some(Event::End(..)))) {
-            return Some(self.end());
+        let barrier = self.lanes.aligned().map(Work::Barrier);
+        if let Some(work) = barrier.or_else(|| self.lanes.ended().map(|seq| Work::End(0, seq))) {
+            return Some(work);
         }
         if bound > self.told && bound != Seq(u64::MAX) {
             self.told = bound;
@@ -157,10 +152,10 @@ impl Gather {
 
     /// The rows that a lane has; where one has failed, none that stand behind its last ones.
     fn rows_of_any(&mut self) -> Option<Envelope> {
-        let failed = self.lanes.iter().filter(|lane| lane.is_failed()).map(|lane| lane.through).min();
+        let failed = self.lanes.0.iter().filter(|lane| lane.is_failed()).map(|lane| lane.through).min();
         let limit = failed.unwrap_or(Seq(u64::MAX));
-        let mut rows = self.lanes.iter_mut().find_map(|lane| joined(lane.take_through(limit)))?;
-        let before = self.lanes.iter().map(|lane| lane.watermark).min().unwrap_or(Watermark::NONE);
+        let mut rows = self.lanes.0.iter_mut().find_map(|lane| joined(lane.take_through(limit)))?;
+        let before = self.lanes.0.iter().map(|lane| lane.watermark).min().unwrap_or(Watermark::NONE);
         rows.batch.time = TimeRuns { before, advances: Vec::new() };
         Some(rows)
     }
@@ -168,7 +163,7 @@ impl Gather {
     /// The rows of all lanes up to number `through`, in order, with how time moved.
     fn rows_through(&mut self, through: Seq, order: Order) -> Option<Envelope> {
         let taken: Vec<Vec<Envelope>> =
-            self.lanes.iter_mut().map(|lane| lane.take_through(through)).collect();
+            self.lanes.0.iter_mut().map(|lane| lane.take_through(through)).collect();
         // A receiver without rows is silent while time stands still: whoever speaks tells all of time.
         let speaks = taken.iter().find(|parts| !parts.is_empty())?;
         let (at_ms, accepted, time) = (speaks[0].at_ms, speaks[0].accepted, time_of(speaks));
@@ -194,52 +189,8 @@ impl Gather {
             accepted,
             through,
             home: Some(Arc::clone(&self.spares)),
+            records: Vec::new(),
         })
-    }
-
-    /// A receiver's failure, once all others are as far; of those that fail at one number it is that of a record, else
-    /// the first by its text.
-    fn failed(&mut self, bound: Seq) -> Option<Work> {
-        let furthest_behind = self.lanes.iter().enumerate().filter(|(_, lane)| lane.through == bound);
-        let failures = furthest_behind.filter_map(|(place, lane)| match lane.waiting.front() {
-            Some(Event::ShareFailed(at, error)) => {
-                Some(((*at, error.relation.is_none(), &error.message), place))
-            }
-            _ => None,
-        });
-        let ((at, ..), place) = failures.min()?;
-        let may_fail_before = |lane: &Lane| lane.through < at && !lane.is_failed();
-        if self.lanes.iter().any(may_fail_before) {
-            return None;
-        }
-        match self.lanes[place].waiting.pop_front() {
-            Some(Event::ShareFailed(_, error)) => Some(Work::Failed(error)),
-            _ => None,
-        }
-    }
-
-    /// A barrier that has come by all lanes.
-    fn aligned(&mut self) -> Option<Work> {
-        let blocked = |lane: &Lane| matches!(lane.waiting.front(), Some(Event::Barrier(_)));
-        if !self.lanes.iter().all(blocked) {
-            return None;
-        }
-        let mut barriers = self.lanes.iter_mut().filter_map(|lane| match lane.waiting.pop_front() {
-            Some(Event::Barrier(barrier)) => Some(barrier),
-            _ => None,
-        });
-        let first: Option<Barrier> = barriers.next();
-        barriers.for_each(drop);
-        first.map(Work::Barrier)
-    }
-
-    /// The end, to which all have come.
-    fn end(&mut self) -> Work {
-        let ends = self.lanes.iter_mut().filter_map(|lane| match lane.waiting.pop_front() {
-            Some(Event::End(_, seq)) => Some(seq),
-            _ => None,
-        });
-        Work::End(0, ends.max().unwrap_or_default())
     }
 }
 
@@ -266,11 +217,16 @@ impl Intake for Gather {
     }
 
     fn announce_room(&self) {
-        self.lanes.iter().for_each(|lane| lane.mailbox.announce_room());
+        self.lanes.announce_room();
     }
 
     fn close(&self) {
-        self.lanes.iter().map(|lane| &lane.mailbox).chain(&self.sources).for_each(|mailbox| mailbox.close());
+        self.lanes
+            .0
+            .iter()
+            .map(|lane| &lane.mailbox)
+            .chain(&self.sources)
+            .for_each(|mailbox| mailbox.close());
     }
 }
 
@@ -300,7 +256,7 @@ fn time_of(parts: &[Envelope]) -> TimeRuns {
 mod tests {
     use super::*;
     use crate::error::Error;
-    use crate::partition::barrier::{BarrierKind, Passes};
+    use crate::partition::barrier::{Barrier, BarrierKind, Passes};
     use crate::partition::testing::{envelope, mailbox, silent};
     use proptest::prelude::*;
     use std::collections::BTreeSet;
@@ -317,7 +273,9 @@ mod tests {
                 Work::Barrier(_) => found.push("barrier".to_owned()),
                 Work::End(..) => found.push("end".to_owned()),
                 Work::Through(_) | Work::LeftOut(_) => {}
-                Work::Taken(_) | Work::Step(_) | Work::Failed(_) => panic!("nothing of the kind was sent"),
+                Work::Taken(_) | Work::Step(_) | Work::Failed(_) | Work::ShareFailed(..) => {
+                    panic!("nothing of the kind was sent")
+                }
             }
         }
     }
@@ -368,7 +326,7 @@ mod tests {
         let failure = loop {
             match gather.try_next().expect("it fails at last") {
                 Work::Batch(envelope) => numbers.extend(envelope.batch.changes.seqs),
-                Work::Failed(error) => break error,
+                Work::ShareFailed(_, error) => break error,
                 _ => {}
             }
         };

@@ -1,6 +1,9 @@
 //! [`PartitionReceiver`]: one query's processor and state, owned by one thread, fed by its mailboxes.
 
 mod letters;
+mod readers;
+
+pub use readers::ToNextStage;
 
 use crate::api::OnError;
 use crate::catalog::PipelineId;
@@ -17,12 +20,14 @@ use crate::source::table::TableStore;
 use crate::spares::Spares;
 use crate::sync::AtomicBool;
 use crate::trouble::strike;
+use readers::announce_events;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 use velostream_engine::batch::{Batch, ChangeBatch, Selected, Seq};
 use velostream_engine::error::Rejects;
 use velostream_engine::time::{TimeRuns, Watermark};
+use velostream_sql::catalog::Relation;
 use velostream_sql::diagnostic::ErrorCode;
 use velostream_sql::types::Schema;
 
@@ -44,6 +49,10 @@ pub struct ReceiverSetup {
     pub readers: Vec<Reader>,
     /// Whether others share the plan, so that its answer is elsewhere.
     pub is_share: bool,
+    /// The stage whose receivers read the changes, if the plan is cut and this is one of its first.
+    pub next_stage: Option<ToNextStage>,
+    /// Where the rows were made from records, if the plan is cut and this is one of its second.
+    pub first_stage: Option<FirstStage>,
     /// Whether readers are told of each move of time, and not only how far it came.
     pub tells_time: bool,
     /// Whether all that comes in comes from files, so that its numbers are those of the files.
@@ -62,6 +71,14 @@ pub struct ReceiverSetup {
     pub metrics: Arc<PartitionMetrics>,
     /// Set when the input has ended or failed and all of it is given out.
     pub finished: Arc<AtomicBool>,
+}
+
+/// What a receiver of the second stage tells of records that it leaves out.
+pub struct FirstStage {
+    /// The stream that they are of.
+    pub stream: Arc<Relation>,
+    /// The names of all relations that the plan reads.
+    pub inputs: String,
 }
 
 /// How far a receiver is.
@@ -99,6 +116,8 @@ pub struct PartitionReceiver {
     batches: u64,
     /// Buffers of batches that readers are done with.
     spares: Arc<Spares>,
+    /// What is being worked on, where it goes to the next stage with the rows.
+    records: Vec<Arc<Envelope>>,
     /// Whether a full mailbox downstream is waited for; else the caller asks `can_go_on` first.
     waits: bool,
 }
@@ -121,6 +140,7 @@ impl PartitionReceiver {
             state_bytes: 0,
             batches: 0,
             spares: Arc::default(),
+            records: Vec::new(),
             waits: false,
         }
     }
@@ -134,8 +154,7 @@ impl PartitionReceiver {
                 output.wait_for_room(|| self.setup.inlet.announce_room());
             }
             let readers = &self.readers;
-            let announce = || readers.iter().for_each(|reader| reader.mailbox.announce_events());
-            let Some(work) = self.setup.inlet.next(&announce) else { break };
+            let Some(work) = self.setup.inlet.next(&|| announce_events(readers)) else { break };
             let worked = self.setup.inlet.take_worked().as_nanos() as u64;
             self.setup.metrics.busy_nanos.fetch_add(worked, Ordering::Relaxed);
             self.handle(work);
@@ -181,6 +200,7 @@ impl PartitionReceiver {
     fn dispatch(&mut self, work: Work) -> Result<()> {
         let running = matches!(self.phase, Phase::Running);
         match work {
+            Work::Batch(envelope) if running && self.sends_records() => self.batch_sent_on(*envelope),
             Work::Batch(mut envelope) if running => {
                 match self.setup.plan {
                     Some(_) => self.batch(std::slice::from_ref(&*envelope), None)?,
@@ -194,7 +214,12 @@ impl PartitionReceiver {
                 taken.recycle();
                 Ok(())
             }
-            Work::Step(envelopes) if running => self.batch(&envelopes, None),
+            Work::Step(envelopes) if running => {
+                if self.sends_records() {
+                    self.records.extend(envelopes.iter().cloned().map(Arc::new));
+                }
+                self.batch(&envelopes, None)
+            }
             Work::End(input, seq) if running => self.end_input(input, seq),
             Work::Through(seq) if running => {
                 self.publish(&mut |_| Event::Through(seq));
@@ -205,8 +230,12 @@ impl PartitionReceiver {
                 Ok(())
             }
             Work::Failed(error) => Err(*error),
+            Work::ShareFailed(seq, error) => {
+                self.at = seq;
+                Err(*error)
+            }
             Work::LeftOut(left_out) if running => {
-                self.setup.shared.report(left_out);
+                self.tell(left_out);
                 Ok(())
             }
             // After the end, or a failure, nothing of the kind counts.
@@ -263,6 +292,21 @@ impl PartitionReceiver {
         Ok(())
     }
 
+    fn sends_records(&self) -> bool {
+        self.setup.next_stage.as_ref().is_some_and(|next| next.with_records)
+    }
+
+    /// Applies a batch whose records go to the next stage with the rows that are made from them.
+    fn batch_sent_on(&mut self, envelope: Envelope) -> Result<()> {
+        let envelope = Arc::new(envelope);
+        self.records.push(Arc::clone(&envelope));
+        self.batch(std::slice::from_ref(&*envelope), None)?;
+        if let Some(envelope) = Arc::into_inner(envelope) {
+            envelope.recycle();
+        }
+        Ok(())
+    }
+
     /// Applies a batch of one input, all of it or some rows, or a step of several.
     fn batch(&mut self, envelopes: &[Envelope], selected: Option<Selected<'_>>) -> Result<()> {
         // Of a step, whatever has rows stands for it: a lane may bring no more than a move of time.
@@ -276,7 +320,8 @@ impl PartitionReceiver {
         };
         self.rejects.clear();
         self.at = envelope.tail().unwrap_or(envelope.through);
-        strike(&self.setup.query, self.setup.partition, self.batches);
+        let later = if self.setup.first_stage.is_some() { "later" } else { "" };
+        strike(&self.setup.query, format_args!("{later}{}", self.setup.partition), self.batches);
         if let Some(selected) = selected {
             let batch = &envelope.batch;
             plan.process_selected(envelope.input, batch, selected, &mut self.out, &mut self.rejects)?;
@@ -354,6 +399,7 @@ impl PartitionReceiver {
 
     /// Gives the changes in hand to the table, the readers and the caller, and tells the readers how far it is.
     fn deliver(&mut self, time: TimeRuns, at_ms: i64, through: Seq) {
+        let mut records = std::mem::take(&mut self.records);
         self.watermark = time.after();
         if self.out.is_empty() && time.advances.is_empty() {
             self.publish(&mut |_| Event::Through(through));
@@ -368,6 +414,9 @@ impl PartitionReceiver {
             table.apply(&changes, &mut applied);
         }
         let rows = changes.len() as u64;
+        if rows == 0 {
+            records.clear();
+        }
         if !self.readers.is_empty() {
             let given = if output.is_some() { changes.clone() } else { std::mem::take(&mut changes) };
             self.publish_batch(Envelope {
@@ -379,37 +428,13 @@ impl PartitionReceiver {
                 accepted: Instant::now(),
                 through,
                 home: Some(Arc::clone(&self.spares)),
+                records,
             });
         }
         self.offset += rows;
         if let Some(output) = output {
             output.push(changes);
         }
-    }
-
-    /// Sends every reader a batch; the last of them gets it by value.
-    fn publish_batch(&mut self, envelope: Envelope) {
-        let mut left = self.readers.len();
-        let mut envelope = Some(envelope);
-        self.publish(&mut |input| {
-            left -= 1;
-            let own = if left == 0 { envelope.take() } else { envelope.clone() };
-            Event::Batch(Box::new(Envelope { input, ..own.expect("the last reader takes it") }))
-        });
-    }
-
-    /// Sends every reader an event, made for its input, and forgets those that are gone.
-    fn publish(&mut self, event: &mut dyn FnMut(usize) -> Event) {
-        let (waits, inlet) = (self.waits, &self.setup.inlet);
-        self.readers.retain(|Reader { mailbox, input, .. }| {
-            let event = event(*input);
-            let sent = if waits {
-                mailbox.push_when_room(event, || inlet.announce_room())
-            } else {
-                mailbox.push(event)
-            };
-            sent.is_ok()
-        });
     }
 
     /// Publishes the size of the state; past the engine's limit, the receiver that has grown fails.
@@ -460,6 +485,7 @@ impl PartitionReceiver {
             accepted: Instant::now(),
             through,
             home: None,
+            records: Vec::new(),
         };
         drop(mailbox.push(Event::Batch(Box::new(envelope))));
         if ended || subscription.once {
@@ -509,6 +535,7 @@ impl PartitionReceiver {
     fn release(&mut self) {
         self.setup.plan = None;
         self.setup.table = None;
+        self.records.clear();
         self.out.clear();
         let bytes = std::mem::take(&mut self.state_bytes);
         self.setup.shared.state_bytes.fetch_sub(bytes, Ordering::Relaxed);
