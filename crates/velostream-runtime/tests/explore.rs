@@ -238,6 +238,23 @@ fn two_stages_give_each_change_once_in_the_order_of_records() {
 }
 
 #[test]
+fn two_stages_answer_each_record_though_nothing_follows() {
+    explore(|| {
+        let mut t = narrow_with_names();
+        let query = t.query("SELECT name, SUM(x) AS total FROM s JOIN names ON s.k = names.k GROUP BY name");
+        let mut lines = Vec::new();
+        for (batch, answers) in BATCHES.iter().zip([3, 4, 6]) {
+            insert_all(&mut t, query, &[batch], &mut lines);
+            while lines.len() < answers {
+                t.wait();
+                t.pull(query, &mut lines);
+            }
+        }
+        assert_eq!(lines, ["+ n 1", "+ m 2", "~ n 4", "~ m 6", "~ m 11", "~ n 10"]);
+    });
+}
+
+#[test]
 fn a_query_of_two_stages_that_nobody_reads_closes_whatever_waits() {
     explore(|| {
         let mut t = narrow_with_names();

@@ -142,7 +142,7 @@ pub enum Event {
 impl Event {
     /// Whether nobody waits for it who would not wait for the next one as well.
     pub(super) fn can_wait(&self) -> bool {
-        matches!(self, Self::Batch(_) | Self::LeftOut(_) | Self::Through(_))
+        matches!(self, Self::Batch(_) | Self::Share(_) | Self::LeftOut(_) | Self::Through(_))
     }
 
     /// How much of a mailbox's capacity it takes; nothing where it is no batch.
