@@ -39,7 +39,7 @@ impl PartitionReceiver {
     /// Sends every reader an event, made for its input, and forgets those that are gone.
     pub(super) fn publish(&mut self, event: &mut dyn FnMut(usize) -> Event) {
         let (waits, inlet, readers) = (self.waits, &self.setup.inlet, &self.readers);
-        // For the one to have room, another may have to know what it was not told of.
+        // While it waits for one, the others may as well work on what they were not told of.
         let before = || {
             inlet.announce_room();
             announce_events(readers);
@@ -63,11 +63,7 @@ impl PartitionReceiver {
         }
         let Some(Reader { mailbox, .. }) = self.readers.first() else { return };
         let event = Event::LeftOut(Box::new(left_out));
-        let (inlet, readers) = (&self.setup.inlet, &self.readers);
-        drop(mailbox.push_when_room(event, || {
-            inlet.announce_room();
-            announce_events(readers);
-        }));
+        drop(mailbox.push_when_room(event, || self.setup.inlet.announce_room()));
     }
 }
 
