@@ -52,6 +52,7 @@ pub const STAGED: &[&str] = &[
     "SELECT name, COUNT(*) AS n FROM s LEFT JOIN names ON s.k = names.k GROUP BY name HAVING COUNT(*) > 1 EMIT FINAL",
     "SELECT name, s.j, SUM(12 / s.v) AS x FROM s JOIN names ON s.k = names.k GROUP BY name, s.j EMIT CHANGES",
     "SELECT name, SUM(12 / (x - 3)) AS x FROM (SELECT name, 12 / v AS x FROM s JOIN names ON s.k = names.k) AS c GROUP BY name EMIT CHANGES",
+    "SELECT name, MAX(CAST(CASE WHEN x = 1 THEN 'one' ELSE '2' END AS INT)) AS x FROM (SELECT name, 12 / v AS x FROM s JOIN names ON s.k = names.k) AS c GROUP BY name EMIT CHANGES",
     "SELECT name, window_start, SUM(12 / s.v) AS n FROM s JOIN names ON s.k = names.k WINDOW TUMBLING (SIZE 10 SECONDS) GROUP BY name EMIT FINAL",
     "SELECT name, 12 / (COUNT(*) - 2) AS x FROM s JOIN names ON s.k = names.k WINDOW TUMBLING (SIZE 3 SECONDS) GROUP BY name EMIT FINAL",
     "SELECT name, window_start, window_end, COUNT(*) AS n FROM s LEFT JOIN names ON s.k = names.k WINDOW SESSION (1 SECOND) GROUP BY name EMIT CHANGES",

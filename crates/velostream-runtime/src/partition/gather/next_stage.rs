@@ -107,7 +107,6 @@ impl NextStage {
         if let Some(envelope) = self.rows_through(bound) {
             return Some(Work::Batch(Box::new(envelope)));
         }
-        // Before a failure: how far its receiver came is how far this one has come.
         if bound > self.told && bound != Seq(u64::MAX) {
             self.told = bound;
             return Some(Work::Through(bound));
