@@ -228,3 +228,132 @@ fn time_of(parts: &[Part]) -> TimeRuns {
     let before = times().next().map_or(Watermark::NONE, |time| time.before);
     TimeRuns { before, advances: times().flat_map(|time| &time.advances).copied().collect() }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::Error;
+    use crate::partition::barrier::{Barrier, BarrierKind, Passes};
+    use crate::partition::share::Places;
+    use crate::partition::testing::{envelope, mailbox, silent};
+    use proptest::prelude::*;
+    use std::collections::BTreeSet;
+    use velostream_engine::router::Shares;
+    use velostream_engine::time::Watermark;
+    use velostream_sql::diagnostic::ErrorCode;
+
+    const LANES: usize = 3;
+    const PLACES: u16 = 2;
+
+    /// A batch of these numbers, each with the receiver whose it is; time moves at the last of all.
+    fn share(rows: &[(u64, u16)], through: u64) -> Event {
+        let seqs: Vec<u64> = rows.iter().map(|&(seq, _)| seq).collect();
+        let Event::Batch(mut whole) = envelope(0, &seqs, through) else { unreachable!("it is a batch") };
+        whole.batch.time.advances.push((Seq(through), Watermark(through as i64)));
+        let of = |place: u16| (0..rows.len() as u32).filter(move |&row| rows[row as usize].1 == place);
+        let (mut sorted, mut ends) = (Vec::new(), Vec::new());
+        for place in 0..PLACES {
+            sorted.extend(of(place));
+            ends.push(sorted.len() as u32);
+        }
+        let places = Places::Each(Shares { rows: sorted, hashes: vec![0; rows.len()], ends });
+        Event::Share(Arc::new(Share { whole: *whole, places }))
+    }
+
+    /// What comes out: numbers of rows, `|` and the number at which time stands, and what else there is.
+    fn drain(inlet: &mut NextStage, found: &mut Vec<String>) {
+        while let Some(work) = inlet.try_next() {
+            match work {
+                Work::Batch(envelope) => {
+                    assert!(envelope.tail().is_some_and(|tail| tail <= envelope.through));
+                    found.extend(envelope.batch.changes.seqs.iter().map(|seq| seq.0.to_string()));
+                    let time = &envelope.batch.time;
+                    assert!(time.advances.is_sorted() && time.before <= time.after());
+                }
+                Work::Barrier(_) => found.push("barrier".to_owned()),
+                Work::End(_, seq) => found.push(format!("end {}", seq.0)),
+                Work::ShareFailed(seq, _) => return found.push(format!("failed {}", seq.0)),
+                Work::Through(_) => {}
+                _ => panic!("nothing of the kind was sent"),
+            }
+        }
+    }
+
+    /// A lane's events for its numbers up to `last`, cut behind the numbers for which `is_cut`, with a barrier behind the
+    /// half of all.
+    fn events_of(
+        own: &[(u64, u16)],
+        (half, last): (u64, u64),
+        is_cut: impl Fn(u64) -> bool,
+        barrier: &dyn Fn() -> Event,
+    ) -> Vec<Event> {
+        let (mut events, mut rows) = (Vec::new(), Vec::new());
+        for seq in 1..=last {
+            rows.extend(own.iter().filter(|row| row.0 == seq));
+            if is_cut(seq) || seq == half || seq == last {
+                events.push(share(&std::mem::take(&mut rows), seq));
+            }
+            if seq == half {
+                events.push(barrier());
+            }
+        }
+        events
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(5_000))]
+        /// Each number comes by one of three lanes and belongs to one of two receivers. Lanes are cut into batches as it
+        /// comes, and their events arrive in any order; the first lane may fail.
+        #[test]
+        fn arrival_and_cuts_change_nothing(
+            owners in prop::collection::vec((0..LANES, 0..PLACES), 2..30),
+            cuts in prop::collection::vec(0..8_u8, 30),
+            order in prop::collection::vec(0..LANES, 60),
+            fails in prop::option::of(1..30_u64),
+        ) {
+            let lanes: Vec<Arc<Mailbox>> = (0..LANES).map(|_| mailbox()).collect();
+            let mut inlet = NextStage::new(&lanes, 1, &Arc::new(Schema::append_only(Vec::new())));
+            let (_, pass) = Passes::new(silent());
+            let (last, half) = (owners.len() as u64, owners.len() as u64 / 2);
+            let fails = fails.filter(|&at| at <= last);
+            let barrier = || {
+                let members = Arc::new(BTreeSet::new());
+                Event::Barrier(Barrier { at: Seq(half), members, kind: BarrierKind::Flush(pass.clone()) })
+            };
+            let numbered = || (1..=last).zip(&owners).map(|(seq, &(lane, place))| (seq, lane, place));
+            let mut waiting: Vec<_> = (0..LANES).map(|lane| {
+                let own: Vec<_> =
+                    numbered().filter(|row| row.1 == lane).map(|(seq, _, place)| (seq, place)).collect();
+                let is_cut = |seq: u64| cuts[seq as usize - 1] & (1 << lane) != 0;
+                let (until, at_last) = match fails {
+                    Some(at) if lane == 0 => {
+                        let error = Box::new(Error::new(ErrorCode::Record, "it fails"));
+                        (at - 1, Event::ShareFailed(Seq(at), error))
+                    }
+                    _ => (last, Event::End(0, Seq(last + 1))),
+                };
+                let mut events = events_of(&own, (half, until), is_cut, &barrier);
+                events.push(at_last);
+                events.into_iter()
+            }).collect();
+            let mut found = Vec::new();
+            for &lane in order.iter().chain([0, 1, 2].iter().cycle().take(300)) {
+                if let Some(event) = waiting[lane].next() {
+                    drop(lanes[lane].push(event));
+                    if found.last().is_none_or(|last: &String| !last.starts_with("failed")) {
+                        drain(&mut inlet, &mut found);
+                    }
+                }
+            }
+            let until = fails.unwrap_or(last + 1);
+            let own = numbered().filter(|row| row.2 == 1 && row.0 < until).map(|row| row.0);
+            let mut expected: Vec<String> = own.clone().filter(|&seq| seq <= half).map(|seq| seq.to_string()).collect();
+            if half < until {
+                expected.push("barrier".to_owned());
+            }
+            expected.extend(own.filter(|&seq| seq > half).map(|seq| seq.to_string()));
+            expected.push(fails.map_or(format!("end {}", last + 1), |at| format!("failed {at}")));
+            prop_assert_eq!(found, expected);
+        }
+    }
+}
