@@ -81,40 +81,65 @@ impl Engine {
         };
         let lanes: Vec<_> = (0..sharing.count).map(|_| self.mailbox_waking(wake.clone())).collect();
         let mut mailboxes: Vec<Vec<Arc<Mailbox>>> = (0..sharing.count).map(|at| ways.mailboxes(at)).collect();
-        let (mut setups, options) = (Vec::new(), self.kernel_options(common.before));
-        match &sharing.cut {
+        let mut setups = match &sharing.cut {
             Cut::One(_) => {
-                for (place, lane) in lanes.iter().enumerate() {
-                    setups.push(self.first(sharing, place, ways, common, std::slice::from_ref(lane))?);
-                }
+                let first = |place| self.first(sharing, place, ways, common, &lanes[place..=place]);
+                (0..sharing.count).map(first).collect::<Result<Vec<_>>>()?
             }
             Cut::Two(stages) => {
                 let fresh = || (0..sharing.count).map(|_| self.mailbox_waking(self.shared.wake.clone()));
                 // Of each receiver of the second stage, a mailbox from each of the first.
                 let between: Vec<Vec<_>> = lanes.iter().map(|_| fresh().collect()).collect();
-                for place in 0..sharing.count {
-                    let to: Vec<_> = between.iter().map(|mailboxes| Arc::clone(&mailboxes[place])).collect();
-                    let first = self.first(sharing, place, ways, common, &to)?;
-                    let next_stage = Some(to_next_stage(stages)?);
-                    setups.push(ReceiverSetup { next_stage, tells_time: true, ..first });
-                }
-                for (place, lane) in lanes.iter().enumerate() {
-                    let inlet = NextStage::new(&between[place], place as u16, &stages.between.schema);
-                    let second = Kernel::new(&sharing.plan_of(&stages.second), &options)?;
-                    let share =
-                        self.share(second, place, Box::new(inlet), common, std::slice::from_ref(lane));
-                    let first_stage =
-                        FirstStage { stream: Arc::clone(&stages.stream), inputs: plan.input_names() };
-                    setups.push(ReceiverSetup { first_stage: Some(first_stage), ..share });
+                let mut setups = self.first_stage(sharing, stages, ways, common, &between)?;
+                let inputs = plan.input_names();
+                for (place, from) in between.iter().enumerate() {
+                    let to = &lanes[place..=place];
+                    setups.push(self.second(sharing, stages, place, common, (from, to), &inputs)?);
                 }
                 mailboxes.extend(between);
+                setups
             }
-        }
+        };
         let sources = mailboxes.iter().flatten().map(Arc::clone).collect();
         let gather = Gather::new(&lanes, sources, merging, Arc::clone(&schema));
         setups.push(self.setup(common, None, schema, Box::new(gather)));
         mailboxes.push(lanes);
         Ok(Receivers { setups, mailboxes })
+    }
+
+    /// The receivers of the first of two stages, each of which gives its rows to all of the second.
+    fn first_stage(
+        &self,
+        sharing: &Sharing,
+        stages: &Stages,
+        from: &Ways,
+        common: &Common,
+        between: &[Vec<Arc<Mailbox>>],
+    ) -> Result<Vec<ReceiverSetup>> {
+        let receiver = |place| {
+            let to: Vec<_> = between.iter().map(|mailboxes| Arc::clone(&mailboxes[place])).collect();
+            let first = self.first(sharing, place, from, common, &to)?;
+            let next_stage = Some(to_next_stage(stages, first.plan.as_ref().map_or(&[], Kernel::inputs))?);
+            Ok(ReceiverSetup { next_stage, tells_time: true, ..first })
+        };
+        (0..sharing.count).map(receiver).collect()
+    }
+
+    /// A receiver of the second stage, with a mailbox from each of the first; `inputs` names what the plan reads.
+    fn second(
+        &self,
+        sharing: &Sharing,
+        stages: &Stages,
+        place: usize,
+        common: &Common,
+        (from, to): (&[Arc<Mailbox>], &[Arc<Mailbox>]),
+        inputs: &str,
+    ) -> Result<ReceiverSetup> {
+        let plan = Kernel::new(&sharing.plan_of(&stages.second), &self.kernel_options(common.before))?;
+        let inlet = NextStage::new(from, place as u16, &stages.between.schema);
+        let share = self.share(plan, place, Box::new(inlet), common, to);
+        let first_stage = FirstStage { stream: Arc::clone(&stages.stream), inputs: inputs.to_owned() };
+        Ok(ReceiverSetup { first_stage: Some(first_stage), ..share })
     }
 
     /// A receiver that shares the plan, or its first stage, and gives its rows to these mailboxes.
@@ -245,12 +270,14 @@ fn told_apart(route: &Route, schema: &Schema) -> String {
 }
 
 /// How a receiver of the first stage sends its rows.
-fn to_next_stage(stages: &Stages) -> Result<ToNextStage> {
+fn to_next_stage(stages: &Stages, inputs: &[Arc<Relation>]) -> Result<ToNextStage> {
     let keys = match &stages.second.routes[..] {
         [(_, Route::Keys(keys))] => keys.as_slice(),
         routes => unreachable!("a second stage has one source and keys, not {routes:?}"),
     };
-    Ok(ToNextStage { router: Router::new(keys)?, with_records: stages.leaves_out })
+    let stream = inputs.iter().position(|input| input.id == stages.stream.id);
+    let records_of = stream.filter(|_| stages.leaves_out);
+    Ok(ToNextStage { router: Router::new(keys)?, records_of })
 }
 
 /// How a receiver takes its rows of each input.

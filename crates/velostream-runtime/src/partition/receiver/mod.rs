@@ -200,7 +200,9 @@ impl PartitionReceiver {
     fn dispatch(&mut self, work: Work) -> Result<()> {
         let running = matches!(self.phase, Phase::Running);
         match work {
-            Work::Batch(envelope) if running && self.sends_records() => self.batch_sent_on(*envelope),
+            Work::Batch(envelope) if running && self.sends_records(&envelope) => {
+                self.batch_sent_on(*envelope)
+            }
             Work::Batch(mut envelope) if running => {
                 match self.setup.plan {
                     Some(_) => self.batch(std::slice::from_ref(&*envelope), None)?,
@@ -215,9 +217,8 @@ impl PartitionReceiver {
                 Ok(())
             }
             Work::Step(envelopes) if running => {
-                if self.sends_records() {
-                    self.records.extend(envelopes.iter().cloned().map(Arc::new));
-                }
+                let sent = envelopes.iter().filter(|envelope| self.sends_records(envelope));
+                self.records = sent.cloned().map(Arc::new).collect();
                 self.batch(&envelopes, None)
             }
             Work::End(input, seq) if running => self.end_input(input, seq),
@@ -292,8 +293,10 @@ impl PartitionReceiver {
         Ok(())
     }
 
-    fn sends_records(&self) -> bool {
-        self.setup.next_stage.as_ref().is_some_and(|next| next.with_records)
+    /// Whether records go to the next stage with the rows that are made from them.
+    fn sends_records(&self, envelope: &Envelope) -> bool {
+        let next = self.setup.next_stage.as_ref();
+        next.and_then(|next| next.records_of).is_some_and(|input| input == envelope.input)
     }
 
     /// Applies a batch whose records go to the next stage with the rows that are made from them.

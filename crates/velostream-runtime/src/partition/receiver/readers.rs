@@ -13,8 +13,8 @@ use velostream_engine::router::Router;
 pub struct ToNextStage {
     /// Whose they are.
     pub router: Router,
-    /// Whether the records from which they were made go with them, so that they can be told if they are left out.
-    pub with_records: bool,
+    /// The input of which they are, or were made from, records, if those go with them: to be told if they are left out.
+    pub records_of: Option<usize>,
 }
 
 impl PartitionReceiver {
