@@ -77,9 +77,9 @@ impl Pipeline {
         self.finished.load(Ordering::Acquire)
     }
 
-    /// Of each receiver that reads the sources the mailbox by which questions come from the engine.
-    pub fn fronts(&self) -> impl Iterator<Item = &Arc<Mailbox>> {
-        self.mailboxes[..self.metrics.len()].iter().filter_map(|mailboxes| mailboxes.first())
+    /// The mailbox by which questions come where the engine sends nothing else, as over files.
+    pub fn front(&self) -> Option<&Arc<Mailbox>> {
+        self.mailboxes.first()?.first()
     }
 
     /// Batches and bytes waiting for receiver `place`.

@@ -101,7 +101,7 @@ impl Engine {
             }
         };
         let sources = mailboxes.iter().flatten().map(Arc::clone).collect();
-        let gather = Gather::new(&lanes, sources, merging, Arc::clone(&schema));
+        let gather = Gather::new(&lanes, sources, merging, common.finite, Arc::clone(&schema));
         setups.push(self.setup(common, None, schema, Box::new(gather)));
         mailboxes.push(lanes);
         Ok(Receivers { setups, mailboxes })
@@ -136,7 +136,7 @@ impl Engine {
         inputs: &str,
     ) -> Result<ReceiverSetup> {
         let plan = Kernel::new(&sharing.plan_of(&stages.second), &self.kernel_options(common.before))?;
-        let inlet = NextStage::new(from, place as u16, &stages.between.schema);
+        let inlet = NextStage::new(from, place as u16, common.finite, &stages.between.schema);
         let share = self.share(plan, place, Box::new(inlet), common, to);
         let first_stage = FirstStage { stream: Arc::clone(&stages.stream), inputs: inputs.to_owned() };
         Ok(ReceiverSetup { first_stage: Some(first_stage), ..share })

@@ -42,6 +42,8 @@ pub struct Gather {
     /// The receivers' own mailboxes: they end with the answer.
     sources: Vec<Arc<Mailbox>>,
     merging: Merging,
+    /// Whether all comes from files: then a barrier has no place among the numbers and stops nothing.
+    finite: bool,
     /// What was left out under numbers that not all lanes have reached.
     left_out: LeftOut,
     schema: Arc<Schema>,
@@ -58,6 +60,7 @@ impl Gather {
         mailboxes: &[Arc<Mailbox>],
         sources: Vec<Arc<Mailbox>>,
         merging: Merging,
+        finite: bool,
         schema: Arc<Schema>,
     ) -> Self {
         if let Merging::AsItComes(_) = merging {
@@ -67,6 +70,7 @@ impl Gather {
             lanes: Lanes::new(mailboxes),
             sources,
             merging,
+            finite,
             left_out: LeftOut::default(),
             schema,
             spares: Arc::default(),
@@ -89,8 +93,10 @@ impl Gather {
                 return Some(work);
             }
             let slowest = self.lanes.slowest()?;
-            let event = pop(&self.lanes.0[slowest].mailbox)?;
-            self.arrive(slowest, event);
+            match pop(&self.lanes.0[slowest].mailbox)? {
+                Event::Barrier(barrier) if self.finite => return Some(Work::Barrier(barrier)),
+                event => self.arrive(slowest, event),
+            }
         }
     }
 
@@ -104,7 +110,10 @@ impl Gather {
             open.sort_by_key(|&at| self.lanes.0[at].through);
             let mut events = open.into_iter().map(|at| (at, self.lanes.0[at].mailbox.try_pop()));
             let (at, event) = events.find_map(|(at, event)| Some((at, event?)))?;
-            self.arrive(at, event);
+            match event {
+                Event::Barrier(barrier) if self.finite => return Some(Work::Barrier(barrier)),
+                event => self.arrive(at, event),
+            }
         }
     }
 
@@ -284,7 +293,7 @@ mod tests {
     fn as_it_comes(count: usize) -> (Vec<Arc<Mailbox>>, Gather) {
         let lanes: Vec<Arc<Mailbox>> = (0..count).map(|_| mailbox()).collect();
         let schema = Arc::new(Schema::append_only(Vec::new()));
-        let gather = Gather::new(&lanes, Vec::new(), Merging::AsItComes(AnyLane::new()), schema);
+        let gather = Gather::new(&lanes, Vec::new(), Merging::AsItComes(AnyLane::new()), false, schema);
         (lanes, gather)
     }
 
@@ -344,7 +353,7 @@ mod tests {
             finals in prop::collection::vec(any::<bool>(), 3),
         ) {
             let lanes: Vec<Arc<Mailbox>> = (0..3).map(|_| mailbox()).collect();
-            let mut gather = Gather::new(&lanes, Vec::new(), Merging::ByNumber(Order::ByRecord), Arc::new(Schema::append_only(Vec::new())));
+            let mut gather = Gather::new(&lanes, Vec::new(), Merging::ByNumber(Order::ByRecord), false, Arc::new(Schema::append_only(Vec::new())));
             let (_, pass) = Passes::new(silent());
             let last = owners.len() as u64;
             let batches: Vec<Vec<u64>> =

@@ -23,6 +23,8 @@ pub struct NextStage {
     lanes: Lanes,
     /// Which of the batches' rows are taken.
     place: u16,
+    /// Whether all comes from files: then a barrier has no place among the numbers and stops nothing.
+    finite: bool,
     schema: Arc<Schema>,
     /// What was left out under numbers that not all lanes have reached.
     left_out: LeftOut,
@@ -73,10 +75,11 @@ impl Part {
 
 impl NextStage {
     /// Of receiver `place`, over a mailbox from each receiver of the stage before, which gives rows of `schema`.
-    pub fn new(mailboxes: &[Arc<Mailbox>], place: u16, schema: &Arc<Schema>) -> Self {
+    pub fn new(mailboxes: &[Arc<Mailbox>], place: u16, finite: bool, schema: &Arc<Schema>) -> Self {
         Self {
             lanes: Lanes::new(mailboxes),
             place,
+            finite,
             schema: Arc::clone(schema),
             left_out: LeftOut::default(),
             spares: Arc::default(),
@@ -92,6 +95,7 @@ impl NextStage {
             }
             let slowest = self.lanes.slowest()?;
             match pop(&self.lanes, &self.lanes.0[slowest].mailbox)? {
+                Event::Barrier(barrier) if self.finite => return Some(Work::Barrier(barrier)),
                 Event::LeftOut(left_out) => self.left_out.append(*left_out),
                 event => self.lanes.0[slowest].arrive(event),
             }
@@ -312,7 +316,7 @@ mod tests {
             fails in prop::option::of(1..30_u64),
         ) {
             let lanes: Vec<Arc<Mailbox>> = (0..LANES).map(|_| mailbox()).collect();
-            let mut inlet = NextStage::new(&lanes, 1, &Arc::new(Schema::append_only(Vec::new())));
+            let mut inlet = NextStage::new(&lanes, 1, false, &Arc::new(Schema::append_only(Vec::new())));
             let (_, pass) = Passes::new(silent());
             let (last, half) = (owners.len() as u64, owners.len() as u64 / 2);
             let fails = fails.filter(|&at| at <= last);

@@ -258,8 +258,10 @@ impl PartitionReceiver {
                 self.subscribe(subscription, barrier.at);
             }
             _ => {
-                for reader in self.readers.iter().filter(|reader| barrier.members.contains(&reader.pipeline))
-                {
+                // Over files it comes by one receiver of several, and goes on by one.
+                let count = if self.setup.is_share && self.setup.finite { 1 } else { usize::MAX };
+                let is_member = |reader: &&Reader| barrier.members.contains(&reader.pipeline);
+                for reader in self.readers.iter().filter(is_member).take(count) {
                     drop(reader.mailbox.push(Event::Barrier(barrier.clone())));
                 }
             }
