@@ -33,7 +33,7 @@ pub(super) struct Sharing {
 }
 
 enum Cut {
-    One(Shares),
+    One(Box<Shares>),
     Two(Box<Stages>),
 }
 
@@ -226,7 +226,7 @@ impl Engine {
         let by_key = by_key && purpose == Purpose::Query;
         if let Some(shares) = shares(plan) {
             let by_key = by_key && shares.routes.iter().all(|(_, route)| *route != Route::Deal);
-            return Some(Sharing { cut: Cut::One(shares), count, by_key });
+            return Some(Sharing { cut: Cut::One(Box::new(shares)), count, by_key });
         }
         let leaves_out = |plan: &LogicalPlan| kernel::leaves_out(plan, &self.kernel_options(false));
         let stages = stages(plan, &|plan| leaves_out(plan).unwrap_or(true))?;

@@ -6,7 +6,8 @@
 //! queue. Pipelines never form a cycle, so a full mailbox only ever waits for somebody further down.
 //!
 //! Where a plan can be shared, several receivers run it: the sender tells whose each row is ([`outlet`]), each takes
-//! its own ([`share`]), and one more receiver, which has no plan, merges what they give ([`gather`]).
+//! its own ([`share`]), and one more receiver, which has no plan, merges what they give ([`gather`]). Between the stages of a
+//! plan each receiver of the first does both for those of the second.
 
 pub mod barrier;
 pub mod event;

@@ -124,7 +124,9 @@ fn who_reads_a_table_over_a_file_that_is_being_read_gets_changes_in_the_order_of
             .collect();
         let mut found = vec![Vec::new(); others.len()];
         while t.pull(first, &mut Vec::new()) {
-            others.iter().zip(&mut found).for_each(|(&query, lines)| drop(t.pull(query, lines)));
+            for (&query, lines) in others.iter().zip(&mut found) {
+                t.pull(query, lines);
+            }
             t.wait();
         }
         for (query, mut lines) in others.into_iter().zip(found) {

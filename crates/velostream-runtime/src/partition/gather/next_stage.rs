@@ -39,7 +39,7 @@ enum Part {
     /// The batch, some of whose rows are others'.
     Shared(Arc<Share>),
     /// The receiver's own rows.
-    Own(Envelope),
+    Own(Box<Envelope>),
 }
 
 impl Part {
@@ -205,17 +205,17 @@ fn take_through(lane: &mut Lane, bound: Seq, place: u16) -> Vec<Part> {
         }
         let goes_on = envelope.tail().is_some_and(|tail| tail > bound);
         let mut own = match lane.waiting.pop_front() {
-            Some(Event::Share(share)) if goes_on => share.part(place),
+            Some(Event::Share(share)) if goes_on => Box::new(share.part(place)),
             Some(Event::Share(share)) => {
                 taken.push(Part::Shared(share));
                 continue;
             }
-            Some(Event::Batch(envelope)) => *envelope,
+            Some(Event::Batch(envelope)) => envelope,
             _ => unreachable!("a batch is at the front"),
         };
         if goes_on {
-            taken.push(Part::Own(own.split_before(Seq(bound.0 + 1))));
-            lane.waiting.push_front(Event::Batch(Box::new(own)));
+            taken.push(Part::Own(Box::new(own.split_before(Seq(bound.0 + 1)))));
+            lane.waiting.push_front(Event::Batch(own));
             return taken;
         }
         taken.push(Part::Own(own));
