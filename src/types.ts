@@ -89,6 +89,10 @@ export interface LateRecord {
   lateByMs: number
 }
 
+/**
+ * Counters of one of a query's partitions. Where its plan is cut in two stages, what comes in is counted by the first, what
+ * goes out by the second, and the rest by both.
+ */
 export interface PartitionMetrics {
   partition: number
   recordsIn: number

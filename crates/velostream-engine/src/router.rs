@@ -67,6 +67,19 @@ impl Router {
 }
 
 impl Shares {
+    /// Of rows whose shares, of so many, are known, and no hashes.
+    #[must_use]
+    pub fn of(known: &[u16], count: u16) -> Self {
+        let mut shares = Self::default();
+        for share in 0..count {
+            let rows = (0..known.len() as u32).filter(|&row| known[row as usize] == share);
+            shares.all.rows.extend(rows);
+            shares.ends.push(shares.all.rows.len() as u32);
+        }
+        shares.all.hashes.resize(known.len(), 0);
+        shares
+    }
+
     /// Goes over the hashes once for each two shares: without branches, and with nothing carried from row to row but two
     /// positions, that is less than finding each row's place by counting. `others` is scratch.
     fn split(&mut self, hashes: &[u64], count: u16, others: &mut Hashed) {

@@ -209,10 +209,11 @@ pub struct LatencyMetrics {
     pub max: f64,
 }
 
-/// Counters of one receiver.
+/// Counters of one partition, which has a receiver in each stage of the query's plan: what comes in is counted by the
+/// first, what goes out by the last, and the rest by both.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct PartitionMetricsSnapshot {
-    /// Which receiver.
+    /// Which partition.
     pub partition: usize,
     /// Records received.
     pub records_in: u64,
@@ -226,9 +227,9 @@ pub struct PartitionMetricsSnapshot {
     pub dead_letters: u64,
     /// Time spent processing.
     pub busy_ms: f64,
-    /// Batches waiting.
+    /// Batches waiting for the first stage.
     pub mailbox_batches: u64,
-    /// Bytes waiting.
+    /// Bytes waiting for the first stage.
     pub mailbox_bytes: u64,
     /// State held.
     pub state_bytes: u64,
@@ -249,7 +250,7 @@ pub struct QueryMetrics {
     pub watermark_micros: Option<i64>,
     /// Undelivered rows.
     pub output_rows: u64,
-    /// Per receiver.
+    /// Per partition.
     pub partitions: Vec<PartitionMetricsSnapshot>,
 }
 

@@ -79,6 +79,11 @@ impl Kernel {
         &self.inputs
     }
 
+    /// Their names, as letters give them.
+    pub fn input_names(&self) -> String {
+        self.inputs.iter().map(|input| &*input.name).collect::<Vec<_>>().join(", ")
+    }
+
     /// Whether a record of an input may fail when operators have changed for it.
     pub fn is_journaled(&self, input: usize) -> bool {
         self.journaled[input]
@@ -230,6 +235,11 @@ impl Kernel {
     pub fn output_time(&self) -> &TimeRuns {
         self.processor.output_time()
     }
+}
+
+/// Whether a plan may leave records out, because it fails for them or because they come too late.
+pub fn leaves_out(plan: &LogicalPlan, options: &KernelOptions) -> Result<bool> {
+    Ok(PhysicalPlan::build(plan, options.of_plan())?.leaves_out())
 }
 
 /// The relations that a plan reads, each once; none for constant rows.

@@ -2,7 +2,7 @@
 
 use crate::catalog::PipelineId;
 use crate::feed::rounds::Feeds;
-use crate::metrics::PartitionMetrics;
+use crate::metrics::{PartitionMetrics, Stages};
 use crate::partition::mailbox::Mailbox;
 use crate::partition::outlet::Outlet;
 use crate::partition::receiver::{PartitionReceiver, PartitionStats};
@@ -43,8 +43,8 @@ pub struct Pipeline {
     pub reads: Vec<RelationId>,
     /// Columns and key.
     pub schema: Arc<Schema>,
-    /// The mailboxes of each receiver, one for each way; where several share the plan, last those of the receiver that
-    /// merges what they give.
+    /// The mailboxes of each receiver, one for each way: first of those that read the sources, one for each partition; where
+    /// several share the plan, last of the receiver that merges what they give.
     pub mailboxes: Vec<Vec<Arc<Mailbox>>>,
     /// By how many ways something comes in.
     pub ways: usize,
@@ -54,8 +54,8 @@ pub struct Pipeline {
     pub paced: bool,
     /// Its output, where the engine or the caller takes it.
     pub output: Option<Arc<OutputQueue>>,
-    /// Counters of each receiver that runs the plan.
-    pub metrics: Vec<Arc<PartitionMetrics>>,
+    /// Counters of each partition.
+    pub metrics: Vec<Stages>,
     /// Those of the receiver that gives the answer.
     pub answer: Arc<PartitionMetrics>,
     /// The input has ended or failed and all of it is given out.
@@ -80,9 +80,9 @@ impl Pipeline {
         self.finished.load(Ordering::Acquire)
     }
 
-    /// The mailbox of each receiver of the plan by which questions come from the engine.
-    pub fn fronts(&self) -> impl Iterator<Item = &Arc<Mailbox>> {
-        self.mailboxes[..self.metrics.len()].iter().filter_map(|mailboxes| mailboxes.first())
+    /// The mailbox by which questions come where the engine sends nothing else, as over files.
+    pub fn front(&self) -> Option<&Arc<Mailbox>> {
+        self.mailboxes.first()?.first()
     }
 
     /// Batches and bytes waiting for receiver `place`.

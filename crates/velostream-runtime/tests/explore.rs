@@ -212,6 +212,64 @@ fn a_query_that_nobody_reads_closes_whatever_waits() {
     });
 }
 
+/// Over names of the keys, by which records are grouped in a second stage; a record of `c` fails there.
+const BY_NAME: &str =
+    "SELECT name, COUNT(*) AS n, SUM(12 / (x - 3)) AS sum FROM s JOIN names ON s.k = names.k GROUP BY name";
+
+/// Everybody waits for everybody, with the names.
+fn narrow_with_names() -> Harness {
+    let mut t = narrow(2);
+    t.exec(
+        "CREATE STREAM s (k STRING, x INT);
+         CREATE TABLE names (k STRING PRIMARY KEY, name STRING);
+         INSERT INTO names VALUES ('a', 'n'), ('b', 'm'), ('c', 'n'), ('d', 'm')",
+    );
+    t
+}
+
+#[test]
+fn two_stages_give_each_change_once_in_the_order_of_records() {
+    explore(|| {
+        let mut t = narrow_with_names();
+        let lines = run_through(&mut t, BY_NAME);
+        assert_eq!(lines, ["+ n 1 -6", "+ m 1 -12", "~ m 2 0", "~ m 3 6", "~ n 2 -2"]);
+        assert_eq!(t.letters().len(), 1, "of c");
+    });
+}
+
+#[test]
+fn two_stages_answer_each_record_though_nothing_follows() {
+    explore(|| {
+        let mut t = narrow_with_names();
+        let query = t.query("SELECT name, SUM(x) AS total FROM s JOIN names ON s.k = names.k GROUP BY name");
+        let mut lines = Vec::new();
+        for (batch, answers) in BATCHES.iter().zip([3, 4, 6]) {
+            insert_all(&mut t, query, &[batch], &mut lines);
+            while lines.len() < answers {
+                t.wait();
+                t.pull(query, &mut lines);
+            }
+        }
+        assert_eq!(lines, ["+ n 1", "+ m 2", "~ n 4", "~ m 6", "~ m 11", "~ n 10"]);
+    });
+}
+
+#[test]
+fn a_query_of_two_stages_that_nobody_reads_closes_whatever_waits() {
+    explore(|| {
+        let mut t = narrow_with_names();
+        let query = t.query(BY_NAME);
+        let id = t.engine.relation("s").expect("it exists").id;
+        for batch in BATCHES {
+            if t.engine.insert_json(id, batch.as_bytes(), true, 0).expect("accepted") == Admission::Full {
+                break;
+            }
+        }
+        t.engine.close_query(query);
+        t.engine.close();
+    });
+}
+
 /// A file of six records, cut into blocks in the midst of them; declared as `s`.
 fn file_in_blocks() -> (Harness, String) {
     static PATH: LazyLock<String> = LazyLock::new(|| {

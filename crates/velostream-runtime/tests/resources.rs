@@ -64,14 +64,17 @@ fn threads_and_files() -> (usize, usize) {
 }
 
 const DEFINITIONS: &str = "CREATE STREAM s (k INT, v INT, text STRING);
-    CREATE STREAM passed AS SELECT k, v, text FROM s WHERE v >= 0";
+    CREATE STREAM passed AS SELECT k, v, text FROM s WHERE v >= 0;
+    CREATE TABLE names (k INT PRIMARY KEY, name STRING);
+    INSERT INTO names VALUES (0, 'a'), (1, 'b'), (2, 'c'), (3, 'a'), (4, 'b'), (5, 'c'), (6, 'a')";
 
 /// Queries that nobody reads: every record is a change of each.
-const UNREAD: [&str; 4] = [
+const UNREAD: [&str; 5] = [
     "SELECT k, v, text FROM s",
     "SELECT k, COUNT(*) AS n, MAX(text) AS text FROM s GROUP BY k EMIT CHANGES",
     "SELECT k, SUM(v) OVER (PARTITION BY k ROWS 5 PRECEDING) AS sum, text FROM s EMIT CHANGES",
     "SELECT k, text FROM passed WHERE v < 1000000",
+    "SELECT name, SUM(v) AS sum, MAX(text) AS text FROM s JOIN names ON s.k = names.k GROUP BY name EMIT CHANGES",
 ];
 const ROWS: usize = 50;
 const MAILBOX_BYTES: usize = 64 << 10;
@@ -139,8 +142,11 @@ const REMAINS_BYTES_MAX: i64 = 64 << 10;
 fn cycle(t: &mut Harness, at: usize) {
     let name = Some("comes and goes".to_owned());
     let options = QueryOptions { name, order_by_key: at.is_multiple_of(3), ..QueryOptions::default() };
-    let sql =
-        if at.is_multiple_of(2) { UNREAD[1] } else { "SELECT k, 1 / v AS share FROM passed WHERE k > 1" };
+    let sql = match at % 4 {
+        0 => UNREAD[1],
+        2 => UNREAD[4],
+        _ => "SELECT k, 1 / v AS share FROM passed WHERE k > 1",
+    };
     let query: QueryId = t.query_with(sql, &options);
     t.insert("s", r#"{"k":1,"v":0,"text":"x"}{"k":2,"v":0,"text":"y"}"#);
     t.engine.close_query(query);

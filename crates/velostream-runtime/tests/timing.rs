@@ -14,7 +14,7 @@ mod histories;
 #[path = "it/wakes.rs"]
 mod wakes;
 
-use histories::{CHAINED, Found, PLAIN, Random, SHARED, SINGLE, Step, Way, long, mixed, run};
+use histories::{CHAINED, Found, PLAIN, Random, SHARED, SINGLE, STAGED, Step, Way, long, mixed, run};
 use std::sync::{Mutex, PoisonError};
 use velostream_runtime::{EngineOptions, Feed, Rows, dawdle_from};
 
@@ -33,6 +33,12 @@ const OF_ONE: [&str; 6] = [
     "SELECT a.k, a.v, b.v AS w FROM f a JOIN f b WITHIN 1 SECOND ON a.k = b.k AND a.v < b.v",
     "SELECT COUNT(*) AS n, SUM(v) AS sum FROM f",
     "SELECT n, COUNT(*) AS groups FROM (SELECT k, COUNT(*) AS n FROM f GROUP BY k) AS c GROUP BY n EMIT CHANGES",
+];
+
+/// Queries over a file `f` and a file of names.
+const OF_FILES: [&str; 2] = [
+    "SELECT name, COUNT(*) AS n, SUM(12 / v) AS x FROM f JOIN names ON f.k = names.k GROUP BY name EMIT CHANGES",
+    "SELECT name, window_start, COUNT(*) AS n FROM f LEFT JOIN names ON f.k = names.k WINDOW TUMBLING (SIZE 3 SECONDS) GROUP BY name EMIT FINAL",
 ];
 
 /// Delays are the whole process's: one test at a time has them.
@@ -57,7 +63,7 @@ fn random_way(random: &mut Random) -> Way {
 }
 
 fn all_queries() -> impl Iterator<Item = (&'static str, &'static str)> {
-    let plain = SHARED.iter().chain(SINGLE).map(|&sql| ("", sql));
+    let plain = SHARED.iter().chain(STAGED).chain(SINGLE).map(|&sql| ("", sql));
     plain.chain(CHAINED.iter().copied())
 }
 
@@ -108,7 +114,9 @@ fn of_file(path: &str, sql: &str, way: Way) -> (Vec<String>, Vec<String>) {
     let mut t = harness::Harness::new(EngineOptions { dead_letter_capacity: 100_000, ..options });
     t.exec(&format!(
         "CREATE STREAM f (k STRING, v INT, t TIMESTAMP, WATERMARK FOR t AS t - INTERVAL '3' SECOND)
-           WITH (connector = 'file', path = '{path}', format = 'csv', timestamp_format = '%s')"
+           WITH (connector = 'file', path = '{path}', format = 'csv', timestamp_format = '%s');
+         CREATE TABLE names (k STRING PRIMARY KEY, name STRING)
+           WITH (connector = 'file', path = '{path}.names', format = 'csv')"
     ));
     let query = t.query(sql);
     let lines = t.drain(query);
@@ -128,7 +136,9 @@ fn delays_change_nothing_of_files() {
     let path = std::env::temp_dir().join(format!("velostream-timing-{}.csv", std::process::id()));
     std::fs::write(&path, "k,v,t\n".to_owned() + &rows).expect("the file is written");
     let name = path.to_str().expect("it is text");
-    for sql in OF_ONE {
+    let names: String = (0..38).map(|k| format!("k{k},n{}\n", k % 7)).collect();
+    std::fs::write(format!("{name}.names"), "k,name\n".to_owned() + &names).expect("the file is written");
+    for sql in OF_ONE.iter().chain(&OF_FILES).copied() {
         dawdle_from(0);
         let expected = of_file(name, sql, PLAIN);
         for _ in 0..ways {
@@ -139,6 +149,7 @@ fn delays_change_nothing_of_files() {
         }
     }
     dawdle_from(0);
+    std::fs::remove_file(format!("{name}.names")).expect("the file is there");
     std::fs::remove_file(&path).expect("the file is there");
 }
 

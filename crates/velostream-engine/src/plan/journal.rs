@@ -12,6 +12,8 @@ use velostream_sql::plan::{AggregateCall, Expr, ExprKind, Side};
 /// Which batches need a savepoint.
 #[derive(Debug, Clone)]
 pub(crate) struct Journal {
+    /// Whether anything can fail for a record, or for a row that time makes final.
+    pub fails: bool,
     /// Those of each source that come alone.
     pub sources: Vec<bool>,
     /// Constant rows, and what comes to several sources as one step.
@@ -26,6 +28,7 @@ impl Journal {
         let is_needed = |origin| fails && leaves_trace(nodes, &fallible, origin);
         let joins = nodes.iter().any(|node| node.inputs.len() > 1);
         Ok(Self {
+            fails,
             // Constant rows come with the first record, and go with it.
             sources: (0..sources)
                 .map(|source| fails && values > 0 || is_needed(Origin::Source(source)))

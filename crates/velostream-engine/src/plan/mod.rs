@@ -185,6 +185,12 @@ impl PhysicalPlan {
         self.journal.sources[source.0]
     }
 
+    /// Whether a record may be left out: because something fails for it, or because it comes too late.
+    #[must_use]
+    pub fn leaves_out(&self) -> bool {
+        self.journal.fails || self.uses_time()
+    }
+
     /// The keys by which a source's rows are grouped, if they are, and before anything else is done with them: then the
     /// processor takes some rows of a batch as well as all.
     #[must_use]

@@ -224,7 +224,7 @@ impl Engine {
             each.map(|(partition, metrics)| Latencies {
                 query: pipeline.name.clone(),
                 partition,
-                distribution: metrics.latency.distribution(),
+                distribution: metrics.latency().distribution(),
             })
         });
         text::write(&self.metrics(), &latencies.collect::<Vec<_>>())

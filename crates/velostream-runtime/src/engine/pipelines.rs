@@ -14,7 +14,7 @@ use crate::sink::changes::ChangeSink;
 use crate::sink::memory::OutputQueue;
 use crate::source::table::TableStore;
 use crate::sync::Builder;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use velostream_engine::batch::{ChangeBatch, Op};
@@ -219,7 +219,7 @@ impl Engine {
     /// Lets the rows of INSERT SELECTs enter their targets: of one target in the order of the records that
     /// caused them.
     fn take_inserts(&mut self, now_ms: i64) -> bool {
-        let mut rows: std::collections::BTreeMap<RelationId, Vec<ChangeBatch>> = Default::default();
+        let mut rows: BTreeMap<RelationId, Vec<ChangeBatch>> = Default::default();
         for pipeline in self.pipelines.values() {
             let (Purpose::Insert(target), Some(output)) = (pipeline.purpose, &pipeline.output) else {
                 continue;

@@ -189,7 +189,8 @@ impl Engine {
             if let Some(outlet) = &pipeline.from_engine {
                 outlet.tell(|| Event::Barrier(barrier.clone()));
             } else if to == Some(pipeline.id) && pipeline.finite {
-                for mailbox in pipeline.fronts() {
+                // Where a file stands is for its readers to know: whatever has come so far is the answer.
+                if let Some(mailbox) = pipeline.front() {
                     drop(mailbox.push(Event::Barrier(barrier.clone())));
                 }
             }

@@ -4,6 +4,7 @@
 pub mod text;
 
 use crate::api::{LatencyMetrics, PartitionMetricsSnapshot};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
@@ -143,25 +144,43 @@ impl Default for PartitionMetrics {
     }
 }
 
-impl PartitionMetrics {
-    /// The counters now; `mailbox` is its depth in batches and bytes.
+/// The counters of one partition: of its receiver in each stage of the plan, in their order.
+#[derive(Default)]
+pub struct Stages(pub Vec<Arc<PartitionMetrics>>);
+
+impl Stages {
+    /// The counters now; `mailbox` is the depth of its mailboxes in batches and bytes. What comes in is counted by the
+    /// first stage, what goes out by the last, and the rest by all.
     pub fn snapshot(&self, partition: usize, mailbox: (u64, u64)) -> PartitionMetricsSnapshot {
+        let of = |stage: Option<&Arc<PartitionMetrics>>, count: fn(&PartitionMetrics) -> &AtomicU64| {
+            stage.map_or(0, |stage| count(stage).load(Relaxed))
+        };
+        let sum = |count: fn(&PartitionMetrics) -> &AtomicU64| {
+            self.0.iter().map(|stage| count(stage).load(Relaxed)).sum::<u64>()
+        };
         PartitionMetricsSnapshot {
             partition,
-            records_in: self.records_in.load(Relaxed),
-            batches_in: self.batches_in.load(Relaxed),
-            changes_out: self.changes_out.load(Relaxed),
-            late: self.late.load(Relaxed),
-            dead_letters: self.dead_letters.load(Relaxed),
-            busy_ms: self.busy_nanos.load(Relaxed) as f64 / 1e6,
+            records_in: of(self.0.first(), |each| &each.records_in),
+            batches_in: of(self.0.first(), |each| &each.batches_in),
+            changes_out: of(self.0.last(), |each| &each.changes_out),
+            late: sum(|each| &each.late),
+            dead_letters: sum(|each| &each.dead_letters),
+            busy_ms: sum(|each| &each.busy_nanos) as f64 / 1e6,
             mailbox_batches: mailbox.0,
             mailbox_bytes: mailbox.1,
-            state_bytes: self.state_bytes.load(Relaxed),
-            groups: self.groups.load(Relaxed),
-            latency_us: self.latency.snapshot(),
+            state_bytes: sum(|each| &each.state_bytes),
+            groups: sum(|each| &each.groups),
+            latency_us: self.latency().snapshot(),
         }
     }
 
+    /// Of the first stage, whose records they are.
+    pub fn latency(&self) -> &Histogram {
+        &self.0[0].latency
+    }
+}
+
+impl PartitionMetrics {
     /// The watermark, unless nothing is known or everything has passed.
     pub fn watermark(&self) -> Option<i64> {
         Some(self.watermark_micros.load(Relaxed)).filter(|&micros| micros != i64::MIN && micros != i64::MAX)

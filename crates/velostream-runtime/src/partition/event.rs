@@ -31,6 +31,8 @@ pub struct Envelope {
     pub home: Option<Arc<Spares>>,
     /// What stands of the rows behind the first ones, where they came by themselves.
     pub appended: Vec<Appended>,
+    /// The records that the rows were made from, where a later stage may leave some of them out.
+    pub records: Vec<Arc<Envelope>>,
 }
 
 /// Of rows that were appended to others: what [`Envelope`] says of its first ones.
@@ -44,8 +46,9 @@ pub struct Appended {
 }
 
 impl Envelope {
-    /// The rows are done with: their buffers go home.
+    /// The rows are done with: their buffers go home, and those of the records with the last rows made from them.
     pub fn recycle(self) {
+        self.records.into_iter().filter_map(Arc::into_inner).for_each(Self::recycle);
         if let Some(home) = self.home {
             home.put(self.batch.changes);
         }
@@ -56,6 +59,17 @@ impl Envelope {
         let behind = self.appended.partition_point(|appended| appended.row <= row);
         let Self { offset, first_seq, at_ms, .. } = *self;
         behind.checked_sub(1).map_or(Appended { row: 0, offset, first_seq, at_ms }, |at| self.appended[at])
+    }
+
+    /// The record behind a row, in its batch: the row itself, unless it was made from a record in an earlier stage.
+    pub fn record(&self, row: usize) -> (&Self, usize) {
+        if self.records.is_empty() {
+            return (self, row);
+        }
+        let seq = self.batch.changes.seqs[row];
+        let find = |records: &'_ Arc<Self>| records.batch.changes.seqs.binary_search(&seq).ok();
+        let mut found = self.records.iter().filter_map(|records| Some((&**records, find(records)?)));
+        found.next().expect("a row's record comes with it")
     }
 
     /// The relation's number of a row.
@@ -87,7 +101,7 @@ impl Envelope {
     }
 
     fn bytes(&self) -> usize {
-        batch_bytes(&self.batch.changes)
+        batch_bytes(&self.batch.changes) + self.records.iter().map(|records| records.bytes()).sum::<usize>()
     }
 
     /// The number of the first row or move of time; nothing for an envelope without either.
@@ -137,8 +151,19 @@ impl Envelope {
         let (input, at_ms, accepted) = (self.input, self.at_ms, self.accepted);
         let through = Seq(bound.0 - 1);
         debug_assert!(self.appended.is_empty(), "what is gathered is applied at once");
-        let appended = Vec::new();
-        Self { input, batch: head, offset, first_seq, at_ms, accepted, through, home: None, appended }
+        let (appended, records) = (Vec::new(), self.records.clone());
+        Self {
+            input,
+            batch: head,
+            offset,
+            first_seq,
+            at_ms,
+            accepted,
+            through,
+            home: None,
+            appended,
+            records,
+        }
     }
 }
 
@@ -166,6 +191,11 @@ pub enum Event {
 }
 
 impl Event {
+    /// Whether nobody waits for it who would not wait for the next one as well.
+    pub(super) fn can_wait(&self) -> bool {
+        matches!(self, Self::Batch(_) | Self::Share(_) | Self::LeftOut(_) | Self::Through(_))
+    }
+
     /// How much of a mailbox's capacity it takes; nothing where it is no batch.
     pub(super) fn batch_bytes(&self) -> Option<usize> {
         match self {

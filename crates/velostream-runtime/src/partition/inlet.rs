@@ -46,8 +46,8 @@ pub trait Intake: Send {
     /// How many inputs have not ended at first.
     fn open_inputs(&self) -> usize;
 
-    /// What is to be done next, waiting for it; `None` once a mailbox is closed.
-    fn next(&mut self) -> Option<Work>;
+    /// What is to be done next, waiting for it, and calling `before` first if it waits; `None` once a mailbox is closed.
+    fn next(&mut self, before: &dyn Fn()) -> Option<Work>;
 
     /// What is to be done next, if it is there.
     fn try_next(&mut self) -> Option<Work>;
@@ -94,6 +94,8 @@ pub enum Work {
     End(usize, Seq),
     /// What comes in has failed.
     Failed(Box<Error>),
+    /// A receiver of what is merged has failed at this number.
+    ShareFailed(Seq, Box<Error>),
 }
 
 /// All lanes of a receiver.
@@ -401,8 +403,14 @@ impl Intake for Inlet {
         self.lanes.iter().map(|waiting| waiting.lane.open_inputs).sum()
     }
 
-    fn next(&mut self) -> Option<Work> {
-        let Some(mut reader) = self.reader.take() else { return self.take(Mailbox::pop) };
+    fn next(&mut self, before: &dyn Fn()) -> Option<Work> {
+        let wait = |mailbox: &Mailbox| {
+            before();
+            mailbox.pop()
+        };
+        let Some(mut reader) = self.reader.take() else {
+            return self.take(|mailbox| mailbox.try_pop().or_else(|| wait(mailbox)));
+        };
         let mut worked = Duration::ZERO;
         let work = self.take(|mailbox| {
             loop {
@@ -411,7 +419,7 @@ impl Intake for Inlet {
                 }
                 let begun = Instant::now();
                 if !reader.work() {
-                    return mailbox.pop();
+                    return wait(mailbox);
                 }
                 worked += begun.elapsed();
             }
@@ -493,7 +501,7 @@ mod tests {
                 }
                 Work::End(input, seq) => found.push((seq.0, vec![1000 + input])),
                 Work::Through(_) | Work::LeftOut(_) => {}
-                Work::Failed(error) => panic!("{error:?}"),
+                Work::Failed(error) | Work::ShareFailed(_, error) => panic!("{error:?}"),
                 Work::Merged(_) | Work::Taken(_) => panic!("nothing of the kind was sent"),
             }
         }

@@ -8,6 +8,10 @@ use std::collections::VecDeque;
 use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
 
+/// Events, and bytes, of which the receiver of a quiet mailbox is told at the latest.
+const UNTOLD_EVENTS_MAX: usize = 16;
+const UNTOLD_BYTES_MAX: usize = 256 << 10;
+
 /// How much a mailbox holds.
 #[derive(Debug, Clone, Copy)]
 pub struct Capacity {
@@ -28,14 +32,17 @@ struct State {
     sender_waits: bool,
     /// The receiver's thread waits for an event.
     receiver_waits: bool,
+    /// Events came of which the receiver was not told.
+    untold: bool,
 }
 
 impl State {
-    fn append(&mut self, event: Event) {
+    fn append(&mut self, event: Event, quiet: bool) {
         if let Some(bytes) = event.batch_bytes() {
             self.batches += 1;
             self.bytes += bytes;
         }
+        self.untold = quiet && event.can_wait();
         match (&event, self.events.back_mut()) {
             (Event::Through(seq), Some(Event::Through(last))) => *last = *seq,
             _ => self.events.push_back(event),
@@ -56,6 +63,8 @@ pub struct Mailbox {
     wake: Wake,
     /// Whether the caller's thread receives what another thread sends, so that each event wakes it.
     wakes_caller: AtomicBool,
+    /// Whether the sender says when it has sent enough for the receiver to be woken.
+    quiet: AtomicBool,
 }
 
 impl std::fmt::Debug for Mailbox {
@@ -76,20 +85,30 @@ impl Mailbox {
             refused: false,
             sender_waits: false,
             receiver_waits: false,
+            untold: false,
         };
+        let (wakes_caller, quiet) = (AtomicBool::new(false), AtomicBool::new(false));
         Self {
             state: Mutex::new(state),
             arrived: Condvar::new(),
             room: Condvar::new(),
             capacity,
             wake,
-            wakes_caller: AtomicBool::new(false),
+            wakes_caller,
+            quiet,
         }
     }
 
     /// From here on every event wakes the caller, whose thread receives.
     pub fn wake_caller(&self) {
         self.wakes_caller.store(true, Ordering::Release);
+    }
+
+    /// From here on rows and news wake the receiver once there are many, or when the sender calls
+    /// [`Self::announce_events`], as it must before it waits for anything. A receiver woken for each would take the
+    /// processor from its senders again and again.
+    pub fn set_quiet(&self) {
+        self.quiet.store(true, Ordering::Release);
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -142,13 +161,27 @@ impl Mailbox {
         if state.closed {
             return Err(event);
         }
-        state.append(event);
-        self.announce(state);
+        state.append(event, self.quiet.load(Ordering::Acquire));
+        if !state.untold || state.events.len() >= UNTOLD_EVENTS_MAX || state.bytes >= UNTOLD_BYTES_MAX {
+            self.announce(state);
+        }
         Ok(())
+    }
+
+    /// Wakes who waits for an event, if any came of which it was not told.
+    pub fn announce_events(&self) {
+        if !self.quiet.load(Ordering::Acquire) {
+            return;
+        }
+        let state = self.lock();
+        if state.untold {
+            self.announce(state);
+        }
     }
 
     /// Wakes who waits for an event.
     fn announce(&self, mut state: MutexGuard<'_, State>) {
+        state.untold = false;
         let receiver_waits = std::mem::take(&mut state.receiver_waits);
         drop(state);
         if receiver_waits {
@@ -171,7 +204,7 @@ impl Mailbox {
         if state.closed {
             return false;
         }
-        events.for_each(|event| state.append(event));
+        events.for_each(|event| state.append(event, false));
         self.announce(state);
         true
     }
@@ -183,6 +216,10 @@ impl Mailbox {
         if !self.has_room_in(&state) {
             drop(state);
             before();
+            state = self.lock();
+        }
+        if !self.has_room_in(&state) && state.untold {
+            self.announce(state);
             state = self.lock();
         }
         while !self.has_room_in(&state) {

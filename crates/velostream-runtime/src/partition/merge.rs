@@ -53,6 +53,12 @@ impl Merger {
             Order::ByGroup => self.by_rank.order(lanes, |part, row| rank(part, row, 0)),
         }
     }
+
+    /// The order of some rows of all lanes: of each batch those that `selected` has for it, or all. By number; no two lanes
+    /// have rows of the same one.
+    pub fn order_selected(&mut self, lanes: &[Vec<&ChangeBatch>], selected: &[Option<&[u32]>]) -> Vec<Pick> {
+        self.by_number.order_selected(lanes, |part| selected[part], |part, row| part.seqs[row])
+    }
 }
 
 #[inline]
@@ -87,22 +93,40 @@ impl<K: Copy + Ord> Lists<K> {
         {
             return order_of_two([one, two], key);
         }
-        self.list(lanes, key);
+        self.order_selected(lanes, |_| None, key)
+    }
+
+    /// The same of the selected rows of the lanes' batches, where some are.
+    fn order_selected<'s>(
+        &mut self,
+        lanes: &[Vec<&ChangeBatch>],
+        selected: impl Fn(usize) -> Option<&'s [u32]>,
+        key: impl Fn(&ChangeBatch, usize) -> K,
+    ) -> Vec<Pick> {
+        self.list(lanes, selected, key);
         while self.ends.len() > 1 {
             self.merge_pairs();
         }
         self.entries.iter().map(|&(_, pick)| pick).collect()
     }
 
-    fn list(&mut self, lanes: &[Vec<&ChangeBatch>], key: impl Fn(&ChangeBatch, usize) -> K) {
+    fn list<'s>(
+        &mut self,
+        lanes: &[Vec<&ChangeBatch>],
+        selected: impl Fn(usize) -> Option<&'s [u32]>,
+        key: impl Fn(&ChangeBatch, usize) -> K,
+    ) {
         self.entries.clear();
         self.ends.clear();
         let mut part = 0;
         for lane in lanes {
             let begin = self.entries.len();
             for batch in lane {
-                let entry = |row: usize| (key(batch, row), Pick { part, row: row as u32 });
-                self.entries.extend((0..batch.len()).map(entry));
+                let entry = |row: u32| (key(batch, row as usize), Pick { part, row });
+                match selected(part as usize) {
+                    Some(rows) => self.entries.extend(rows.iter().copied().map(entry)),
+                    None => self.entries.extend((0..batch.len() as u32).map(entry)),
+                }
                 part += 1;
             }
             let own = &self.entries[begin..];

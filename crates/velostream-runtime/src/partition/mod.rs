@@ -7,7 +7,7 @@
 //!
 //! Where a plan can be shared, several receivers run it: the sender tells whose each row is ([`outlet`]), each takes
 //! its own ([`share`]), and one more receiver, which has neither plan nor thread, merges what they give ([`gather`],
-//! [`answer`]).
+//! [`answer`]). Between the stages of a plan each receiver of the first does both for those of the second.
 
 pub mod answer;
 pub mod barrier;

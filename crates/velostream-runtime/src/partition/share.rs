@@ -40,9 +40,11 @@ impl Share {
 
     /// A batch of one receiver's rows, with the time of all.
     fn envelope(&self, changes: ChangeBatch, home: Option<Arc<Spares>>) -> Envelope {
-        let Envelope { input, ref batch, offset, first_seq, at_ms, accepted, through, .. } = self.whole;
-        let batch = Batch { changes, time: batch.time.clone() };
-        Envelope { input, batch, offset, first_seq, at_ms, accepted, through, home, appended: Vec::new() }
+        let Envelope { input, ref batch, offset, first_seq, at_ms, accepted, through, ref records, .. } =
+            self.whole;
+        let (batch, records) = (Batch { changes, time: batch.time.clone() }, records.clone());
+        let appended = Vec::new();
+        Envelope { input, batch, offset, first_seq, at_ms, accepted, through, home, appended, records }
     }
 
     /// The rows of receiver `place` in memory of their own.
@@ -53,7 +55,7 @@ impl Share {
     }
 
     /// One receiver is done with it; with the last one the batch's buffers go home.
-    fn recycle(self: Arc<Self>) {
+    pub fn recycle(self: Arc<Self>) {
         let Some(Self { whole, places }) = Arc::into_inner(self) else { return };
         if let (Some(home), Places::Each(shares)) = (&whole.home, places) {
             home.put_shares(shares);
@@ -71,7 +73,7 @@ impl Places {
     }
 
     /// The rows of receiver `place`; `None` where all are.
-    fn rows_of(&self, place: u16) -> Option<&[u32]> {
+    pub fn rows_of(&self, place: u16) -> Option<&[u32]> {
         match self {
             Self::One(one) if *one == place => None,
             Self::One(_) => Some(&[]),

@@ -32,5 +32,6 @@ pub fn envelope(input: usize, seqs: &[u64], through: u64) -> Event {
         through: Seq(through),
         home: None,
         appended: Vec::new(),
+        records: Vec::new(),
     }))
 }

@@ -246,6 +246,7 @@ fn envelope(batch: Batch, offset: u64, at_ms: i64, through: Seq) -> Envelope {
         through,
         home: None,
         appended: Vec::new(),
+        records: Vec::new(),
     }
 }
 

@@ -63,6 +63,34 @@ fn a_query_that_panics_ends_alone() {
 }
 
 #[test]
+fn a_receiver_of_either_stage_that_panics_ends_its_query_alone() {
+    for partitions in [2, 3] {
+        let mut t = Harness::new(EngineOptions { partitions, ..EngineOptions::default() });
+        t.exec("CREATE STREAM s (k INT); CREATE TABLE names (k INT PRIMARY KEY, name INT)");
+        let names: Vec<_> = (0..KEYS).map(|k| format!(r#"{{"k":{k},"name":{}}}"#, k / 2)).collect();
+        t.insert("names", &names.join(""));
+        let sql = "SELECT name, COUNT(*) AS n FROM s JOIN names ON s.k = names.k GROUP BY name EMIT CHANGES";
+        let records: String = (0..KEYS).map(|k| format!(r#"{{"k":{k}}}"#)).collect();
+        let sound = t.query(sql);
+        for (round, receiver) in ["0 0", "1 3", "later0 0", "later1 3", "answer 1"].iter().enumerate() {
+            let name = Some(format!("{FAULTY} {receiver}"));
+            let order_by_key = round % 2 == 1;
+            let faulty = t.query_with(sql, &QueryOptions { name, order_by_key, ..QueryOptions::default() });
+            // One after the other, so that the second stage has a batch for each.
+            for _ in 0..BATCHES {
+                t.insert("s", &records);
+                t.flush();
+            }
+            let (lines, error) = ended(&mut t, faulty);
+            assert_eq!(error.code, ErrorCode::Internal, "{receiver}");
+            assert!(lines.len() < BATCHES * KEYS, "{receiver} has panicked after the last batch");
+            t.engine.close_query(faulty);
+            assert_eq!(t.changes(sound).len(), BATCHES * KEYS, "the other query goes on, {receiver}");
+        }
+    }
+}
+
+#[test]
 fn what_reads_a_relation_whose_query_panics_ends_with_it() {
     each(|t| {
         t.exec("CREATE STREAM s (k INT); CREATE STREAM kept AS SELECT k FROM s WHERE k >= 0");

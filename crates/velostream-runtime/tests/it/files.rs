@@ -84,6 +84,61 @@ fn derived_relations_over_a_file() {
     });
 }
 
+/// The records of a change of `per` behind the rows with which a reader began, each by its place in the file.
+fn places(changes: &[String], keys: usize) -> Vec<usize> {
+    let place = |line: &String| {
+        let mut words =
+            line.strip_prefix("~ k")?.split(' ').map(|word| word.parse::<usize>().expect("a number"));
+        Some((words.next()?, words.next()?))
+    };
+    changes.iter().filter_map(place).map(|(key, count)| (count - 1) * keys + key).collect()
+}
+
+#[test]
+fn who_reads_a_table_over_a_file_that_is_being_read_gets_changes_in_the_order_of_records() {
+    const KEYS: usize = 8;
+    let rows: String = (0..4_000).map(|at| format!("{}\n", at % KEYS)).collect();
+    let names: String = (0..KEYS).map(|k| format!("{k},k{k}\n")).collect();
+    let rows = Temporary::new("rows.csv", &format!("k\n{rows}"));
+    let names = Temporary::new("names.csv", &format!("k,name\n{names}"));
+    let of_one_stage = "SELECT CONCAT('k', CAST(k AS STRING)) AS name, COUNT(*) AS n FROM f GROUP BY k";
+    let of_two = "SELECT name, COUNT(*) AS n FROM f JOIN names ON f.k = names.k GROUP BY name";
+    for (partitions, sql) in [1, 2, 3].into_iter().flat_map(|count| [(count, of_one_stage), (count, of_two)])
+    {
+        let options = EngineOptions { partitions, file_block_bytes: 100, ..EngineOptions::default() };
+        let mut t = Harness::new(EngineOptions { mailbox_batches: 1, output_rows: 10, ..options });
+        t.exec(&format!(
+            "CREATE STREAM f (k INT) WITH (connector = 'file', path = '{}');
+             CREATE TABLE names (k INT PRIMARY KEY, name STRING) WITH (connector = 'file', path = '{}');
+             CREATE TABLE per AS {sql}",
+            rows.path(),
+            names.path()
+        ));
+        // As long as nobody takes its changes, the file waits.
+        let first = t.query("SELECT name, n FROM per");
+        let others: Vec<_> = (0..5)
+            .map(|_| {
+                std::thread::yield_now();
+                t.query("SELECT name, n FROM per WHERE n > 0")
+            })
+            .collect();
+        let mut found = vec![Vec::new(); others.len()];
+        while t.pull(first, &mut Vec::new()) {
+            for (&query, lines) in others.iter().zip(&mut found) {
+                t.pull(query, lines);
+            }
+            t.wait();
+        }
+        for (query, mut lines) in others.into_iter().zip(found) {
+            lines.extend(t.drain(query));
+            let places = places(&lines, KEYS);
+            assert!(places.is_sorted(), "{sql}, partitions {partitions}: {places:?}");
+        }
+        let expected: Vec<_> = (0..KEYS).map(|k| format!("k{k} {}", 4_000 / KEYS)).collect();
+        assert_eq!(t.all("SELECT name, n FROM per"), expected, "{sql}, partitions {partitions}");
+    }
+}
+
 #[test]
 fn files_that_cannot_be_read() {
     let empty = Temporary::new("empty.json", "");

@@ -47,6 +47,22 @@ pub const SHARED: &[&str] = &[
     "SELECT 12 / v AS share, COUNT(*) AS n FROM s GROUP BY 12 / v EMIT CHANGES",
 ];
 
+/// Queries that as many receivers answer as there are partitions, in each of two stages.
+pub const STAGED: &[&str] = &[
+    "SELECT name, COUNT(*) AS n, AVG(s.v) AS mean FROM s JOIN names ON s.k = names.k GROUP BY name EMIT CHANGES",
+    "SELECT name, COUNT(*) AS n FROM s LEFT JOIN names ON s.k = names.k GROUP BY name HAVING COUNT(*) > 1 EMIT FINAL",
+    "SELECT name, s.j, SUM(12 / s.v) AS x FROM s JOIN names ON s.k = names.k GROUP BY name, s.j EMIT CHANGES",
+    "SELECT name, SUM(12 / (x - 3)) AS x FROM (SELECT name, 12 / v AS x FROM s JOIN names ON s.k = names.k) AS c GROUP BY name EMIT CHANGES",
+    "SELECT name, MAX(CAST(CASE WHEN x = 1 THEN 'one' ELSE '2' END AS INT)) AS x FROM (SELECT name, 12 / v AS x FROM s JOIN names ON s.k = names.k) AS c GROUP BY name EMIT CHANGES",
+    "SELECT name, window_start, SUM(12 / s.v) AS n FROM s JOIN names ON s.k = names.k WINDOW TUMBLING (SIZE 10 SECONDS) GROUP BY name EMIT FINAL",
+    "SELECT name, 12 / (COUNT(*) - 2) AS x FROM s JOIN names ON s.k = names.k WINDOW TUMBLING (SIZE 3 SECONDS) GROUP BY name EMIT FINAL",
+    "SELECT name, window_start, window_end, COUNT(*) AS n FROM s LEFT JOIN names ON s.k = names.k WINDOW SESSION (1 SECOND) GROUP BY name EMIT CHANGES",
+    "SELECT name, SUM(v) OVER (PARTITION BY name ORDER BY t ROWS BETWEEN 2 PRECEDING AND CURRENT ROW) AS sum FROM (SELECT name, v, t FROM s JOIN names ON s.k = names.k WHERE v > 2) AS c EMIT CHANGES",
+    "SELECT name, MAX(n) AS top FROM (SELECT name, s.j, COUNT(*) AS n FROM s JOIN names ON s.k = names.k GROUP BY name, s.j) AS c GROUP BY name EMIT CHANGES",
+    "SELECT name, COUNT(*) AS n FROM (SELECT DISTINCT s.k, s.j, name FROM s LEFT JOIN names ON s.k = names.k) AS c GROUP BY name EMIT CHANGES",
+    "SELECT name, SUM(LENGTH(k)) AS sum FROM (SELECT DISTINCT s.k, name FROM s LEFT JOIN names ON s.k = names.k) AS c GROUP BY name EMIT CHANGES",
+];
+
 /// Queries that one receiver answers whatever the number of partitions.
 pub const SINGLE: &[&str] = &[
     "SELECT k, window_start, window_end, COUNT(*) AS n FROM s WINDOW SESSION (2 SECONDS) GROUP BY k EMIT FINAL",
@@ -59,6 +75,7 @@ pub const SINGLE: &[&str] = &[
     "SELECT name, COUNT(*) AS n, SUM(12 / (LENGTH(name) - 2)) AS x FROM names GROUP BY name",
     "SELECT k, v FROM s WHERE v > 5 UNION ALL SELECT k, 12 / v FROM r",
     "SELECT k FROM s UNION SELECT name FROM names",
+    "SELECT COUNT(name) AS n FROM s LEFT JOIN names ON s.k = names.k EMIT CHANGES",
     "SELECT k, SUM(v) OVER (ORDER BY t RANGE INTERVAL '4' SECOND PRECEDING) AS sum FROM s EMIT FINAL",
 ];
 
@@ -90,6 +107,20 @@ pub const CHAINED: &[(&str, &str)] = &[
         "CREATE STREAM copied (k STRING, v INT, CHECK (v < 8));
          INSERT INTO copied SELECT k, v FROM s WHERE v > 2; INSERT INTO copied SELECT k, v FROM r",
         "SELECT k, COUNT(*) AS n, SUM(12 / (v - 3)) AS x FROM copied GROUP BY k EMIT CHANGES",
+    ),
+    (
+        "CREATE STREAM o (k STRING, j INT, v INT, t TIMESTAMP, WATERMARK FOR t AS t - INTERVAL '0' SECOND);
+         INSERT INTO o SELECT k, j, v, t FROM s",
+        "SELECT j, COUNT(*) AS n, MAX(x) AS top FROM (SELECT j, 12 / (v - LAG(v) OVER (PARTITION BY k ORDER BY t)) AS x FROM o) AS c GROUP BY j EMIT CHANGES",
+    ),
+    (
+        "CREATE TABLE per_name AS SELECT name, COUNT(*) AS n, SUM(12 / s.v) AS x FROM s JOIN names ON s.k = names.k GROUP BY name",
+        "SELECT n % 3 AS m, COUNT(*) AS n, SUM(x) AS x FROM per_name GROUP BY n % 3 EMIT CHANGES",
+    ),
+    (
+        "CREATE STREAM per_three AS SELECT name, window_start AS t, COUNT(*) AS n FROM s JOIN names ON s.k = names.k
+         WINDOW TUMBLING (SIZE 3 SECONDS) GROUP BY name EMIT FINAL",
+        "SELECT window_start, SUM(12 / (n - 2)) AS n FROM per_three WINDOW TUMBLING (SIZE 20 SECONDS) EMIT FINAL",
     ),
     (
         "CREATE VIEW inverse AS SELECT k, 12 / v AS x, t FROM s",

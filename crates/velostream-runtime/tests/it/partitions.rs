@@ -1,9 +1,9 @@
 //! The answer is the same, row for row, whatever the number of partitions, the batches and the threads' timing.
 
 use crate::harness::Harness;
-use crate::histories::{Found, PLAIN, Random, SHARED, SINGLE, SOURCES, Way, mixed, run};
+use crate::histories::{Found, PLAIN, Random, SHARED, SINGLE, SOURCES, STAGED, Way, mixed, run};
 use std::collections::BTreeMap;
-use velostream_runtime::{EngineOptions, QueryOptions};
+use velostream_runtime::{EngineOptions, PartitionMetricsSnapshot, QueryOptions};
 
 const SEED: u64 = 0x9E37_79B9_7F4A_7C15;
 const COUNTS: [usize; 5] = [1, 2, 3, 4, 8];
@@ -11,7 +11,8 @@ const COUNTS: [usize; 5] = [1, 2, 3, 4, 8];
 #[test]
 fn the_answer_does_not_depend_on_partitions_batches_or_timing() {
     let history = mixed(&mut Random(SEED), 300);
-    let all = SHARED.iter().map(|sql| (sql, true)).chain(SINGLE.iter().map(|sql| (sql, false)));
+    let shared = SHARED.iter().chain(STAGED).map(|sql| (sql, true));
+    let all = shared.chain(SINGLE.iter().map(|sql| (sql, false)));
     for (sql, is_shared) in all {
         for on_error in ["dead_letter", "stop"] {
             let expected = run("", sql, on_error, &history, PLAIN);
@@ -44,7 +45,7 @@ fn by_key<'f>(sql: &str, lines: &'f [String]) -> BTreeMap<Vec<&'f str>, Vec<&'f 
         let key = match sql {
             _ if sql.starts_with("SELECT COUNT(*)") => vec![line.as_str()],
             _ if sql.starts_with("SELECT n, k") => vec![words[1]],
-            _ if sql.contains("k, j") => words[..2].to_vec(),
+            _ if sql.contains("k, j") || sql.starts_with("SELECT name, s.j,") => words[..2].to_vec(),
             _ => vec![words[0]],
         };
         keys.entry(key).or_default().push(line);
@@ -65,7 +66,7 @@ fn check_stopped(sql: &str, found: &Found, expected: &Found) {
 #[test]
 fn by_key_every_key_has_the_same_changes_in_the_same_order() {
     let history = mixed(&mut Random(SEED), 300);
-    for sql in SHARED {
+    for sql in SHARED.iter().chain(STAGED) {
         for on_error in ["dead_letter", "stop"] {
             let expected = run("", sql, on_error, &history, PLAIN);
             let is_stopped = on_error == "stop" && run("", sql, "dead_letter", &history, PLAIN).counted.0 > 0;
@@ -116,6 +117,66 @@ fn by_key_a_flush_and_a_closed_query_leave_nothing_out() {
 }
 
 #[test]
+fn a_first_stage_that_keeps_records_is_cut_off_a_second_that_leaves_none_out() {
+    let history = mixed(&mut Random(SEED), 300);
+    let copied =
+        "CREATE STREAM o (k STRING, j INT, v INT, t TIMESTAMP, WATERMARK FOR t AS t - INTERVAL '0' SECOND);
+        INSERT INTO o SELECT k, j, v, t FROM s";
+    let over =
+        "(SELECT j, v, LAG(v) OVER (PARTITION BY k ORDER BY t) AS x FROM o) AS c WHERE 12 / (v - x) > -9";
+    let cut = format!("SELECT j, COUNT(*) AS n, MAX(x) AS top FROM {over} GROUP BY j EMIT CHANGES");
+    let whole = format!("SELECT j, SUM(12 / (x - 3)) AS sum FROM {over} GROUP BY j EMIT CHANGES");
+    for (sql, is_shared) in [(cut, true), (whole, false)] {
+        let expected = run(copied, &sql, "dead_letter", &history, PLAIN);
+        assert!(expected.lines.len() > 50 && expected.counted.0 > 0 && expected.counted.1 > 0, "{sql}");
+        for partitions in COUNTS {
+            for batch in [1, 7, 64] {
+                let sinks = batch == 7;
+                let way = Way { partitions, batch, output_rows: 5, mailbox_batches: 2, by_key: false, sinks };
+                let found = run(copied, &sql, "dead_letter", &history, way);
+                assert_eq!(found.lines, expected.lines, "{sql}\n{way:?}");
+                assert_eq!(found.receivers, if is_shared { partitions } else { 1 }, "{sql}");
+                assert_eq!(found.letters, expected.letters, "{sql}\n{way:?}");
+                assert_eq!(found.late, expected.late, "{sql}\n{way:?}");
+                assert_eq!(found.counted, expected.counted, "{sql}\n{way:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn questions_go_through_both_stages_behind_all_that_was_accepted() {
+    for partitions in [0, 1, 2, 5] {
+        let mut t =
+            Harness::new(EngineOptions { partitions, mailbox_batches: 2, ..EngineOptions::default() });
+        t.exec(SOURCES);
+        let names: Vec<_> = (0..30).map(|k| format!(r#"{{"k":"k{k}","name":"n{}"}}"#, k % 4)).collect();
+        t.insert("names", &names.join(""));
+        t.exec(
+            "CREATE TABLE per_name AS SELECT name, COUNT(*) AS n FROM s JOIN names ON s.k = names.k GROUP BY name",
+        );
+        let records: Vec<_> = (0..40).map(|k| format!(r#"{{"k":"k{k}","j":0,"v":1,"t":"100"}}"#)).collect();
+        for round in 1..=20 {
+            t.insert("s", &records.join(""));
+            let expected: Vec<_> =
+                [8, 8, 7, 7].iter().zip(0..).map(|(n, at)| format!("n{at} {}", n * round)).collect();
+            assert_eq!(t.all("SELECT name, n FROM per_name"), expected, "partitions {partitions}");
+        }
+        let later = t.query("SELECT name, n FROM per_name");
+        t.insert("s", &records[..1].join(""));
+        t.flush();
+        let changes = t.changes(later);
+        assert_eq!(changes.len(), 5, "the rows, then what comes: {changes:?}, partitions {partitions}");
+        assert_eq!(changes[4], "~ n0 161", "partitions {partitions}");
+        let metrics = t.engine.metrics();
+        let of_each = &metrics.queries[0].partitions;
+        assert_eq!(of_each.len(), partitions.max(1));
+        let sum = |of: fn(&PartitionMetricsSnapshot) -> u64| of_each.iter().map(of).sum::<u64>();
+        assert_eq!(sum(|each| each.records_in), 30 + 20 * 40 + 1, "partitions {partitions}");
+    }
+}
+
+#[test]
 fn explain_says_whose_rows_are_whose() {
     let last = |partitions: usize, sql: &str| {
         let mut t = Harness::new(EngineOptions { partitions, ..EngineOptions::default() });
@@ -127,6 +188,7 @@ fn explain_says_whose_rows_are_whose() {
         ("SELECT k FROM s", "Partitions: 4, s dealt round"),
         ("SELECT v % 3, COUNT(*) FROM s GROUP BY v % 3, j", "Partitions: 4, s by (v % 3), j"),
         ("SELECT s.v FROM s JOIN r WITHIN 1 SECOND ON s.k = r.k", "Partitions: 4, s by k; r by k"),
+        (STAGED[0], "Partitions: 4, s by k; names by k, then by name"),
         ("SELECT COUNT(*) FROM s", "Partitions: 1, because no key tells which rows meet"),
     ];
     for (sql, expected) in cases {

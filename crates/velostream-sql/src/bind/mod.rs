@@ -42,7 +42,7 @@ pub use aggregate::NAMES as AGGREGATES;
 pub use call::CONDITIONAL;
 pub(crate) use operator::balanced;
 pub use parameters::Params;
-pub(crate) use schema::union as union_schema;
+pub(crate) use schema::{holds_key, union as union_schema};
 
 /// Most nodes of expressions that a statement may copy, by aliases, BETWEEN, NULLIF and CASE.
 const COPIED_NODES_MAX: usize = 100_000;

@@ -193,7 +193,7 @@ pub(crate) fn join(
 }
 
 /// Whether a side's keys of a join hold its whole primary key.
-fn holds_key<'e>(schema: &Schema, keys: impl Iterator<Item = &'e Expr> + Clone) -> bool {
+pub(crate) fn holds_key<'e>(schema: &Schema, keys: impl Iterator<Item = &'e Expr> + Clone) -> bool {
     let is_key = |position: &usize| keys.clone().any(|key| key.kind == ExprKind::Column(*position));
     schema.primary_key.iter().all(is_key)
 }

@@ -5,9 +5,14 @@
 //! must be among those of the others. What a record causes then comes from one share, in its order. What
 //! time causes comes from all of them under one sequence number: there each row carries the number of its group's
 //! first record, in a last column that the plan gets for it.
+//!
+//! Where a later operator has other keys than an earlier one, a plan may be cut in two such stages, see [`stages`].
 
 mod number;
 mod route;
+mod stages;
+
+pub use stages::{Stages, stages};
 
 use crate::catalog::RelationId;
 use crate::expr::same;
@@ -16,13 +21,21 @@ use crate::plan::{Expr, LogicalPlan, OverPartition};
 /// A plan that several receivers can share.
 #[derive(Debug, Clone)]
 pub struct Shares {
-    /// What each receiver runs. With [`Order::ByWindow`] and [`Order::ByGroup`] its answer has one column more, a BIGINT
-    /// at the end: the sequence number of the group's first record.
+    /// What is shared.
     pub plan: LogicalPlan,
     /// Which rows of each source meet.
     pub routes: Vec<(RelationId, Route)>,
     /// How rows of one sequence number stand that come from several shares.
     pub order: Order,
+}
+
+impl Shares {
+    /// What each receiver runs so that rows can be put in order. With [`Order::ByWindow`] and [`Order::ByGroup`] its
+    /// answer has one column more, a BIGINT at the end: the sequence number of the group's first record.
+    #[must_use]
+    pub fn numbered(&self) -> LogicalPlan {
+        if self.order.has_number() { number::numbered(self.plan.clone()) } else { self.plan.clone() }
+    }
 }
 
 /// Which rows of a source must come to the same share.
@@ -82,8 +95,7 @@ pub fn shares(plan: &LogicalPlan) -> Option<Shares> {
         join @ LogicalPlan::Join { .. } => (route::of_join(join, None)?, Order::ByRecord),
         _ => return None,
     };
-    let plan = if order.has_number() { number::numbered(plan.clone()) } else { plan.clone() };
-    Some(Shares { plan, routes, order })
+    Some(Shares { plan: plan.clone(), routes, order })
 }
 
 /// What stands below the operators without state.

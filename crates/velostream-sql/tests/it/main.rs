@@ -9,6 +9,7 @@ mod contract;
 mod interface;
 mod limits;
 mod places;
+mod stages;
 
 use catalog::{TestCatalog, TestFunctions};
 use std::path::{Path, PathBuf};
@@ -104,6 +105,14 @@ fn compare(path: &Path, update: &dyn Fn(&str) -> String) {
 /// Binds a text against the test catalogue.
 fn bind(sql: &str, params: &Params, options: BindOptions) -> Result<Vec<Statement>, Diagnostics> {
     bind_script(sql, &TestCatalog::new(), &TestFunctions, params, &options)
+}
+
+/// The plan of the one query that a text is bound to.
+fn first_plan(statements: Vec<Statement>) -> LogicalPlan {
+    match <[Statement; 1]>::try_from(statements) {
+        Ok([Statement::Query(query)]) => query.plan,
+        other => panic!("not one query: {other:?}"),
+    }
 }
 
 /// The lines that a text is bound to, or its errors.

@@ -31,6 +31,7 @@ impl Lane {
         }
         self.through = match &event {
             Event::Batch(envelope) => self.through.max(envelope.through),
+            Event::Share(share) => self.through.max(share.whole.through),
             Event::Through(seq) => self.through.max(*seq),
             Event::Barrier(barrier) => self.through.max(barrier.at),
             Event::End(..) => Seq(u64::MAX),

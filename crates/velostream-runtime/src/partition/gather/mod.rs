@@ -7,17 +7,19 @@
 //! else still waits for all lanes: questions, the end, failures, and what was left out.
 
 mod lane;
+mod lanes;
 mod merged;
+mod next_stage;
 
 pub use merged::Merged;
+pub use next_stage::NextStage;
 
-use super::barrier::Barrier;
 use super::event::{Envelope, Event};
 use super::inlet::{Intake, Work};
 use super::mailbox::Mailbox;
 use super::merge::Merger;
 use crate::dead_letter::LeftOut;
-use lane::Lane;
+use lanes::Lanes;
 use std::sync::Arc;
 use velostream_engine::batch::{ChangeBatch, Seq};
 use velostream_engine::time::{TimeRuns, Watermark};
@@ -33,10 +35,12 @@ pub enum Merging {
 
 /// The lanes of all receivers of one plan.
 pub struct Gather {
-    lanes: Vec<Lane>,
+    lanes: Lanes,
     /// The receivers' own mailboxes: they end with the answer.
     sources: Vec<Arc<Mailbox>>,
     merging: Merging,
+    /// Whether all comes from files: then a barrier has no place among the numbers and stops nothing.
+    finite: bool,
     /// What was left out under numbers that not all lanes have reached.
     left_out: LeftOut,
     merger: Merger,
@@ -46,26 +50,27 @@ pub struct Gather {
 
 impl Gather {
     /// Over a mailbox from each receiver, whose own mailboxes are `sources`.
-    pub fn new(mailboxes: &[Arc<Mailbox>], sources: Vec<Arc<Mailbox>>, merging: Merging) -> Self {
+    pub fn new(
+        mailboxes: &[Arc<Mailbox>],
+        sources: Vec<Arc<Mailbox>>,
+        merging: Merging,
+        finite: bool,
+    ) -> Self {
         Self {
-            lanes: mailboxes.iter().map(Lane::new).collect(),
+            lanes: Lanes::new(mailboxes),
             sources,
             merging,
+            finite,
             left_out: LeftOut::default(),
             merger: Merger::default(),
             told: Seq(0),
         }
     }
 
-    /// The lanes from which something may be taken.
-    fn open_lanes(&self) -> impl Iterator<Item = usize> {
-        (0..self.lanes.len()).filter(|&at| !self.lanes[at].is_stopped())
-    }
-
     fn arrive(&mut self, at: usize, event: Event) {
         match event {
             Event::LeftOut(left_out) => self.left_out.append(*left_out),
-            event => self.lanes[at].arrive(event),
+            event => self.lanes.0[at].arrive(event),
         }
     }
 
@@ -75,9 +80,11 @@ impl Gather {
             if let Some(work) = self.ready() {
                 return Some(work);
             }
-            let slowest = self.open_lanes().min_by_key(|&at| self.lanes[at].through)?;
-            let event = pop(&self.lanes[slowest].mailbox)?;
-            self.arrive(slowest, event);
+            let slowest = self.lanes.slowest()?;
+            match pop(&self.lanes.0[slowest].mailbox)? {
+                Event::Barrier(barrier) if self.finite => return Some(Work::Barrier(barrier)),
+                event => self.arrive(slowest, event),
+            }
         }
     }
 
@@ -87,16 +94,19 @@ impl Gather {
             if let Some(work) = self.ready() {
                 return Some(work);
             }
-            let mut open: Vec<usize> = self.open_lanes().collect();
-            open.sort_by_key(|&at| self.lanes[at].through);
-            let mut events = open.into_iter().map(|at| (at, self.lanes[at].mailbox.try_pop()));
+            let mut open: Vec<usize> = self.lanes.open().collect();
+            open.sort_by_key(|&at| self.lanes.0[at].through);
+            let mut events = open.into_iter().map(|at| (at, self.lanes.0[at].mailbox.try_pop()));
             let (at, event) = events.find_map(|(at, event)| Some((at, event?)))?;
-            self.arrive(at, event);
+            match event {
+                Event::Barrier(barrier) if self.finite => return Some(Work::Barrier(barrier)),
+                event => self.arrive(at, event),
+            }
         }
     }
 
     fn ready(&mut self) -> Option<Work> {
-        let bound = self.lanes.iter().map(|lane| lane.through).min()?;
+        let bound = self.lanes.through();
         let left_out = self.left_out.take_through(bound);
         if !left_out.is_empty() {
             return Some(Work::LeftOut(left_out));
@@ -108,11 +118,12 @@ impl Gather {
         if let Some(merged) = rows {
             return Some(Work::Merged(Box::new(merged)));
         }
-        if let Some(work) = self.failed(bound).or_else(|| self.aligned()) {
-            return Some(work);
+        if let Some((at, error)) = self.lanes.failed(bound) {
+            return Some(Work::ShareFailed(at, error));
         }
-        if self.lanes.iter().all(|lane| matches!(lane.waiting.front(), Some(Event::End(..)))) {
-            return Some(self.end());
+        let barrier = self.lanes.aligned().map(Work::Barrier);
+        if let Some(work) = barrier.or_else(|| self.lanes.ended().map(|seq| Work::End(0, seq))) {
+            return Some(work);
         }
         if bound > self.told && bound != Seq(u64::MAX) {
             self.told = bound;
@@ -123,11 +134,12 @@ impl Gather {
 
     /// The rows that a lane has; where one has failed, none that stand behind its last ones.
     fn rows_of_any(&mut self) -> Option<Merged> {
-        let failed = self.lanes.iter().filter(|lane| lane.is_failed()).map(|lane| lane.through).min();
+        let lanes = &mut self.lanes.0;
+        let failed = lanes.iter().filter(|lane| lane.is_failed()).map(|lane| lane.through).min();
         let limit = failed.unwrap_or(Seq(u64::MAX));
-        let mut taken = self.lanes.iter_mut().map(|lane| lane.take_through(limit));
+        let mut taken = lanes.iter_mut().map(|lane| lane.take_through(limit));
         let parts = taken.find(|parts| !parts.is_empty())?;
-        let before = self.lanes.iter().map(|lane| lane.watermark).min().unwrap_or(Watermark::NONE);
+        let before = lanes.iter().map(|lane| lane.watermark).min().unwrap_or(Watermark::NONE);
         let time = TimeRuns { before, advances: Vec::new() };
         let (at_ms, through) = (parts[0].at_ms, parts[parts.len() - 1].through);
         Some(Merged { parts, picks: None, numbers: Vec::new(), time, through, at_ms })
@@ -136,7 +148,7 @@ impl Gather {
     /// The rows of all lanes up to number `through`, in order, with how time moved.
     fn rows_through(&mut self, through: Seq, order: Order) -> Option<Merged> {
         let taken: Vec<Vec<Envelope>> =
-            self.lanes.iter_mut().map(|lane| lane.take_through(through)).collect();
+            self.lanes.0.iter_mut().map(|lane| lane.take_through(through)).collect();
         // A receiver without rows is silent while time stands still: whoever speaks tells all of time.
         let speaks = taken.iter().find(|parts| !parts.is_empty())?;
         let (at_ms, time) = (speaks[0].at_ms, time_of(speaks));
@@ -153,51 +165,6 @@ impl Gather {
         self.told = self.told.max(through);
         Some(Merged { parts, picks, numbers, time, through, at_ms })
     }
-
-    /// A receiver's failure, once all others are as far; of those that fail at one number it is that of a record, else
-    /// the first by its text.
-    fn failed(&mut self, bound: Seq) -> Option<Work> {
-        let furthest_behind = self.lanes.iter().enumerate().filter(|(_, lane)| lane.through == bound);
-        let failures = furthest_behind.filter_map(|(place, lane)| match lane.waiting.front() {
-            Some(Event::ShareFailed(at, error)) => {
-                Some(((*at, error.relation.is_none(), &error.message), place))
-            }
-            _ => None,
-        });
-        let ((at, ..), place) = failures.min()?;
-        let may_fail_before = |lane: &Lane| lane.through < at && !lane.is_failed();
-        if self.lanes.iter().any(may_fail_before) {
-            return None;
-        }
-        match self.lanes[place].waiting.pop_front() {
-            Some(Event::ShareFailed(_, error)) => Some(Work::Failed(error)),
-            _ => None,
-        }
-    }
-
-    /// A barrier that has come by all lanes.
-    fn aligned(&mut self) -> Option<Work> {
-        let blocked = |lane: &Lane| matches!(lane.waiting.front(), Some(Event::Barrier(_)));
-        if !self.lanes.iter().all(blocked) {
-            return None;
-        }
-        let mut barriers = self.lanes.iter_mut().filter_map(|lane| match lane.waiting.pop_front() {
-            Some(Event::Barrier(barrier)) => Some(barrier),
-            _ => None,
-        });
-        let first: Option<Barrier> = barriers.next();
-        barriers.for_each(drop);
-        first.map(Work::Barrier)
-    }
-
-    /// The end, to which all have come.
-    fn end(&mut self) -> Work {
-        let ends = self.lanes.iter_mut().filter_map(|lane| match lane.waiting.pop_front() {
-            Some(Event::End(_, seq)) => Some(seq),
-            _ => None,
-        });
-        Work::End(0, ends.max().unwrap_or_default())
-    }
 }
 
 impl Intake for Gather {
@@ -205,7 +172,7 @@ impl Intake for Gather {
         1
     }
 
-    fn next(&mut self) -> Option<Work> {
+    fn next(&mut self, _before: &dyn Fn()) -> Option<Work> {
         self.take(|mailbox| mailbox.pop())
     }
 
@@ -217,11 +184,16 @@ impl Intake for Gather {
     }
 
     fn announce_room(&self) {
-        self.lanes.iter().for_each(|lane| lane.mailbox.announce_room());
+        self.lanes.announce_room();
     }
 
     fn close(&self) {
-        self.lanes.iter().map(|lane| &lane.mailbox).chain(&self.sources).for_each(|mailbox| mailbox.close());
+        self.lanes
+            .0
+            .iter()
+            .map(|lane| &lane.mailbox)
+            .chain(&self.sources)
+            .for_each(|mailbox| mailbox.close());
     }
 }
 
@@ -240,7 +212,7 @@ fn time_of(parts: &[Envelope]) -> TimeRuns {
 mod tests {
     use super::*;
     use crate::error::Error;
-    use crate::partition::barrier::{BarrierKind, Passes};
+    use crate::partition::barrier::{Barrier, BarrierKind, Passes};
     use crate::partition::testing::{envelope, mailbox, silent};
     use proptest::prelude::*;
     use std::collections::BTreeSet;
@@ -258,7 +230,12 @@ mod tests {
                 Work::Barrier(_) => found.push("barrier".to_owned()),
                 Work::End(..) => found.push("end".to_owned()),
                 Work::Through(_) | Work::LeftOut(_) => {}
-                Work::Batch(_) | Work::Taken(_) | Work::Step(_) | Work::Turns(_) | Work::Failed(_) => {
+                Work::Batch(_)
+                | Work::Taken(_)
+                | Work::Step(_)
+                | Work::Turns(_)
+                | Work::Failed(_)
+                | Work::ShareFailed(..) => {
                     panic!("nothing of the kind was sent")
                 }
             }
@@ -273,7 +250,7 @@ mod tests {
     /// The lanes of a gather that takes rows as they come.
     fn as_it_comes(count: usize) -> (Vec<Arc<Mailbox>>, Gather) {
         let lanes: Vec<Arc<Mailbox>> = (0..count).map(|_| mailbox()).collect();
-        let gather = Gather::new(&lanes, Vec::new(), Merging::AsItComes);
+        let gather = Gather::new(&lanes, Vec::new(), Merging::AsItComes, false);
         (lanes, gather)
     }
 
@@ -315,7 +292,7 @@ mod tests {
         let failure = loop {
             match gather.try_next().expect("it fails at last") {
                 Work::Merged(merged) => numbers.extend(seqs(&merged)),
-                Work::Failed(error) => break error,
+                Work::ShareFailed(_, error) => break error,
                 _ => {}
             }
         };
@@ -333,7 +310,7 @@ mod tests {
             finals in prop::collection::vec(any::<bool>(), 3),
         ) {
             let lanes: Vec<Arc<Mailbox>> = (0..3).map(|_| mailbox()).collect();
-            let mut gather = Gather::new(&lanes, Vec::new(), Merging::ByNumber(Order::ByRecord));
+            let mut gather = Gather::new(&lanes, Vec::new(), Merging::ByNumber(Order::ByRecord), false);
             let (_, pass) = Passes::new(silent());
             let last = owners.len() as u64;
             let batches: Vec<Vec<u64>> =

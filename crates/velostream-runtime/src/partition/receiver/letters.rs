@@ -1,13 +1,15 @@
 //! What a receiver reports of records and rows that fail or are late.
 //!
 //! Letters come in the order of the records that caused them, whatever the batches. Where several receivers share a
-//! plan, they go the way of the changes, to be merged by number.
+//! plan, they go the way of the changes, to be merged by number. A receiver of a second stage tells of the records from
+//! which its rows were made.
 
 use super::PartitionReceiver;
 use crate::api::{DeadLetter, DeadRecord, LateRecord, OnError};
 use crate::dead_letter::LeftOut;
 use crate::error::{Error, Result};
-use crate::partition::event::{Envelope, Event};
+use crate::kernel::Kernel;
+use crate::partition::event::Envelope;
 use crate::source::door::single;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -74,7 +76,11 @@ impl PartitionReceiver {
         rows
     }
 
+    /// The relation whose records come by an input.
     fn input(&self, input: usize) -> Arc<Relation> {
+        if let Some(first) = &self.setup.first_stage {
+            return Arc::clone(&first.stream);
+        }
         let Some(plan) = &self.setup.plan else { unreachable!("only a plan rejects") };
         Arc::clone(&plan.inputs()[input])
     }
@@ -99,11 +105,12 @@ impl PartitionReceiver {
         let numbered = rejects.late.iter().map(|&(row, micros)| (seqs[row as usize], row, micros));
         let counted = numbered.filter(|&(seq, ..)| before.is_none_or(|before| seq < before));
         let record = |(seq, row, micros): (Seq, u32, i64)| {
+            let (envelope, row) = envelope.record(row as usize);
             let late = LateRecord {
                 relation: input.name.to_string(),
                 query: self.setup.query.clone(),
                 schema: Arc::clone(&input.schema),
-                row: single(own_columns(envelope, input), row as usize),
+                row: single(own_columns(envelope, input), row),
                 late_by_ms: micros as f64 / 1e3,
             };
             (seq, late)
@@ -114,7 +121,8 @@ impl PartitionReceiver {
     fn letters_of_records(&self, of: &Rejected<'_>) -> Vec<(Seq, DeadLetter)> {
         let Rejected { envelope, input, rejects } = of;
         let letter = |reject: &Reject| {
-            let row = reject.row as usize;
+            let seq = envelope.batch.changes.seqs[reject.row as usize];
+            let (envelope, row) = envelope.record(reject.row as usize);
             let record = single(own_columns(envelope, input), row);
             let letter = DeadLetter {
                 relation: input.name.to_string(),
@@ -126,15 +134,17 @@ impl PartitionReceiver {
                 record: DeadRecord::Row(Arc::clone(&input.schema), record),
                 at_ms: envelope.at_ms_of(row),
             };
-            (envelope.batch.changes.seqs[row], letter)
+            (seq, letter)
         };
         rejects.failed.iter().map(letter).collect()
     }
 
     /// Letters for rows of the answer that failed when time made them final; they belong to no record.
     fn letters_of_rows(&self, errors: Vec<(Seq, RecordError)>) -> Vec<(Seq, DeadLetter)> {
-        let inputs = self.setup.plan.iter().flat_map(|plan| plan.inputs());
-        let relation = inputs.map(|input| &*input.name).collect::<Vec<_>>().join(", ");
+        let relation = match (&self.setup.first_stage, &self.setup.plan) {
+            (Some(first), _) => first.inputs.clone(),
+            (None, plan) => plan.as_ref().map(Kernel::input_names).unwrap_or_default(),
+        };
         let letter = |(seq, error): (Seq, RecordError)| {
             let letter = DeadLetter {
                 relation: relation.clone(),
@@ -159,12 +169,8 @@ impl PartitionReceiver {
         let metrics = &self.setup.metrics;
         metrics.dead_letters.fetch_add(left_out.letters.len() as u64, Ordering::Relaxed);
         metrics.late.fetch_add(left_out.late.len() as u64, Ordering::Relaxed);
-        if self.setup.answer.is_some() {
-            self.publish(&mut |_| Event::LeftOut(Box::new(std::mem::take(&mut left_out))));
-        } else {
-            left_out.sort();
-            self.setup.shared.report(left_out);
-        }
+        left_out.sort();
+        self.tell(left_out);
     }
 }
 

@@ -2,6 +2,9 @@
 
 mod given;
 mod letters;
+mod readers;
+
+pub use readers::ToNextStage;
 
 use crate::api::OnError;
 use crate::catalog::PipelineId;
@@ -22,12 +25,14 @@ use crate::spares::Spares;
 use crate::sync::AtomicBool;
 use crate::trouble::strike;
 use given::Given;
+use readers::announce_events;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 use velostream_engine::batch::{Batch, ChangeBatch, Seq};
 use velostream_engine::error::Rejects;
 use velostream_engine::time::{TimeRuns, Watermark};
+use velostream_sql::catalog::Relation;
 use velostream_sql::diagnostic::ErrorCode;
 use velostream_sql::types::Schema;
 
@@ -47,8 +52,14 @@ pub struct ReceiverSetup {
     pub inlet: Box<dyn Intake>,
     /// Who reads the changes from the start.
     pub readers: Vec<Reader>,
-    /// Where the answer is put together, if others share the plan.
+    /// Whether others share the plan, so that its answer is elsewhere.
+    pub is_share: bool,
+    /// Where the answer is put together, if this is one of those that give their part of it.
     pub answer: Option<Arc<Answer>>,
+    /// The stage whose receivers read the changes, if the plan is cut and this is one of its first.
+    pub next_stage: Option<ToNextStage>,
+    /// Where the rows were made from records, if the plan is cut and this is one of its second.
+    pub first_stage: Option<FirstStage>,
     /// Whether readers are told of each move of time, and not only how far it came.
     pub tells_time: bool,
     /// Whether all that comes in comes from files, so that its numbers are those of the files.
@@ -69,6 +80,14 @@ pub struct ReceiverSetup {
     pub metrics: Arc<PartitionMetrics>,
     /// Set when the input has ended or failed and all of it is given out.
     pub finished: Arc<AtomicBool>,
+}
+
+/// What a receiver of the second stage tells of records that it leaves out.
+pub struct FirstStage {
+    /// The stream that they are of.
+    pub stream: Arc<Relation>,
+    /// The names of all relations that the plan reads.
+    pub inputs: String,
 }
 
 /// How far a receiver is.
@@ -107,6 +126,8 @@ pub struct PartitionReceiver {
     batches: u64,
     /// Buffers of batches that readers are done with.
     spares: Arc<Spares>,
+    /// What is being worked on, where it goes to the next stage with the rows.
+    records: Vec<Arc<Envelope>>,
     /// Whether a full mailbox downstream is waited for; else the caller asks `can_go_on` first.
     waits: bool,
 }
@@ -129,6 +150,7 @@ impl PartitionReceiver {
             state_bytes: 0,
             batches: 0,
             spares: Arc::default(),
+            records: Vec::new(),
             waits: false,
         }
     }
@@ -142,7 +164,8 @@ impl PartitionReceiver {
             if let Some(output) = &self.setup.output {
                 output.wait_for_room(|| self.setup.inlet.announce_room());
             }
-            let Some(work) = self.setup.inlet.next() else { break };
+            let readers = &self.readers;
+            let Some(work) = self.setup.inlet.next(&|| announce_events(readers)) else { break };
             let worked = self.setup.inlet.take_worked().as_nanos() as u64;
             self.setup.metrics.busy_nanos.fetch_add(worked, Ordering::Relaxed);
             self.handle(work);
@@ -206,6 +229,9 @@ impl PartitionReceiver {
     fn dispatch(&mut self, work: Work) -> Result<()> {
         let running = matches!(self.phase, Phase::Running);
         match work {
+            Work::Batch(envelope) if running && self.sends_records(&envelope) => {
+                self.batch_sent_on(*envelope)
+            }
             Work::Batch(envelope) if running => {
                 self.batch(Given::Batch(&envelope, None))?;
                 envelope.recycle();
@@ -223,8 +249,12 @@ impl PartitionReceiver {
             }
             // It may bring nothing, as where an empty table begins.
             Work::Step(envelopes) if envelopes.is_empty() => Ok(()),
-            Work::Step(envelopes) if running => self.batch(Given::Step(&envelopes)),
+            Work::Step(envelopes) if running => {
+                self.keep_records(&envelopes);
+                self.batch(Given::Step(&envelopes))
+            }
             Work::Turns(envelopes) if running => {
+                self.keep_records(&envelopes);
                 self.batch(Given::Turns(&envelopes))?;
                 envelopes.into_iter().for_each(Envelope::recycle);
                 Ok(())
@@ -239,8 +269,12 @@ impl PartitionReceiver {
                 Ok(())
             }
             Work::Failed(error) => Err(*error),
+            Work::ShareFailed(seq, error) => {
+                self.at = seq;
+                Err(*error)
+            }
             Work::LeftOut(left_out) if running => {
-                self.setup.shared.report(left_out);
+                self.tell(left_out);
                 Ok(())
             }
             // After the end, or a failure, nothing of the kind counts.
@@ -259,13 +293,15 @@ impl PartitionReceiver {
     fn barrier(&mut self, barrier: Barrier) {
         match &barrier.kind {
             BarrierKind::Subscribe(subscription)
-                if subscription.of == self.setup.id && self.setup.answer.is_none() =>
+                if subscription.of == self.setup.id && !self.setup.is_share =>
             {
                 self.subscribe(subscription, barrier.at);
             }
             _ => {
-                for reader in self.readers.iter().filter(|reader| barrier.members.contains(&reader.pipeline))
-                {
+                // Over files it comes by one receiver of several, and goes on by one.
+                let count = if self.setup.is_share && self.setup.finite { 1 } else { usize::MAX };
+                let is_member = |reader: &&Reader| barrier.members.contains(&reader.pipeline);
+                for reader in self.readers.iter().filter(is_member).take(count) {
                     drop(reader.mailbox.push(Event::Barrier(barrier.clone())));
                 }
             }
@@ -301,6 +337,29 @@ impl PartitionReceiver {
         Ok(())
     }
 
+    /// Whether records go to the next stage with the rows that are made from them.
+    fn sends_records(&self, envelope: &Envelope) -> bool {
+        let next = self.setup.next_stage.as_ref();
+        next.and_then(|next| next.records_of).is_some_and(|input| input == envelope.input)
+    }
+
+    /// Keeps what goes to the next stage of what comes together.
+    fn keep_records(&mut self, envelopes: &[Envelope]) {
+        let sent = envelopes.iter().filter(|envelope| self.sends_records(envelope));
+        self.records = sent.cloned().map(Arc::new).collect();
+    }
+
+    /// Applies a batch whose records go to the next stage with the rows that are made from them.
+    fn batch_sent_on(&mut self, envelope: Envelope) -> Result<()> {
+        let envelope = Arc::new(envelope);
+        self.records.push(Arc::clone(&envelope));
+        self.batch(Given::Batch(&envelope, None))?;
+        if let Some(envelope) = Arc::into_inner(envelope) {
+            envelope.recycle();
+        }
+        Ok(())
+    }
+
     /// Applies what has come.
     fn batch(&mut self, given: Given<'_>) -> Result<()> {
         let Some(plan) = &mut self.setup.plan else { unreachable!("called where there is a plan") };
@@ -310,7 +369,8 @@ impl PartitionReceiver {
         self.rejects.resize_with(self.rejects.len().max(rejects), Rejects::default);
         self.rejects.iter_mut().for_each(Rejects::clear);
         self.at = given.tail().unwrap_or(first.through);
-        strike(&self.setup.query, self.setup.partition, self.batches);
+        let later = if self.setup.first_stage.is_some() { "later" } else { "" };
+        strike(&self.setup.query, format_args!("{later}{}", self.setup.partition), self.batches);
         let batches = || parts.iter().map(|part| (part.input, &part.batch)).collect::<Vec<_>>();
         let (out, rejected) = (&mut self.out, &mut self.rejects[..rejects]);
         match given {
@@ -404,6 +464,7 @@ impl PartitionReceiver {
 
     /// Gives the changes in hand to the table, the readers and the caller, and tells the readers how far it is.
     fn deliver(&mut self, time: TimeRuns, at_ms: i64, through: Seq) {
+        let mut records = std::mem::take(&mut self.records);
         self.watermark = time.after();
         self.setup.metrics.changes_out.fetch_add(self.out.len() as u64, Ordering::Relaxed);
         if self.out.is_empty() && time.advances.is_empty() {
@@ -419,6 +480,9 @@ impl PartitionReceiver {
             table.apply(&changes, &mut applied);
         }
         let rows = changes.len() as u64;
+        if rows == 0 {
+            records.clear();
+        }
         if !self.readers.is_empty() {
             let given = if output.is_some() { changes.clone() } else { std::mem::take(&mut changes) };
             self.publish_batch(Envelope {
@@ -431,37 +495,13 @@ impl PartitionReceiver {
                 through,
                 home: Some(Arc::clone(&self.spares)),
                 appended: Vec::new(),
+                records,
             });
         }
         self.offset += rows;
         if let Some(output) = output {
             output.push(changes);
         }
-    }
-
-    /// Sends every reader a batch; the last of them gets it by value.
-    fn publish_batch(&mut self, envelope: Envelope) {
-        let mut left = self.readers.len();
-        let mut envelope = Some(envelope);
-        self.publish(&mut |input| {
-            left -= 1;
-            let own = if left == 0 { envelope.take() } else { envelope.clone() };
-            Event::Batch(Box::new(Envelope { input, ..own.expect("the last reader takes it") }))
-        });
-    }
-
-    /// Sends every reader an event, made for its input, and forgets those that are gone.
-    fn publish(&mut self, event: &mut dyn FnMut(usize) -> Event) {
-        let (waits, inlet, answer) = (self.waits, &self.setup.inlet, &self.setup.answer);
-        let before = || {
-            inlet.announce_room();
-            answer.iter().for_each(|answer| answer.go_on());
-        };
-        self.readers.retain(|Reader { mailbox, input, .. }| {
-            let event = event(*input);
-            let sent = if waits { mailbox.push_when_room(event, before) } else { mailbox.push(event) };
-            sent.is_ok()
-        });
     }
 
     /// Publishes the size of the state; past the engine's limit, the receiver that has grown fails.
@@ -513,6 +553,7 @@ impl PartitionReceiver {
             through,
             home: None,
             appended: Vec::new(),
+            records: Vec::new(),
         };
         drop(mailbox.push(Event::Batch(Box::new(envelope))));
         if ended || subscription.once {
@@ -528,7 +569,10 @@ impl PartitionReceiver {
         self.setup.sink = None;
         let time = TimeRuns { before: self.watermark, advances: Vec::new() };
         let last = self.last;
-        self.deliver(time, 0, last);
+        // Without changes it says nothing yet of the end's own number, of which the end makes more in a next stage.
+        if !self.out.is_empty() {
+            self.deliver(time, 0, last);
+        }
         self.publish(&mut |input| Event::End(input, last));
         if let Some(output) = &self.setup.output {
             output.end();
@@ -542,7 +586,7 @@ impl PartitionReceiver {
             return;
         }
         self.release();
-        let (at, is_share) = (self.at, self.setup.answer.is_some());
+        let (at, is_share) = (self.at, self.setup.is_share);
         let mut inherited = error.clone();
         if !is_share {
             inherited.message = format!("{} has failed: {}", self.setup.query, error.message);
@@ -563,6 +607,7 @@ impl PartitionReceiver {
         self.setup.plan = None;
         self.setup.table = None;
         self.setup.sink = None;
+        self.records.clear();
         self.out.clear();
         let bytes = std::mem::take(&mut self.state_bytes);
         self.setup.shared.state_bytes.fetch_sub(bytes, Ordering::Relaxed);

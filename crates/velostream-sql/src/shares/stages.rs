@@ -1,0 +1,139 @@
+//! Cuts a plan in two where a later operator has other keys than an earlier one.
+//!
+//! Each stage has receivers of its own; those of the second take the rows of the first in the order of their numbers,
+//! by keys of their own. That is one receiver's answer if
+//! * the first stage gives one row at most for each number, and takes none back: then a number has all its rows in one
+//!   receiver of the second, and no other row to stand before or behind;
+//! * a record that the second stage leaves out is nowhere in the first, which has gone on by then: either the first
+//!   keeps nothing of records, as where they look up a table, or the second leaves none out.
+
+use super::{Shares, operator, shares};
+use crate::bind::holds_key;
+use crate::catalog::{Relation, RelationId, RelationKind};
+use crate::plan::{Expr, JoinMethod, LogicalPlan, RelationRef, Side};
+use crate::types::Schema;
+use std::sync::Arc;
+
+/// A plan in two stages, each of which several receivers can share.
+#[derive(Debug, Clone)]
+pub struct Stages {
+    /// Over the plan's sources.
+    pub first: Shares,
+    /// Over the first one's rows, for which [`Self::between`] stands.
+    pub second: Shares,
+    /// The stream whose records the first stage's rows are, or were made from.
+    pub stream: Arc<Relation>,
+    /// The first stage's answer, as the second one's source.
+    pub between: Arc<Relation>,
+    /// Whether the second stage may leave records out.
+    pub leaves_out: bool,
+}
+
+/// The plan in two stages, cut as far up as can be; `None` where none of its operators can be told apart. `leaves_out`
+/// says of a plan whether it may leave records out, because it fails for them or because they come too late.
+#[must_use]
+pub fn stages(plan: &LogicalPlan, leaves_out: &dyn Fn(&LogicalPlan) -> bool) -> Option<Stages> {
+    let mut below = plan;
+    loop {
+        below = input_of_state(below)?;
+        if let Some(stages) = cut(plan, below, leaves_out) {
+            return Some(stages);
+        }
+    }
+}
+
+/// What comes to the uppermost operator with state, if that has one input.
+fn input_of_state(plan: &LogicalPlan) -> Option<&LogicalPlan> {
+    match plan {
+        LogicalPlan::Final { input, .. }
+        | LogicalPlan::Filter { input, .. }
+        | LogicalPlan::Project { input, .. }
+        | LogicalPlan::Check { input, .. } => input_of_state(input),
+        LogicalPlan::Aggregate { input, .. } | LogicalPlan::Over { input, .. } => Some(input),
+        _ => None,
+    }
+}
+
+fn cut(plan: &LogicalPlan, below: &LogicalPlan, leaves_out: &dyn Fn(&LogicalPlan) -> bool) -> Option<Stages> {
+    let stream = Arc::clone(stream_of_single_rows(below)?);
+    let first = shares(below)?;
+    let between = between(below);
+    let schema = Arc::clone(&between.schema);
+    let source = LogicalPlan::Source { relation: Arc::new(RelationRef(Arc::clone(&between))), schema };
+    let above = replaced(plan, below, &source);
+    let second = shares(&above)?;
+    let leaves_out = leaves_out(&above);
+    let is_sound = !leaves_out || !keeps_records(below);
+    is_sound.then_some(Stages { first, second, stream, between, leaves_out })
+}
+
+/// The stream of a plan that gives one row at most for each of its records, under the record's number, and takes none
+/// back.
+fn stream_of_single_rows(plan: &LogicalPlan) -> Option<&Arc<Relation>> {
+    match operator(plan) {
+        LogicalPlan::Source { relation, .. } => {
+            let relation = &relation.0;
+            (relation.is_source && relation.kind == RelationKind::Stream).then_some(relation)
+        }
+        LogicalPlan::Join { left, right, method: JoinMethod::Lookup { stream }, keys, .. } => {
+            let (stream, is_unique) = match stream {
+                Side::Left => (left, is_unique(right.schema(), keys.iter().map(|(_, right)| right))),
+                Side::Right => (right, is_unique(left.schema(), keys.iter().map(|(left, _)| left))),
+            };
+            is_unique.then(|| stream_of_single_rows(stream))?
+        }
+        // DISTINCT.
+        LogicalPlan::Aggregate { input, window: None, schema, .. }
+        | LogicalPlan::Over { input, schema, .. }
+            if !schema.updating =>
+        {
+            stream_of_single_rows(input)
+        }
+        _ => None,
+    }
+}
+
+/// Whether rows that agree on `keys` are one.
+fn is_unique<'e>(schema: &Schema, keys: impl Iterator<Item = &'e Expr> + Clone) -> bool {
+    schema.has_key() && holds_key(schema, keys)
+}
+
+/// Whether something of a record stays in a plan that gives single rows: in all but tables that it looks up.
+fn keeps_records(plan: &LogicalPlan) -> bool {
+    match operator(plan) {
+        LogicalPlan::Source { .. } => false,
+        LogicalPlan::Join { left, method: JoinMethod::Lookup { stream: Side::Left }, .. } => {
+            keeps_records(left)
+        }
+        LogicalPlan::Join { right, method: JoinMethod::Lookup { stream: Side::Right }, .. } => {
+            keeps_records(right)
+        }
+        _ => true,
+    }
+}
+
+/// A stream of a plan's rows, which no catalogue knows.
+fn between(plan: &LogicalPlan) -> Arc<Relation> {
+    Arc::new(Relation {
+        id: RelationId(u32::MAX),
+        name: "first stage".into(),
+        kind: RelationKind::Stream,
+        schema: Arc::clone(plan.schema()),
+        definition: None,
+        checks: Vec::new(),
+        is_source: true,
+        event_time: None,
+        in_order: false,
+    })
+}
+
+/// The plan, a chain down to `below`, with `source` in that one's place.
+fn replaced(plan: &LogicalPlan, below: &LogicalPlan, source: &LogicalPlan) -> LogicalPlan {
+    if std::ptr::eq(plan, below) {
+        return source.clone();
+    }
+    match plan.inputs()[..] {
+        [input] => plan.clone().map_inputs(&mut |_| replaced(input, below, source)),
+        _ => unreachable!("a plan is cut below operators of one input"),
+    }
+}
