@@ -71,10 +71,8 @@ fn cut(plan: &LogicalPlan, below: &LogicalPlan, leaves_out: &dyn Fn(&LogicalPlan
 /// back.
 fn stream_of_single_rows(plan: &LogicalPlan) -> Option<&Arc<Relation>> {
     match operator(plan) {
-        LogicalPlan::Source { relation, .. } => {
-            let relation = &relation.0;
-            (relation.is_source && relation.kind == RelationKind::Stream).then_some(relation)
-        }
+        // That it is a source and no table is for all that is shared.
+        LogicalPlan::Source { relation, .. } => Some(&relation.0),
         LogicalPlan::Join { left, right, method: JoinMethod::Lookup { stream }, keys, .. } => {
             let (stream, is_unique) = match stream {
                 Side::Left => (left, is_unique(right.schema(), keys.iter().map(|(_, right)| right))),

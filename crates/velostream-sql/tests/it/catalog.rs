@@ -22,6 +22,7 @@ CREATE STREAM windowed AS SELECT symbol, window_start, window_end, COUNT(*) AS n
 CREATE TABLE totals AS SELECT symbol, SUM(quantity) AS total FROM trades GROUP BY symbol;
 CREATE TABLE balances (CHECK (balance >= 0)) AS SELECT symbol, SUM(amount) AS balance FROM trades GROUP BY symbol;
 CREATE VIEW cheap AS SELECT symbol, price FROM trades WHERE price < 10;
+CREATE TABLE parts (id INT, part INT, name STRING, PRIMARY KEY (id, part));
 ";
 
 /// Relations by name.

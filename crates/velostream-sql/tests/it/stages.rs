@@ -99,8 +99,15 @@ fn one_receiver_stays_where_a_number_may_have_several_rows_or_rows_are_taken_bac
         "SELECT t.quantity, COUNT(*) FROM trades t JOIN ticks k WITHIN 1 SECOND ON t.symbol = k.symbol GROUP BY t.quantity",
         "none",
     );
-    // The bag has no key: a row may have several matches.
+    // Of a table without a key, or by a part of it, a row may have several matches.
+    check("SELECT name, COUNT(*) FROM plain JOIN parts ON plain.a = parts.id GROUP BY name", "none");
     check("SELECT bag.b, COUNT(*) FROM plain JOIN bag ON plain.a = bag.a GROUP BY bag.b", "none");
+    // A row is in several windows, each of which it may be the first of.
+    check(
+        "SELECT window_start, COUNT(*) FROM (SELECT symbol, window_start FROM trades
+           WINDOW HOPPING (SIZE 2 MINUTES, ADVANCE BY 1 MINUTE) GROUP BY symbol) AS c GROUP BY window_start",
+        "none",
+    );
     // Others may have given several rows one number.
     check("SELECT name, COUNT(*) FROM windowed JOIN accounts ON n = id GROUP BY name", "none");
     // Rows out of order revise those behind them.
