@@ -138,7 +138,10 @@ impl Waiting {
             Event::LeftOut(_) | Event::ShareFailed(..) => unreachable!("it goes to where shares are merged"),
             Event::Through(seq) => self.through = self.through.max(seq),
             Event::Barrier(barrier) => {
-                self.through = self.through.max(barrier.at);
+                // Over files it has no place among the numbers.
+                if self.lane.carries_barriers {
+                    self.through = self.through.max(barrier.at);
+                }
                 self.events.push_back(Event::Barrier(barrier));
             }
             Event::End(input, seq) => {
