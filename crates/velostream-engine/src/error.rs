@@ -79,3 +79,11 @@ pub struct Reject {
     /// Why.
     pub error: RecordError,
 }
+
+impl Rejects {
+    /// Takes everything out and keeps the buffers.
+    pub fn clear(&mut self) {
+        self.failed.clear();
+        self.late.clear();
+    }
+}

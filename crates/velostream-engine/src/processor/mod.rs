@@ -8,17 +8,19 @@
 mod clocks;
 mod nodes;
 mod redo;
+mod report;
 mod snapshot;
 
 use crate::batch::{Batch, ChangeBatch, Op, Selected, Seq};
-use crate::error::{EngineError, RecordError, Reject, Rejects, Result};
+use crate::error::{EngineError, RecordError, Rejects, Result};
 use crate::limits::Limits;
 use crate::operators::net::Net;
 use crate::plan::{Journal, Origin, PhysicalPlan, SourceId};
 use crate::state::{State, StateCell, composite_state};
 use crate::time::{TimeRuns, Timestamp, Watermark};
 use clocks::Arrival;
-use nodes::{Nodes, Report};
+use nodes::Nodes;
+use report::{Report, row_of};
 use velostream_sql::plan::Expr;
 use velostream_sql::types::DataType;
 
@@ -521,53 +523,4 @@ fn catch_up(time: &TimeRuns, standing: Watermark, own: &mut TimeRuns) {
     own.before = standing;
     own.advances.clear();
     own.advances.extend(time.advances.iter().filter(|&&(_, watermark)| watermark > standing));
-}
-
-impl Rejects {
-    /// Takes everything out and keeps the buffers.
-    pub fn clear(&mut self) {
-        self.failed.clear();
-        self.late.clear();
-    }
-}
-
-/// The row of a record in its batch.
-fn row_of(seqs: &[Seq], seq: Seq) -> Option<u32> {
-    let row = seqs.partition_point(|&other| other < seq);
-    seqs.get(row).filter(|&&found| found == seq).map(|_| row as u32)
-}
-
-impl Report {
-    /// Passes on what happened: each failing or late record once, in order of the numbers. `place` says to which of the
-    /// sources' rejects it belongs, and its row there.
-    fn settle(
-        &mut self,
-        place: impl Fn(Seq) -> Option<(usize, u32)>,
-        rejects: &mut [Rejects],
-        row_errors: &mut Vec<(Seq, RecordError)>,
-    ) {
-        if !self.final_failures.is_empty() {
-            self.final_failures.sort_by_key(|&(seq, _)| seq);
-            row_errors.append(&mut self.final_failures);
-        }
-        if !self.failures.is_empty() {
-            self.failures.sort_by_key(|&(seq, _)| seq);
-            self.failures.dedup_by_key(|failure| failure.0);
-            for (seq, error) in self.failures.drain(..) {
-                match place(seq) {
-                    Some((source, row)) => rejects[source].failed.push(Reject { row, error }),
-                    None => row_errors.push((seq, error)),
-                }
-            }
-        }
-        if !self.late.is_empty() {
-            self.late.sort_by_key(|&(seq, _)| seq);
-            self.late.dedup_by_key(|late| late.0);
-            for (seq, by) in self.late.drain(..) {
-                if let Some((source, row)) = place(seq) {
-                    rejects[source].late.push((row, by));
-                }
-            }
-        }
-    }
 }

@@ -2,6 +2,7 @@
 
 use super::Standing;
 use super::clocks::{Arrival, Clocks};
+use super::report::Report;
 use crate::batch::{ChangeBatch, Op, Selected, Seq};
 use crate::error::{RecordError, Result};
 use crate::expr::{Program, RowErrors};
@@ -22,45 +23,6 @@ use crate::state::{SnapshotReader, SnapshotWriter, State};
 use crate::time::TimeRuns;
 use velostream_sql::plan::Expr;
 use velostream_sql::types::DataType;
-
-/// What went wrong in a run.
-#[derive(Debug, Default)]
-pub(super) struct Report {
-    /// Records that failed.
-    pub failures: Vec<(Seq, RecordError)>,
-    /// Rows that failed when time made them final.
-    pub final_failures: Vec<(Seq, RecordError)>,
-    /// Records that some window left out.
-    pub late: Vec<(Seq, i64)>,
-}
-
-/// How much a report held at some point.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct ReportMark {
-    pub failures: usize,
-    final_failures: usize,
-    late: usize,
-}
-
-impl Report {
-    pub fn clear(&mut self) {
-        self.truncate(ReportMark { failures: 0, final_failures: 0, late: 0 });
-    }
-
-    pub fn mark(&self) -> ReportMark {
-        ReportMark {
-            failures: self.failures.len(),
-            final_failures: self.final_failures.len(),
-            late: self.late.len(),
-        }
-    }
-
-    pub fn truncate(&mut self, mark: ReportMark) {
-        self.failures.truncate(mark.failures);
-        self.final_failures.truncate(mark.final_failures);
-        self.late.truncate(mark.late);
-    }
-}
 
 /// What a node does with its input or inputs.
 enum Work {

@@ -2,7 +2,8 @@
 
 use super::Standing;
 use super::clocks::Arrival;
-use super::nodes::{Nodes, Report};
+use super::nodes::Nodes;
+use super::report::Report;
 use crate::batch::{ChangeBatch, Seq};
 use crate::error::Result;
 use crate::state::State;
