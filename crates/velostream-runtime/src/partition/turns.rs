@@ -32,7 +32,7 @@ impl Turns {
             return false;
         }
         let part = self.parts.iter().find(|part| part.input == envelope.input);
-        part.is_none_or(|part| envelope.batch.time.before <= part.batch.time.after())
+        part.is_none_or(|part| envelope.batch.time.before == part.batch.time.after())
     }
 
     /// Takes in what comes next.

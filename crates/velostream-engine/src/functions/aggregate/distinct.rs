@@ -127,14 +127,7 @@ impl<C: ColumnCountKey, K: Kernel + 'static> Distinct<C, K> {
         }
         let rows: Vec<u32> = (0..news.len() as u32).collect();
         let groups = vec![group; rows.len()];
-        self.cells.add(&CallRows {
-            values: Some(&news),
-            mask: None,
-            rows: &rows,
-            groups: &groups,
-            seqs: &[],
-            fresh: &[],
-        })
+        self.cells.add(&CallRows::all(Some(&news), &rows, &groups))
     }
 }
 

@@ -66,7 +66,8 @@ impl Aggregate for FirstNumber {
 
     fn add_running(&mut self, input: &CallRows<'_>, out: &mut Column) {
         for at in 0..input.rows.len() {
-            let one = CallRows { rows: &input.rows[at..=at], groups: &input.groups[at..=at], ..*input };
+            let (rows, groups) = (&input.rows[at..=at], &input.groups[at..=at]);
+            let one = CallRows { rows, groups, fresh: &[], ..*input };
             let fits = self.add(&one);
             debug_assert!(fits, "numbers never overflow");
             self.emit(one.groups, out);

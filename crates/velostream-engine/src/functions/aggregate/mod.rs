@@ -41,7 +41,12 @@ pub struct CallRows<'a> {
     pub fresh: &'a [u8],
 }
 
-impl CallRows<'_> {
+impl<'a> CallRows<'a> {
+    /// Rows that all count, of which neither numbers are asked nor which of them made their groups.
+    pub fn all(values: Option<&'a Column>, rows: &'a [u32], groups: &'a [GroupId]) -> Self {
+        Self { values, mask: None, rows, groups, seqs: &[], fresh: &[] }
+    }
+
     /// Calls `f` with row and group of each row that counts.
     #[inline]
     pub fn each(&self, mut f: impl FnMut(usize, usize)) {
@@ -184,28 +189,14 @@ pub trait Aggregate: State + Send {
     #[must_use]
     fn add_one(&mut self, columns: &CallColumns<'_>, row: u32, group: GroupId) -> bool {
         let (rows, groups) = ([row], [group]);
-        let one = CallRows {
-            values: columns.values,
-            mask: None,
-            rows: &rows,
-            groups: &groups,
-            seqs: &[],
-            fresh: &[],
-        };
+        let one = CallRows::all(columns.values, &rows, &groups);
         !columns.counts(row as usize) || self.add(&one)
     }
     /// Takes one row back, if it counts.
     #[must_use]
     fn retract_one(&mut self, columns: &CallColumns<'_>, row: u32, group: GroupId) -> bool {
         let (rows, groups) = ([row], [group]);
-        let one = CallRows {
-            values: columns.values,
-            mask: None,
-            rows: &rows,
-            groups: &groups,
-            seqs: &[],
-            fresh: &[],
-        };
+        let one = CallRows::all(columns.values, &rows, &groups);
         !columns.counts(row as usize) || self.retract(&one)
     }
     /// Adds to each group of `into` all that the group of `from` has in `other`, which is the state of the same call;

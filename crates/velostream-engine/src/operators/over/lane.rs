@@ -121,7 +121,7 @@ impl Lane {
         let Partitions { rows: held, aggregates, .. } = &mut self.state;
         self.layout.calls.iter().filter(|call| call.fallible).all(|call| {
             let values = call.given(input).values;
-            let given = CallRows { values, mask: None, rows, groups: &[], seqs: &[], fresh: &[] };
+            let given = CallRows::all(values, rows, &[]);
             match (call.computation, call.kept(held).values) {
                 (Computation::Slide { aggregate, .. } | Computation::Run { aggregate }, Some(held)) => {
                     aggregates[aggregate].is_safe_within(&given, held)

@@ -74,14 +74,14 @@ impl Gather {
         }
     }
 
-    /// By number, nothing goes on without the lane that is behind: it is the one to wait for.
-    fn take(&mut self, pop: impl Fn(&Mailbox) -> Option<Event>) -> Option<Work> {
+    /// By number, nothing goes on without the lane that is behind: it is the one to take from.
+    fn take(&mut self) -> Option<Work> {
         loop {
             if let Some(work) = self.ready() {
                 return Some(work);
             }
             let slowest = self.lanes.slowest()?;
-            match pop(&self.lanes.0[slowest].mailbox)? {
+            match self.lanes.0[slowest].mailbox.try_pop()? {
                 Event::Barrier(barrier) if self.finite => return Some(Work::Barrier(barrier)),
                 event => self.arrive(slowest, event),
             }
@@ -172,13 +172,14 @@ impl Intake for Gather {
         1
     }
 
+    /// It never waits: it has no thread, and whoever sends to it asks it again.
     fn next(&mut self, _before: &dyn Fn()) -> Option<Work> {
-        self.take(|mailbox| mailbox.pop())
+        self.try_next()
     }
 
     fn try_next(&mut self) -> Option<Work> {
         match self.merging {
-            Merging::ByNumber(_) => self.take(|mailbox| mailbox.try_pop()),
+            Merging::ByNumber(_) => self.take(),
             Merging::AsItComes => self.take_any(),
         }
     }
