@@ -1,6 +1,7 @@
 //! Event time and watermarks as data that travels with the batches.
 
 use crate::batch::Seq;
+use std::ops::RangeInclusive;
 
 /// Microseconds since 1970-01-01T00:00:00Z; a row's own time.
 pub type EventTime = i64;
@@ -56,6 +57,14 @@ impl TimeRuns {
     #[must_use]
     pub fn after(&self) -> Watermark {
         self.advances.last().map_or(self.before, |&(_, watermark)| watermark)
+    }
+
+    /// How records of these numbers move it.
+    #[must_use]
+    pub fn within(&self, numbers: RangeInclusive<Seq>) -> Self {
+        let before = |bound: Seq| self.advances.partition_point(|&(at, _)| at < bound);
+        let (from, to) = (before(*numbers.start()), before(Seq(numbers.end().0 + 1)));
+        Self { before: self.standing_at(*numbers.start()), advances: self.advances[from..to].to_vec() }
     }
 
     /// The watermark standing when the record `seq` arrives.

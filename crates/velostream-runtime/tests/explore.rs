@@ -312,6 +312,55 @@ fn the_blocks_of_a_file_come_once_and_in_order_to_all_receivers_and_to_one() {
     }
 }
 
+/// Two files with times, in blocks of about two records; declared as `a` and `b`.
+fn timed_files() -> (Harness, String) {
+    static DECLARATIONS: LazyLock<String> = LazyLock::new(|| {
+        let files = [("a", "k,t\nx,1\ny,3\nx,4\ny,6\n"), ("b", "k,t\ny,2\nx,3\nx,5\n")];
+        let declare = |(name, content): (&str, &str)| {
+            let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("explore-{name}.csv"));
+            std::fs::write(&path, content).expect("it can be written");
+            format!(
+                "CREATE STREAM {name} (k STRING, t BIGINT, WATERMARK FOR t AS t)
+                   WITH (connector = 'file', path = '{}');",
+                path.display()
+            )
+        };
+        files.map(declare).concat()
+    });
+    let options = EngineOptions {
+        partitions: 2,
+        mailbox_batches: 1,
+        output_rows: 1,
+        file_block_bytes: 8,
+        ..EngineOptions::default()
+    };
+    (Harness::new(options), DECLARATIONS.clone())
+}
+
+#[test]
+fn the_blocks_of_files_by_event_time_come_once_and_in_order_to_all_receivers_and_to_one() {
+    let shared = (
+        "SELECT a.k, a.t, b.t AS u FROM a JOIN b WITHIN 1 MILLISECOND ON a.k = b.k",
+        &["+ y 3 2", "+ x 4 3", "+ x 4 5"][..],
+    );
+    let single = (
+        "SELECT COUNT(*) AS n, SUM(t) AS t FROM (SELECT t FROM a UNION ALL SELECT t * 10 FROM b) AS u",
+        &["+ 1 1", "~ 2 21", "~ 3 24", "~ 4 54", "~ 5 58", "~ 6 108", "~ 7 114"][..],
+    );
+    for (sql, expected) in [shared, single] {
+        explore(move || {
+            let (mut t, declarations) = timed_files();
+            t.exec(&declarations);
+            let query = t.query(sql);
+            let mut lines = Vec::new();
+            while t.pull(query, &mut lines) {
+                t.wait();
+            }
+            assert_eq!(lines, expected);
+        });
+    }
+}
+
 #[test]
 fn a_query_over_a_file_closes_while_its_blocks_are_read() {
     explore(|| {

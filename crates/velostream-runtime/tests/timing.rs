@@ -35,8 +35,12 @@ const OF_ONE: [&str; 6] = [
     "SELECT n, COUNT(*) AS groups FROM (SELECT k, COUNT(*) AS n FROM f GROUP BY k) AS c GROUP BY n EMIT CHANGES",
 ];
 
-/// Queries over a file `f` and a file of names.
-const OF_FILES: [&str; 2] = [
+/// Queries over a file `f`, a file `g` and a file of names.
+const OF_FILES: [&str; 6] = [
+    "SELECT k, 12 / v AS x FROM f UNION ALL SELECT k, 12 / (v - 1) FROM g",
+    "SELECT f.k, f.v, 12 / (f.v - g.v) AS w FROM f JOIN g WITHIN 1 SECOND ON f.k = g.k",
+    "SELECT g.k, window_start, COUNT(*) AS n FROM f JOIN g WITHIN 1 SECOND ON f.k = g.k WINDOW TUMBLING (SIZE 5 SECONDS) GROUP BY g.k EMIT FINAL",
+    "SELECT k, window_start, SUM(12 / v) AS x FROM (SELECT k, v, t FROM f UNION ALL SELECT k, v, t FROM g) AS u WINDOW TUMBLING (SIZE 3 SECONDS) GROUP BY k EMIT FINAL",
     "SELECT name, COUNT(*) AS n, SUM(12 / v) AS x FROM f JOIN names ON f.k = names.k GROUP BY name EMIT CHANGES",
     "SELECT name, window_start, COUNT(*) AS n FROM f LEFT JOIN names ON f.k = names.k WINDOW TUMBLING (SIZE 3 SECONDS) GROUP BY name EMIT FINAL",
 ];
@@ -109,12 +113,16 @@ fn delays_change_nothing_in_batches_of_any_size() {
 
 /// What a query over a file gives, and its letters.
 fn of_file(path: &str, sql: &str, way: Way) -> (Vec<String>, Vec<String>) {
-    let Way { partitions, output_rows, mailbox_batches, .. } = way;
+    let Way { partitions, output_rows, mailbox_batches, batch, .. } = way;
     let options = EngineOptions { partitions, output_rows, mailbox_batches, ..EngineOptions::default() };
-    let mut t = harness::Harness::new(EngineOptions { dead_letter_capacity: 100_000, ..options });
+    let file_block_bytes = 16 * batch;
+    let mut t =
+        harness::Harness::new(EngineOptions { dead_letter_capacity: 100_000, file_block_bytes, ..options });
     t.exec(&format!(
         "CREATE STREAM f (k STRING, v INT, t TIMESTAMP, WATERMARK FOR t AS t - INTERVAL '3' SECOND)
            WITH (connector = 'file', path = '{path}', format = 'csv', timestamp_format = '%s');
+         CREATE STREAM g (k STRING, v INT, t TIMESTAMP, WATERMARK FOR t AS t - INTERVAL '3' SECOND)
+           WITH (connector = 'file', path = '{path}.g', format = 'csv', timestamp_format = '%s');
          CREATE TABLE names (k STRING PRIMARY KEY, name STRING)
            WITH (connector = 'file', path = '{path}.names', format = 'csv')"
     ));
@@ -132,10 +140,13 @@ fn delays_change_nothing_of_files() {
     let line = |at: u64, random: &mut Random| {
         format!("k{},{},{}\n", random.below(40), random.below(10), 100 + at / 4 - random.below(4))
     };
-    let rows: String = (0..FILE_RECORDS).map(|at| line(at, &mut random)).collect();
     let path = std::env::temp_dir().join(format!("velostream-timing-{}.csv", std::process::id()));
-    std::fs::write(&path, "k,v,t\n".to_owned() + &rows).expect("the file is written");
     let name = path.to_str().expect("it is text");
+    let other = format!("{name}.g");
+    for file in [name, &other] {
+        let rows: String = (0..FILE_RECORDS).map(|at| line(at, &mut random)).collect();
+        std::fs::write(file, "k,v,t\n".to_owned() + &rows).expect("the file is written");
+    }
     let names: String = (0..38).map(|k| format!("k{k},n{}\n", k % 7)).collect();
     std::fs::write(format!("{name}.names"), "k,name\n".to_owned() + &names).expect("the file is written");
     for sql in OF_ONE.iter().chain(&OF_FILES).copied() {
@@ -150,6 +161,7 @@ fn delays_change_nothing_of_files() {
     }
     dawdle_from(0);
     std::fs::remove_file(format!("{name}.names")).expect("the file is there");
+    std::fs::remove_file(other).expect("the file is there");
     std::fs::remove_file(&path).expect("the file is there");
 }
 

@@ -65,7 +65,7 @@ pub(super) struct FileWays {
     pub outlet: Outlet,
     /// Read by a thread of their own.
     alone: Vec<ReadInput>,
-    /// Read by the receivers, one behind the other, after the others.
+    /// Read by the receivers, after the others.
     together: Vec<ReadInput>,
     blocks: Option<Arc<Blocks>>,
     /// Threads that may decode, and the bytes of a file's block.
@@ -119,8 +119,7 @@ impl FileWays {
 }
 
 impl Engine {
-    /// Which of these the receivers read: streams that stand one behind the other, if all can be split. Tables keep rows at
-    /// their door, which has one thread; so has the choice by event time among several.
+    /// Which of these the receivers read: streams, if all can be split. Tables keep rows at their door, which has one thread.
     pub(super) fn file_ways(
         &self,
         inputs: Vec<ReadInput>,
@@ -132,14 +131,14 @@ impl Engine {
         let routes = sharing.map(|sharing| sharing.routes(kernel.inputs()));
         let (threads, block_bytes) = (self.options.partitions, self.options.file_block_bytes);
         let (tables, streams): (Vec<_>, Vec<_>) = inputs.into_iter().partition(ReadInput::is_table);
-        let timed = streams.iter().all(|read| read.create.relation.event_time.is_some());
-        let in_turn = streams.len() == 1 || !timed;
         let cut = |read: &ReadInput| Some(CutInput { input: read.input, cut: read.origin.cut(block_bytes)? });
-        let can_share = have_threads && in_turn && !streams.is_empty();
+        let can_share = have_threads && !streams.is_empty();
         let cuts = can_share.then(|| streams.iter().map(cut).collect::<Option<Vec<_>>>());
         let (alone, together, blocks) = match cuts.flatten() {
             Some(cuts) => {
-                let blocks = Blocks::new(cuts, threads, outlet.placed(), Arc::clone(&self.shared));
+                let timed = streams.iter().all(|read| read.create.relation.event_time.is_some());
+                let groups = if timed { vec![cuts] } else { cuts.into_iter().map(|cut| vec![cut]).collect() };
+                let blocks = Blocks::new(groups, threads, outlet.placed(), Arc::clone(&self.shared));
                 (tables, streams, Some(Arc::new(blocks)))
             }
             None => (tables.into_iter().chain(streams).collect(), Vec::new(), None),

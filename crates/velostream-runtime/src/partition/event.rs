@@ -1,6 +1,8 @@
 //! What goes through a mailbox.
 
 use super::barrier::Barrier;
+use super::interlaced::Interlaced;
+use super::offsets::Offsets;
 use super::share::Share;
 use crate::dead_letter::LeftOut;
 use crate::error::Error;
@@ -17,10 +19,8 @@ pub struct Envelope {
     pub input: usize,
     /// Rows and time.
     pub batch: Batch,
-    /// The relation's number of the first row.
-    pub offset: u64,
-    /// The first row's sequence number where the rows are numbered one by one, as at a source's door.
-    pub first_seq: Option<Seq>,
+    /// Which of the relation's records the rows are.
+    pub offsets: Offsets,
     /// The clock at acceptance, milliseconds since the epoch.
     pub at_ms: i64,
     /// When it was accepted, for latency.
@@ -36,12 +36,11 @@ pub struct Envelope {
 }
 
 /// Of rows that were appended to others: what [`Envelope`] says of its first ones.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Appended {
     /// The first of them.
     row: usize,
-    offset: u64,
-    first_seq: Option<Seq>,
+    offsets: Offsets,
     at_ms: i64,
 }
 
@@ -54,11 +53,13 @@ impl Envelope {
         }
     }
 
-    /// What stands of the rows that a row came with.
-    fn came_with(&self, row: usize) -> Appended {
+    /// The first of the rows that a row came with, and what stands of them.
+    fn came_with(&self, row: usize) -> (usize, &Offsets, i64) {
         let behind = self.appended.partition_point(|appended| appended.row <= row);
-        let Self { offset, first_seq, at_ms, .. } = *self;
-        behind.checked_sub(1).map_or(Appended { row: 0, offset, first_seq, at_ms }, |at| self.appended[at])
+        match behind.checked_sub(1).map(|at| &self.appended[at]) {
+            Some(Appended { row, offsets, at_ms }) => (*row, offsets, *at_ms),
+            None => (0, &self.offsets, self.at_ms),
+        }
     }
 
     /// The record behind a row, in its batch: the row itself, unless it was made from a record in an earlier stage.
@@ -74,25 +75,22 @@ impl Envelope {
 
     /// The relation's number of a row.
     pub fn offset_of(&self, row: usize) -> u64 {
-        let with = self.came_with(row);
-        match with.first_seq {
-            Some(first) => with.offset + (self.batch.changes.seqs[row].0 - first.0),
-            None => with.offset + (row - with.row) as u64,
-        }
+        let (first, offsets, _) = self.came_with(row);
+        offsets.of(row - first, self.batch.changes.seqs[row])
     }
 
     /// The clock when a row was accepted.
     pub fn at_ms_of(&self, row: usize) -> i64 {
-        self.came_with(row).at_ms
+        let (_, _, at_ms) = self.came_with(row);
+        at_ms
     }
 
     /// Takes in the rows of the same input that come next, and their time.
     pub fn append(&mut self, mut next: Self) {
         debug_assert_eq!(self.input, next.input);
         let (row, rows) = (self.batch.changes.len(), next.batch.changes.len());
-        let Self { offset, first_seq, at_ms, .. } = next;
-        self.appended.push(Appended { row, offset, first_seq, at_ms });
-        let further = next.appended.iter().map(|more| Appended { row: row + more.row, ..*more });
+        self.appended.push(Appended { row, offsets: next.offsets.clone(), at_ms: next.at_ms });
+        let further = next.appended.drain(..).map(|more| Appended { row: row + more.row, ..more });
         self.appended.extend(further);
         self.batch.changes.extend_range(&next.batch.changes, 0, rows);
         self.batch.time.advances.append(&mut next.batch.time.advances);
@@ -100,7 +98,8 @@ impl Envelope {
         next.recycle();
     }
 
-    fn bytes(&self) -> usize {
+    /// About how many bytes its rows take.
+    pub fn bytes(&self) -> usize {
         batch_bytes(&self.batch.changes) + self.records.iter().map(|records| records.bytes()).sum::<usize>()
     }
 
@@ -126,8 +125,7 @@ impl Envelope {
         time.before = watermark;
         time.advances.retain(|&(_, to)| to > watermark);
         time.advances.iter_mut().for_each(|(seq, _)| seq.0 += next.0);
-        self.offset = offset;
-        self.first_seq = Some(next);
+        self.offsets = Offsets::Numbered { before: offset, first: next };
         self.through.0 += next.0;
     }
 
@@ -144,26 +142,13 @@ impl Envelope {
         let before = time.before;
         time.before = moved.last().map_or(before, |&(_, watermark)| watermark);
         let head = Batch { changes: head, time: TimeRuns { before, advances: moved } };
-        let (offset, first_seq) = (self.offset, self.first_seq);
-        if first_seq.is_none() {
-            self.offset += rows as u64;
-        }
+        let rest = self.offsets.behind(rows);
+        let offsets = std::mem::replace(&mut self.offsets, rest);
         let (input, at_ms, accepted) = (self.input, self.at_ms, self.accepted);
         let through = Seq(bound.0 - 1);
         debug_assert!(self.appended.is_empty(), "what is gathered is applied at once");
         let (appended, records) = (Vec::new(), self.records.clone());
-        Self {
-            input,
-            batch: head,
-            offset,
-            first_seq,
-            at_ms,
-            accepted,
-            through,
-            home: None,
-            appended,
-            records,
-        }
+        Self { input, batch: head, offsets, at_ms, accepted, through, home: None, appended, records }
     }
 }
 
@@ -174,6 +159,10 @@ pub enum Event {
     Batch(Box<Envelope>),
     /// The same for all receivers of a pipeline, of which each takes its own rows.
     Share(Arc<Share>),
+    /// Rows of several inputs whose numbers take turns, of which each receiver takes its own.
+    Interlaced(Arc<Interlaced>),
+    /// One receiver's, one batch of each input.
+    Turns(Vec<Envelope>),
     /// Records of the next batch, or of the end, that a receiver which shares a plan has left out.
     LeftOut(Box<LeftOut>),
     /// What several inputs begin with, all of one number.
@@ -193,7 +182,10 @@ pub enum Event {
 impl Event {
     /// Whether nobody waits for it who would not wait for the next one as well.
     pub(super) fn can_wait(&self) -> bool {
-        matches!(self, Self::Batch(_) | Self::Share(_) | Self::LeftOut(_) | Self::Through(_))
+        matches!(
+            self,
+            Self::Batch(_) | Self::Share(_) | Self::Interlaced(_) | Self::LeftOut(_) | Self::Through(_)
+        )
     }
 
     /// How much of a mailbox's capacity it takes; nothing where it is no batch.
@@ -201,6 +193,7 @@ impl Event {
         match self {
             Self::Batch(envelope) => Some(envelope.bytes()),
             Self::Share(share) => Some(share.whole.bytes()),
+            Self::Interlaced(rows) => Some(rows.bytes()),
             Self::LeftOut(left_out) => Some(left_out.bytes()),
             _ => None,
         }

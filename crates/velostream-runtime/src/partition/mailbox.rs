@@ -192,23 +192,6 @@ impl Mailbox {
         }
     }
 
-    /// Appends batches, together no larger than one may be, as soon as there is room; false once it is closed. The
-    /// receiver is woken once for all of them.
-    pub fn push_all_when_room(&self, events: impl Iterator<Item = Event>) -> bool {
-        dawdle();
-        let mut state = self.lock();
-        while !self.has_room_in(&state) {
-            state.sender_waits = true;
-            state = self.room.wait(state).unwrap_or_else(PoisonError::into_inner);
-        }
-        if state.closed {
-            return false;
-        }
-        events.for_each(|event| state.append(event, false));
-        self.announce(state);
-        true
-    }
-
     /// Appends an event as soon as there is room, and calls `before` first if there is none; a closed mailbox gives
     /// the event back.
     pub fn push_when_room(&self, event: Event, before: impl FnOnce()) -> Result<(), Event> {

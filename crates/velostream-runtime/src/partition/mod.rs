@@ -14,12 +14,13 @@ pub mod barrier;
 pub mod event;
 pub mod gather;
 pub mod inlet;
+pub mod interlaced;
 pub mod mailbox;
 pub mod merge;
+pub mod offsets;
 pub mod outlet;
 pub mod poison;
 pub mod receiver;
 pub mod share;
 #[cfg(test)]
 pub mod testing;
-mod turns;

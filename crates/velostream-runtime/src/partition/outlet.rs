@@ -1,6 +1,7 @@
 //! [`Outlet`]: the sender's end of a way to a pipeline, which may have several receivers.
 
 use super::event::{Envelope, Event};
+use super::interlaced::Interlaced;
 use super::mailbox::Mailbox;
 use super::share::{Places, Share};
 use crate::error::Result;
@@ -16,6 +17,29 @@ pub struct Outlet {
     routers: Vec<Option<Router>>,
     /// The receiver whose turn it is, where batches are dealt.
     turn: usize,
+}
+
+/// What is sent.
+#[derive(Clone)]
+pub enum Given {
+    /// Rows of one input.
+    Share(Arc<Share>),
+    /// Rows of several, whose numbers take turns.
+    Interlaced(Arc<Interlaced>),
+}
+
+impl Given {
+    /// What a receiver gets, who may be the only one.
+    fn into_event(self, is_only: bool) -> Event {
+        match self {
+            Self::Share(share) if is_only => {
+                let Share { whole, .. } = Arc::into_inner(share).expect("nobody else has it");
+                Event::Batch(Box::new(whole))
+            }
+            Self::Share(share) => Event::Share(share),
+            Self::Interlaced(rows) => Event::Interlaced(rows),
+        }
+    }
 }
 
 /// Nobody receives any more.
@@ -67,20 +91,14 @@ impl Outlet {
         self.address(envelope, |mailbox, event| mailbox.push_when_room(event, || ()).map_err(|_| Gone))
     }
 
-    /// Sends small batches, together no larger than one may be, as soon as there is room for them.
-    pub fn send_all_when_room(&mut self, envelopes: Vec<Envelope>) -> std::result::Result<(), Gone> {
-        if let [mailbox] = self.mailboxes.as_slice() {
-            let batches = envelopes.into_iter().map(|envelope| Event::Batch(Box::new(envelope)));
-            return if mailbox.push_all_when_room(batches) { Ok(()) } else { Err(Gone) };
-        }
-        let shares: Vec<_> = envelopes.into_iter().map(|envelope| Arc::new(self.share(envelope))).collect();
-        let each = std::iter::repeat_n(shares, self.mailboxes.len());
-        let sent = self
-            .mailboxes
-            .iter()
-            .zip(each)
-            .all(|(mailbox, shares)| mailbox.push_all_when_room(shares.into_iter().map(Event::Share)));
-        if sent { Ok(()) } else { Err(Gone) }
+    /// Sends what comes from several inputs as soon as there is room for it.
+    pub fn give_when_room(&self, given: Given) -> std::result::Result<(), Gone> {
+        self.hand_out(given, |mailbox, event| mailbox.push_when_room(event, || ()).map_err(|_| Gone))
+    }
+
+    /// The same without regard to room.
+    pub fn give(&self, given: Given) -> std::result::Result<(), Gone> {
+        self.hand_out(given, |mailbox, event| mailbox.push(event).map_err(|_| Gone))
     }
 
     /// Whether a receiver has no room, for a sender that will ask again.
@@ -88,51 +106,40 @@ impl Outlet {
         self.mailboxes.iter().any(|mailbox| mailbox.is_full())
     }
 
-    /// Sends a batch, of which `places` tells whose each row is where there are several receivers, without regard to room.
-    pub fn send_placed(&self, whole: Envelope, places: Option<Places>) -> std::result::Result<(), Gone> {
-        self.hand_on(whole, places, |mailbox, event| mailbox.push(event).map_err(|_| Gone))
-    }
-
     fn address(
         &mut self,
         envelope: Envelope,
         push: impl Fn(&Mailbox, Event) -> std::result::Result<(), Gone>,
     ) -> std::result::Result<(), Gone> {
-        let places = (self.mailboxes.len() > 1).then(|| self.places(&envelope));
-        self.hand_on(envelope, places, push)
+        let share = Arc::new(self.share(envelope));
+        self.hand_out(Given::Share(share), push)
     }
 
     /// Makes the event of each mailbox and pushes it.
-    fn hand_on(
+    fn hand_out(
         &self,
-        whole: Envelope,
-        places: Option<Places>,
+        given: Given,
         push: impl Fn(&Mailbox, Event) -> std::result::Result<(), Gone>,
     ) -> std::result::Result<(), Gone> {
-        let Some(places) = places else {
-            let event = Event::Batch(Box::new(whole));
-            return self.mailboxes.first().map_or(Err(Gone), |mailbox| push(mailbox, event));
-        };
-        // The last receiver to take its rows is the last to hold the batch: none is kept here.
-        let share = Arc::new(Share { whole, places });
-        let each = std::iter::repeat_n(share, self.mailboxes.len());
-        self.mailboxes.iter().zip(each).try_for_each(|(mailbox, share)| push(mailbox, Event::Share(share)))
+        // The last receiver to take its rows is the last to hold them: nothing is kept here.
+        let receivers = self.mailboxes.len();
+        let each = std::iter::repeat_n(given, receivers);
+        let mut sent = self.mailboxes.iter().zip(each);
+        sent.try_for_each(|(mailbox, given)| push(mailbox, given.into_event(receivers == 1)))
     }
 
-    fn share(&mut self, whole: Envelope) -> Share {
-        let places = self.places(&whole);
-        Share { whole, places }
-    }
-
-    fn places(&mut self, envelope: &Envelope) -> Places {
+    /// A batch, and whose each row is.
+    pub fn share(&mut self, whole: Envelope) -> Share {
         let count = self.mailboxes.len();
-        match &mut self.routers[envelope.input] {
-            None => {
+        let places = match self.routers.get_mut(whole.input) {
+            Some(Some(router)) => Places::by(router, &whole, count as u16),
+            Some(None) => {
                 self.turn = (self.turn + 1) % count;
                 Places::One(self.turn as u16)
             }
-            Some(router) => Places::by(router, envelope, count as u16),
-        }
+            None => Places::One(0),
+        };
+        Share { whole, places }
     }
 
     /// Sends what inputs begin with, all of one number.

@@ -4,6 +4,7 @@
 
 use super::event::Envelope;
 use crate::spares::Spares;
+use std::ops::Range;
 use std::sync::Arc;
 use velostream_engine::batch::{Batch, ChangeBatch, Selected};
 use velostream_engine::router::{Router, Shares};
@@ -31,20 +32,26 @@ pub enum Places {
 impl Share {
     /// The rows of receiver `place`, appended to `changes`, which has the batch's columns.
     fn own(&self, place: u16, changes: &mut ChangeBatch) {
+        self.own_within(0..self.whole.batch.changes.len(), place, changes);
+    }
+
+    /// Those of them that stand in `range`.
+    pub fn own_within(&self, range: Range<usize>, place: u16, changes: &mut ChangeBatch) {
         let all = &self.whole.batch.changes;
-        match self.places.rows_of(place) {
-            Some(rows) => changes.extend_selected(all, rows),
-            None => changes.extend_range(all, 0, all.len()),
-        }
+        let Some(rows) = self.places.rows_of(place) else {
+            return changes.extend_range(all, range.start, range.end);
+        };
+        let before = |bound: usize| rows.partition_point(|&row| (row as usize) < bound);
+        changes.extend_selected(all, &rows[before(range.start)..before(range.end)]);
     }
 
     /// A batch of one receiver's rows, with the time of all.
     fn envelope(&self, changes: ChangeBatch, home: Option<Arc<Spares>>) -> Envelope {
-        let Envelope { input, ref batch, offset, first_seq, at_ms, accepted, through, ref records, .. } =
-            self.whole;
-        let (batch, records) = (Batch { changes, time: batch.time.clone() }, records.clone());
-        let appended = Vec::new();
-        Envelope { input, batch, offset, first_seq, at_ms, accepted, through, home, appended, records }
+        let Envelope { input, at_ms, accepted, through, .. } = self.whole;
+        let Envelope { batch, offsets, records, .. } = &self.whole;
+        let batch = Batch { changes, time: batch.time.clone() };
+        let (offsets, appended, records) = (offsets.clone(), Vec::new(), records.clone());
+        Envelope { input, batch, offsets, at_ms, accepted, through, home, appended, records }
     }
 
     /// The rows of receiver `place` in memory of their own.
@@ -136,6 +143,11 @@ struct TakenInput {
 }
 
 impl Taker {
+    /// Which receiver takes.
+    pub fn place(&self) -> u16 {
+        self.place
+    }
+
     /// Of receiver `place` of a plan over these inputs.
     pub fn new(place: u16, inputs: &[Arc<Relation>], ways: &[Way]) -> Self {
         let input = |(relation, &way): (&Arc<Relation>, &Way)| {

@@ -1,8 +1,12 @@
 //! Mailboxes and events for the tests of this folder.
 
 use super::event::{Envelope, Event};
+use super::interlaced::{Interlaced, Strand};
 use super::mailbox::{Capacity, Mailbox};
+use super::offsets::Offsets;
+use super::share::{Places, Share};
 use crate::wake::Wake;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Instant;
 use velostream_engine::batch::{Batch, ChangeBatch, Op, Seq};
@@ -25,8 +29,7 @@ pub fn envelope(input: usize, seqs: &[u64], through: u64) -> Event {
     Event::Batch(Box::new(Envelope {
         input,
         batch: Batch { changes, time: TimeRuns::default() },
-        offset: 0,
-        first_seq: None,
+        offsets: Offsets::Rows(0),
         at_ms: 0,
         accepted: Instant::now(),
         through: Seq(through),
@@ -34,4 +37,22 @@ pub fn envelope(input: usize, seqs: &[u64], through: u64) -> Event {
         appended: Vec::new(),
         records: Vec::new(),
     }))
+}
+
+/// Rows of several inputs, with their numbers; each input's are the last ones of its block.
+pub fn interlaced(rows: &[(usize, u64)]) -> Event {
+    let inputs: BTreeSet<usize> = rows.iter().map(|&(input, _)| input).collect();
+    let strand = |input: usize| {
+        let seqs: Vec<Seq> = rows.iter().filter(|row| row.0 == input).map(|row| Seq(row.1)).collect();
+        let own: Vec<u64> = (0..seqs.len() as u64 + 2).collect();
+        let Event::Batch(whole) = envelope(input, &own, 0) else { unreachable!("a batch") };
+        Strand {
+            block: Arc::new(Share { whole: *whole, places: Places::One(0) }),
+            rows: 2..own.len(),
+            seqs: seqs.into(),
+            time: TimeRuns::default(),
+            before: 0,
+        }
+    };
+    Event::Interlaced(Arc::new(Interlaced::new(inputs.into_iter().map(strand).collect())))
 }

@@ -8,7 +8,7 @@ use crate::error::Result;
 use crate::ingest::{BadRecord, Decoded};
 use crate::partition::event::Envelope;
 use crate::partition::poison::guarded;
-use crate::partition::share::Places;
+use crate::partition::share::{Places, Share};
 use std::fs::File;
 use std::io::{ErrorKind, Read, Seek, SeekFrom};
 use std::sync::Arc;
@@ -182,12 +182,16 @@ impl BlockReader {
         door.restart();
         let to = (Some(setup.query.as_str()), setup.now_ms);
         let (envelope, letters) = door.admit(rows, bad, Op::Insert, &mut Seq(0), to);
-        let envelope = envelope.map(|envelope| Envelope { input: *input, ..envelope });
-        let places = envelope.as_ref().filter(|_| setup.receivers > 1).map(|envelope| match router {
-            None => Places::One(setup.place),
-            Some(router) => Places::by(router, envelope, setup.receivers),
+        let rows = envelope.map(|envelope| {
+            let whole = Envelope { input: *input, ..envelope };
+            let places = match router {
+                _ if setup.receivers == 1 => Places::One(0),
+                None => Places::One(setup.place),
+                Some(router) => Places::by(router, &whole, setup.receivers),
+            };
+            Share { whole, places }
         });
-        Ok(Block { extent, envelope, places, letters })
+        Ok(Block { extent, rows, letters })
     }
 }
 

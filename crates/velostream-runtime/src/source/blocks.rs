@@ -2,24 +2,25 @@
 //!
 //! Whoever has nothing else to do claims the next block, decodes it without regard to the others, and hands it in. Blocks
 //! are given out in order: then rows get the numbers, and time moves as far, as if one thread had read all. Where the
-//! blocks of an input begin is the matter of its [`Cut`].
+//! blocks of an input begin is the matter of its [`Cut`], how rows of several take turns that of [`Together`].
 
 use super::block_reader::BlockReader;
 use super::ranges::Range;
+use super::together::Together;
 use crate::api::DeadLetter;
 use crate::error::Error;
 use crate::feed::rounds::Turn;
-use crate::partition::event::{Envelope, Event};
+use crate::partition::event::Event;
 use crate::partition::outlet::Outlet;
-use crate::partition::share::Places;
+use crate::partition::share::Share;
 use crate::shared::Shared;
 use crate::sync::{Condvar, Mutex, MutexGuard};
 use std::collections::{BTreeMap, VecDeque};
+use std::ops::RangeFrom;
 use std::sync::{Arc, PoisonError};
 use velostream_engine::batch::Seq;
-use velostream_engine::time::Watermark;
 
-/// Blocks per thread that may be claimed and not given out.
+/// Blocks of an input that each thread may have claimed, not given out.
 const AHEAD_PER_THREAD: u64 = 4;
 
 /// Where the blocks of one input come from.
@@ -76,13 +77,13 @@ pub enum Fit {
     Again(Piece),
 }
 
-/// The inputs of one query that are read so, each behind the one before, and how far they are given out.
+/// The inputs of one query that are read so, and how far they are given out.
 pub struct Blocks {
     state: Mutex<State>,
     /// Told when more may be claimed, to threads that do nothing else.
     moved: Condvar,
     shared: Arc<Shared>,
-    /// Blocks that may be claimed and not given out.
+    /// Blocks of an input that may be claimed and not given out.
     ahead: u64,
 }
 
@@ -98,16 +99,25 @@ struct State {
     outlet: Outlet,
     /// The number of the next record; none before the inputs' turn has come.
     next: Option<Seq>,
-    /// The input in hand and those behind it; without one, all is done.
-    inputs: VecDeque<CutInput>,
-    /// How many inputs have ended.
-    ended: usize,
-    progress: Progress,
-    watermark: Watermark,
-    /// Records of the input given out.
-    offset: u64,
+    /// The inputs in hand and those behind them; without any, all is done.
+    groups: VecDeque<Group>,
     /// Threads that wait for `moved`.
     idle: usize,
+}
+
+/// Inputs whose rows are taken by their event times, or a single one.
+struct Group {
+    inputs: Vec<InputState>,
+    together: Together,
+}
+
+struct InputState {
+    /// Which of all that are read in blocks.
+    source: usize,
+    /// Which of the query's.
+    input: usize,
+    cut: Box<dyn Cut>,
+    progress: Progress,
     /// What was handed in and waits for the blocks before it.
     waiting: BTreeMap<u64, Decoding>,
 }
@@ -129,10 +139,8 @@ pub type Decoding = Result<Block, Error>;
 pub struct Block {
     /// Where they stood in a file.
     pub extent: Extent,
-    /// The rows; none if no record was let in.
-    pub envelope: Option<Envelope>,
-    /// Whose each row is; none where there is one receiver.
-    pub places: Option<Places>,
+    /// The rows, and whose each is; none if no record was let in.
+    pub rows: Option<Share>,
     /// Records that were refused.
     pub letters: Vec<DeadLetter>,
 }
@@ -159,19 +167,11 @@ enum Step {
 }
 
 impl Blocks {
-    /// Of these inputs, decoded by so many threads; nothing is read before [`Self::open`].
-    pub fn new(inputs: Vec<CutInput>, threads: usize, outlet: Outlet, shared: Arc<Shared>) -> Self {
-        let state = State {
-            outlet,
-            next: None,
-            inputs: inputs.into(),
-            ended: 0,
-            progress: Progress::default(),
-            watermark: Watermark::NONE,
-            offset: 0,
-            idle: 0,
-            waiting: BTreeMap::new(),
-        };
+    /// Of these inputs, each group behind the one before, decoded by so many threads; nothing is read before [`Self::open`].
+    pub fn new(groups: Vec<Vec<CutInput>>, threads: usize, outlet: Outlet, shared: Arc<Shared>) -> Self {
+        let mut sources = 0..;
+        let groups = groups.into_iter().map(|inputs| Group::new(inputs, &mut sources)).collect();
+        let state = State { outlet, next: None, groups, idle: 0 };
         let ahead = AHEAD_PER_THREAD * threads as u64;
         Self { state: Mutex::new(state), moved: Condvar::new(), shared, ahead }
     }
@@ -199,11 +199,11 @@ impl Blocks {
     pub fn wait(&self) -> bool {
         let mut state = self.lock();
         state.idle += 1;
-        while !state.inputs.is_empty() && !state.is_ready(self.ahead) {
+        while !state.groups.is_empty() && !state.is_ready(self.ahead) {
             state = self.moved.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
         state.idle -= 1;
-        !state.inputs.is_empty()
+        !state.groups.is_empty()
     }
 
     /// The next block for whoever asks; none while enough are claimed, or all are.
@@ -220,18 +220,21 @@ impl Blocks {
 
     /// Gives out what there was no room for; false if there is nothing or still no room.
     pub fn go_on(&self, reader: &mut BlockReader) -> bool {
-        let state = self.lock();
-        let given = state.progress.given;
-        self.give_out(state, reader);
-        self.lock().progress.given > given
+        self.give_out(self.lock(), reader)
     }
 
-    fn give_out<'a>(&'a self, mut state: MutexGuard<'a, State>, reader: &mut BlockReader) {
+    /// Whether it did anything.
+    fn give_out<'a>(&'a self, mut state: MutexGuard<'a, State>, reader: &mut BlockReader) -> bool {
+        let mut has_given = false;
         loop {
             match state.step(&self.shared) {
-                Step::Wait => return,
-                Step::Given if state.idle > 0 => self.moved.notify_all(),
-                Step::Given => {}
+                Step::Wait => return has_given,
+                Step::Given => {
+                    has_given = true;
+                    if state.idle > 0 {
+                        self.moved.notify_all();
+                    }
+                }
                 Step::Again(claim) => {
                     drop(state);
                     let decoding = reader.decode(&claim);
@@ -243,40 +246,82 @@ impl Blocks {
     }
 }
 
+impl Group {
+    fn new(inputs: Vec<CutInput>, sources: &mut RangeFrom<usize>) -> Self {
+        let together = Together::new(inputs.len());
+        let state = |(source, CutInput { input, cut })| InputState {
+            source,
+            input,
+            cut,
+            progress: Progress::default(),
+            waiting: BTreeMap::new(),
+        };
+        Self { inputs: sources.zip(inputs).map(state).collect(), together }
+    }
+
+    /// Of those of which a block may be claimed the input that has the fewest.
+    fn claimable(&mut self, ahead: u64) -> Option<&mut InputState> {
+        let ready = self.inputs.iter_mut().filter_map(|input| input.is_ready(ahead).then_some(input));
+        ready.min_by_key(|input| input.progress.open())
+    }
+}
+
+impl InputState {
+    fn is_ready(&mut self, ahead: u64) -> bool {
+        let Self { cut, progress, .. } = self;
+        progress.open() < ahead && !cut.is_over(progress) && cut.is_ready(progress)
+    }
+
+    fn claim(&mut self) -> Option<Claim> {
+        let piece = self.cut.next(&self.progress)?;
+        self.progress.claimed += 1;
+        Some(Claim { source: self.source, index: self.progress.claimed - 1, piece })
+    }
+
+    fn is_over(&mut self) -> bool {
+        self.cut.is_over(&self.progress)
+    }
+}
+
 impl State {
-    /// The input in hand, if another of its blocks may be claimed.
-    fn claimable(&mut self, ahead: u64) -> Option<(&mut dyn Cut, &Progress)> {
+    fn claimable(&mut self, ahead: u64) -> Option<&mut InputState> {
         self.next?;
-        let cut = &mut self.inputs.front_mut()?.cut;
-        (self.progress.open() < ahead).then_some((cut.as_mut(), &self.progress))
+        self.groups.front_mut()?.claimable(ahead)
     }
 
     fn is_ready(&mut self, ahead: u64) -> bool {
-        self.claimable(ahead).is_some_and(|(cut, progress)| cut.is_ready(progress))
+        self.claimable(ahead).is_some()
     }
 
     fn claim(&mut self, ahead: u64) -> Option<Claim> {
-        let (cut, progress) = self.claimable(ahead)?;
-        let piece = cut.next(progress)?;
-        self.progress.claimed += 1;
-        Some(Claim { source: self.ended, index: self.progress.claimed - 1, piece })
+        self.claimable(ahead)?.claim()
     }
 
     /// A file may have ended in an earlier block than was to be seen by its size.
     fn take_in(&mut self, claim: &Claim, decoding: Decoding) {
-        if claim.source == self.ended && !self.inputs.is_empty() {
-            self.waiting.insert(claim.index, decoding);
+        let Some(group) = self.groups.front_mut() else { return };
+        if let Some(input) = group.inputs.iter_mut().find(|input| input.source == claim.source) {
+            input.waiting.insert(claim.index, decoding);
         }
     }
 
-    /// Gives out the next block, if it is there.
+    /// Gives out what comes next, if it is there.
     fn step(&mut self, shared: &Shared) -> Step {
-        let index = self.progress.given;
-        let Some(CutInput { cut, .. }) = self.inputs.front_mut() else { return Step::Wait };
-        if !self.waiting.contains_key(&index) || self.outlet.is_full() {
-            return Step::Wait;
+        let Some(group) = self.groups.front_mut() else { return Step::Wait };
+        match group.together.needs() {
+            Some(at) if group.inputs[at].is_over() => self.end(at),
+            Some(at) => self.fit(at, shared),
+            None if self.outlet.is_full() => Step::Wait,
+            None => self.give(shared),
         }
-        let block = match self.waiting.remove(&index) {
+    }
+
+    /// Lets an input of the group in hand go on with its next block.
+    fn fit(&mut self, at: usize, shared: &Shared) -> Step {
+        let Some(Group { inputs, together }) = self.groups.front_mut() else { return Step::Wait };
+        let InputState { source, cut, progress, waiting, .. } = &mut inputs[at];
+        let index = progress.given;
+        let block = match waiting.remove(&index) {
             Some(Ok(block)) => block,
             Some(Err(error)) => {
                 self.outlet.tell(|| Event::Failed(Box::new(error.clone())));
@@ -286,56 +331,44 @@ impl State {
             None => return Step::Wait,
         };
         match cut.fit(index, &block.extent) {
-            Fit::Again(piece) => return Step::Again(Claim { source: self.ended, index, piece }),
-            Fit::Covered => self.progress.given += 1,
-            Fit::Next => {
-                self.progress.given += 1;
-                self.give(block, shared);
-            }
+            Fit::Again(piece) => return Step::Again(Claim { source: *source, index, piece }),
+            Fit::Covered => {}
+            Fit::Next => together.put(at, block.rows, block.letters),
         }
-        self.end_input_if_over();
+        progress.given += 1;
+        shared.dead_letters.add(together.take_letters());
         Step::Given
     }
 
-    /// The block's rows get their numbers and go to the receivers.
-    fn give(&mut self, block: Block, shared: &Shared) {
-        let Block { envelope, places, letters, .. } = block;
-        let offset = self.offset;
-        if !letters.is_empty() {
-            let placed =
-                letters.into_iter().map(|letter| DeadLetter { offset: offset + letter.offset, ..letter });
-            shared.dead_letters.add(placed.collect::<Vec<_>>());
-        }
-        let (Some(mut envelope), Some(next)) = (envelope, &mut self.next) else { return };
-        let count = envelope.batch.changes.len() as u64;
-        envelope.rebase(*next, offset, self.watermark);
-        self.watermark = envelope.batch.time.after();
-        self.offset += count;
-        next.0 += count;
-        if self.outlet.send_placed(envelope, places).is_err() {
+    /// The rows that come next get their numbers and go to the receivers.
+    fn give(&mut self, shared: &Shared) -> Step {
+        let Self { outlet, next: Some(next), groups, .. } = self else { return Step::Wait };
+        let Some(Group { together, .. }) = groups.front_mut() else { return Step::Wait };
+        let Some(given) = together.give(next) else { return Step::Wait };
+        shared.dead_letters.add(together.take_letters());
+        if outlet.give(given).is_err() {
             self.finish();
         }
+        Step::Given
     }
 
-    fn end_input_if_over(&mut self) {
-        let Some(CutInput { input, cut }) = self.inputs.front_mut() else { return };
-        if !cut.is_over(&self.progress) {
-            return;
+    /// An input of the group in hand ends.
+    fn end(&mut self, at: usize) -> Step {
+        let Some(Group { inputs, together }) = self.groups.front_mut() else { return Step::Wait };
+        let input = inputs[at].input;
+        together.end(at);
+        if together.is_over() {
+            self.groups.pop_front();
         }
-        let input = *input;
-        self.inputs.pop_front();
         let at = self.next.unwrap_or_default();
         self.next = Some(Seq(at.0 + 1));
         self.outlet.tell(|| Event::End(input, at));
-        self.ended += 1;
-        self.waiting.clear();
-        (self.progress, self.offset, self.watermark) = (Progress::default(), 0, Watermark::NONE);
+        Step::Given
     }
 
     /// Nobody takes any more, or there is no more to be had.
     fn finish(&mut self) {
-        self.inputs.clear();
-        self.waiting.clear();
+        self.groups.clear();
     }
 }
 
@@ -344,6 +377,7 @@ mod tests {
     use super::*;
     use crate::dead_letter::DeadLetters;
     use crate::partition::mailbox::Mailbox;
+    use crate::partition::share::Places;
     use crate::partition::testing::{envelope, mailbox, silent};
     use crate::source::block_reader::BlockReaderSetup;
     use crate::source::ranges::Ranges;
@@ -363,7 +397,7 @@ mod tests {
         };
         let outlet = Outlet::single(Arc::clone(&mailbox));
         let cut = Box::new(Ranges::new(3 * BLOCK_BYTES as u64, BLOCK_BYTES));
-        let blocks = Blocks::new(vec![CutInput { input: 0, cut }], 1, outlet, Arc::new(shared));
+        let blocks = Blocks::new(vec![vec![CutInput { input: 0, cut }]], 1, outlet, Arc::new(shared));
         let blocks = Arc::new(blocks);
         let setup = BlockReaderSetup {
             blocks: Arc::clone(&blocks),
@@ -380,10 +414,11 @@ mod tests {
     /// A block with so many records, whose first begins where the block does.
     fn block(claim: &Claim, records: u64) -> Decoding {
         let seqs: Vec<u64> = (0..records).collect();
-        let Event::Batch(envelope) = envelope(0, &seqs, records - 1) else { panic!("a batch") };
+        let Event::Batch(whole) = envelope(0, &seqs, records - 1) else { panic!("a batch") };
         let Piece::Range(range) = &claim.piece else { panic!("of a file") };
         let extent = Extent { start: range.begin, end: range.limit, is_last: false };
-        Ok(Block { extent, envelope: Some(*envelope), places: None, letters: Vec::new() })
+        let rows = Share { whole: *whole, places: Places::One(0) };
+        Ok(Block { extent, rows: Some(rows), letters: Vec::new() })
     }
 
     /// Numbers of rows, and the ends.

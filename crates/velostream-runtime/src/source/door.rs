@@ -6,6 +6,7 @@ use crate::error::Result;
 use crate::ingest::BadRecord;
 use crate::kernel::is_table;
 use crate::partition::event::Envelope;
+use crate::partition::offsets::Offsets;
 use crate::spares::Spares;
 use std::sync::Arc;
 use std::time::Instant;
@@ -122,7 +123,8 @@ impl Door {
         }
         let through = Seq(next.0 - 1);
         let home = Some(Arc::clone(&self.spares));
-        let envelope = Envelope { first_seq: Some(first), home, ..envelope(batch, offset, now_ms, through) };
+        let offsets = Offsets::Numbered { before: offset, first };
+        let envelope = Envelope { offsets, home, ..envelope(batch, now_ms, through) };
         (Some(envelope), letters)
     }
 
@@ -216,31 +218,34 @@ impl Door {
     pub fn step(&mut self, changes: ChangeBatch, seq: Seq, now_ms: i64) -> Envelope {
         let batch = Batch { changes, time: self.standing() };
         self.offset += 1;
-        Envelope { first_seq: Some(seq), ..envelope(batch, self.offset - 1, now_ms, seq) }
+        let offsets = Offsets::Numbered { before: self.offset - 1, first: seq };
+        Envelope { offsets, ..envelope(batch, now_ms, seq) }
     }
 
     /// A move of time by hand; `None` when it does not move.
     pub fn advance(&mut self, next: &mut Seq, to: Watermark, now_ms: i64) -> Option<Envelope> {
         let time = self.gate.advance(to, next)?;
         let batch = Batch { changes: self.empty(), time };
-        Some(envelope(batch, self.offset, now_ms, Seq(next.0 - 1)))
+        Some(envelope(batch, now_ms, Seq(next.0 - 1)))
     }
 
     /// The rows of the table as the first step of a query, for which none of them is late.
     pub fn snapshot(&self, seq: Seq, now_ms: i64) -> Option<Envelope> {
         let changes = self.table.as_ref()?.rows(seq);
         let batch = Batch { changes, time: TimeRuns::reaching(self.gate.watermark(), seq) };
-        Some(Envelope { first_seq: Some(seq), ..envelope(batch, 0, now_ms, seq) })
+        Some(Envelope {
+            offsets: Offsets::Numbered { before: 0, first: seq },
+            ..envelope(batch, now_ms, seq)
+        })
     }
 }
 
 /// A batch on its way, for a receiver's first input.
-fn envelope(batch: Batch, offset: u64, at_ms: i64, through: Seq) -> Envelope {
+fn envelope(batch: Batch, at_ms: i64, through: Seq) -> Envelope {
     Envelope {
         input: 0,
         batch,
-        offset,
-        first_seq: None,
+        offsets: Offsets::Rows(0),
         at_ms,
         accepted: Instant::now(),
         through,

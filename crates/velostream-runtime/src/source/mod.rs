@@ -9,3 +9,4 @@ pub mod ranges;
 pub mod reader;
 mod stdin;
 pub mod table;
+mod together;

@@ -1,15 +1,17 @@
 //! A thread that reads the files and feeds of one pipeline: decodes, numbers, sends.
 //!
-//! Of a file the order is the file's, of feeds that of their turns. Of several, those of tables come first, each whole; then those of streams,
-//! together by their records' event times where all declare one, else one after the other.
+//! Of a file the order is the file's, of feeds that of their turns. Of several, those of tables come first, each whole; then
+//! those of streams, together by their records' event times where all declare one, else one after the other.
 
 use super::blocks::Blocks;
 use super::door::Door;
 use super::file::{Decoder, FileSource, io};
+use super::together::Together;
+use crate::api::DeadLetter;
 use crate::catalog::Origin;
 use crate::error::Result;
 use crate::feed::rounds::Rounds;
-use crate::ingest::{BadRecord, Decoded};
+use crate::ingest::Decoded;
 use crate::partition::event::{Envelope, Event};
 use crate::partition::outlet::Outlet;
 use crate::partition::poison::guarded;
@@ -17,13 +19,7 @@ use crate::shared::Shared;
 use crate::sync::{Builder, JoinHandle};
 use std::io::{ErrorKind, Read};
 use std::sync::Arc;
-use velostream_engine::batch::{ChangeBatch, Op, Seq};
-use velostream_engine::column::Values;
-use velostream_engine::time::EventTime;
-use velostream_sql::types::DataType;
-
-/// Batches of files whose rows alternate that are sent together: all are of rows of one chunk of each.
-const BATCHES_TOGETHER_MAX: usize = 256;
+use velostream_engine::batch::{Op, Seq};
 
 /// Bytes asked for at a time; one chunk's records are at most one batch.
 const CHUNK_BYTES: usize = 64 << 10;
@@ -86,8 +82,6 @@ struct Reading {
     door: Door,
     content: Content,
     decoded: Decoded,
-    /// Rows of `decoded` that are sent already.
-    sent: usize,
     ended: bool,
 }
 
@@ -126,69 +120,18 @@ impl Reading {
             Origin::Feeds(feeds) => Content::Feeds(Rounds::new(feeds)),
         };
         let decoded = Decoded::new(fields);
-        Ok(Self { input, door, content, decoded, sent: 0, ended: false })
+        Ok(Self { input, door, content, decoded, ended: false })
     }
 
-    /// Decodes the next chunk.
-    fn read(&mut self, chunk: &mut [u8]) -> Result<()> {
+    /// Decodes the next chunk and lets its rows in, with numbers from `next` on.
+    fn next(&mut self, chunk: &mut [u8], next: &mut Seq, setup: &ReaderSetup) -> Result<Admitted> {
+        self.decoded.clear();
         self.ended = self.content.read(chunk, &mut self.decoded)?;
-        Ok(())
-    }
-
-    /// Makes sure that a row is there, unless the file has ended.
-    fn fill(&mut self, chunk: &mut [u8], setup: &mut ReaderSetup) -> Result<()> {
-        while self.is_empty() {
-            if !self.decoded.bad.is_empty() {
-                self.send(self.decoded.rows, setup);
-            }
-            if self.ended || setup.is_over() {
-                break;
-            }
-            self.decoded.clear();
-            self.sent = 0;
-            self.read(chunk)?;
-        }
-        Ok(())
-    }
-
-    fn is_empty(&self) -> bool {
-        self.sent == self.decoded.rows
-    }
-
-    /// The event time of a row; a row without one comes at once, to be refused.
-    fn time(&self, row: usize) -> EventTime {
-        let Some(position) = self.door.relation.event_time else { return EventTime::MIN };
-        let column = &self.decoded.columns[position];
-        let factor = if column.data_type == DataType::BigInt { 1_000 } else { 1 };
-        match &column.values {
-            Values::I64(values) if column.validity.is_valid(row) => values[row].saturating_mul(factor),
-            _ => EventTime::MIN,
-        }
-    }
-
-    /// Sends the rows up to `end`; false when nobody takes them any more.
-    fn send(&mut self, end: usize, setup: &mut ReaderSetup) -> bool {
-        self.admit(end, setup).is_none_or(|envelope| setup.outlet.send_when_room(envelope).is_ok())
-    }
-
-    /// Lets the rows up to `end` in.
-    fn admit(&mut self, end: usize, setup: &mut ReaderSetup) -> Option<Envelope> {
-        let mut rows = self.door.fresh();
-        let first = self.sent;
-        let bad_before = self.decoded.bad.partition_point(|bad| bad.row <= end);
-        let bad: Vec<BadRecord> = self.decoded.bad.drain(..bad_before).collect();
-        let bad = bad.into_iter().map(|bad| BadRecord { row: bad.row - first, ..bad });
-        if first == 0 && end == self.decoded.rows {
-            std::mem::swap(&mut rows.columns, &mut self.decoded.columns);
-            self.decoded.rows = 0;
-        } else {
-            copy(&self.decoded, first, end, &mut rows);
-            self.sent = end;
-        }
+        let rows = self.decoded.take_rows(self.door.fresh());
+        let bad = std::mem::take(&mut self.decoded.bad);
         let to = (Some(setup.query.as_str()), setup.now_ms);
-        let (envelope, letters) = self.door.admit(rows, bad, Op::Insert, &mut setup.next, to);
-        setup.shared.dead_letters.add(letters);
-        Some(Envelope { input: self.input, ..envelope? })
+        let (envelope, letters) = self.door.admit(rows, bad, Op::Insert, next, to);
+        Ok((envelope.map(|envelope| Envelope { input: self.input, ..envelope }), letters))
     }
 
     fn end(&self, setup: &mut ReaderSetup) {
@@ -198,33 +141,21 @@ impl Reading {
     }
 }
 
-fn copy(decoded: &Decoded, from: usize, to: usize, rows: &mut ChangeBatch) {
-    for (column, source) in rows.columns.iter_mut().zip(&decoded.columns) {
-        column.extend_range(source, from, to);
-    }
-}
+/// Rows that were let in, if any, and letters of those that were not.
+type Admitted = (Option<Envelope>, Vec<DeadLetter>);
 
 fn read(readings: Vec<Reading>, setup: &mut ReaderSetup) -> Result<()> {
     let mut chunk = vec![0; CHUNK_BYTES];
     let (tables, streams): (Vec<Reading>, Vec<Reading>) =
         readings.into_iter().partition(|reading| reading.door.table.is_some());
     let timed = streams.iter().all(|reading| reading.door.relation.event_time.is_some());
-    let (together, single) = if timed {
+    let (together, single) = if timed && streams.len() > 1 {
         (streams, tables)
     } else {
         (Vec::new(), [tables, streams].into_iter().flatten().collect())
     };
-    for mut reading in single {
-        loop {
-            reading.fill(&mut chunk, setup)?;
-            if reading.is_empty() {
-                break;
-            }
-            if !reading.send(reading.decoded.rows, setup) {
-                return Ok(());
-            }
-        }
-        reading.end(setup);
+    for reading in single {
+        read_single(reading, &mut chunk, setup)?;
     }
     read_together(together, &mut chunk, setup)?;
     if let Some(blocks) = &setup.then {
@@ -233,29 +164,41 @@ fn read(readings: Vec<Reading>, setup: &mut ReaderSetup) -> Result<()> {
     Ok(())
 }
 
-/// Always sends the rows of the file whose next row is the earliest, as long as they are; what is in hand together.
-fn read_together(mut readings: Vec<Reading>, chunk: &mut [u8], setup: &mut ReaderSetup) -> Result<()> {
-    let mut in_hand = Vec::new();
-    loop {
-        if in_hand.len() == BATCHES_TOGETHER_MAX || readings.iter().any(Reading::is_empty) {
-            if setup.outlet.send_all_when_room(std::mem::take(&mut in_hand)).is_err() {
-                return Ok(());
-            }
-            for reading in &mut readings {
-                reading.fill(chunk, setup)?;
-            }
-            let (open, ended): (Vec<Reading>, Vec<Reading>) =
-                readings.into_iter().partition(|reading| !reading.is_empty());
-            ended.iter().for_each(|reading| reading.end(setup));
-            readings = open;
+fn read_single(mut reading: Reading, chunk: &mut [u8], setup: &mut ReaderSetup) -> Result<()> {
+    while !reading.ended && !setup.is_over() {
+        let mut next = setup.next;
+        let (envelope, letters) = reading.next(chunk, &mut next, setup)?;
+        setup.next = next;
+        setup.shared.dead_letters.add(letters);
+        if envelope.is_some_and(|envelope| setup.outlet.send_when_room(envelope).is_err()) {
+            break;
         }
-        let heads = readings.iter().enumerate().map(|(at, reading)| (reading.time(reading.sent), at));
-        let Some((_, first)) = heads.clone().min() else { return Ok(()) };
-        let next = heads.filter(|&(_, at)| at != first).min();
-        let reading = &mut readings[first];
-        let comes_before = |row: usize| next.is_none_or(|next| (reading.time(row), first) < next);
-        let end = (reading.sent + 1..reading.decoded.rows).find(|&row| !comes_before(row));
-        let end = end.unwrap_or(reading.decoded.rows);
-        in_hand.extend(reading.admit(end, setup));
     }
+    reading.end(setup);
+    Ok(())
+}
+
+fn read_together(mut readings: Vec<Reading>, chunk: &mut [u8], setup: &mut ReaderSetup) -> Result<()> {
+    let mut together = Together::new(readings.len());
+    while !together.is_over() && !setup.is_over() {
+        let given = match together.needs().map(|at| (at, &mut readings[at])) {
+            Some((at, reading)) if reading.ended => {
+                together.end(at);
+                reading.end(setup);
+                None
+            }
+            Some((at, reading)) => {
+                reading.door.restart();
+                let (envelope, letters) = reading.next(chunk, &mut Seq(0), setup)?;
+                together.put(at, envelope.map(|envelope| setup.outlet.share(envelope)), letters);
+                None
+            }
+            None => together.give(&mut setup.next),
+        };
+        setup.shared.dead_letters.add(together.take_letters());
+        if given.is_some_and(|given| setup.outlet.give_when_room(given).is_err()) {
+            break;
+        }
+    }
+    Ok(())
 }

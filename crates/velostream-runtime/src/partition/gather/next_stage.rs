@@ -11,6 +11,7 @@ use crate::partition::event::{Envelope, Event};
 use crate::partition::inlet::{Intake, Work};
 use crate::partition::mailbox::Mailbox;
 use crate::partition::merge::Merger;
+use crate::partition::offsets::Offsets;
 use crate::partition::share::Share;
 use crate::spares::Spares;
 use std::sync::Arc;
@@ -149,8 +150,7 @@ impl NextStage {
         let mut rows = Envelope {
             input: 0,
             batch: Batch { changes, time },
-            offset: 0,
-            first_seq: None,
+            offsets: Offsets::Rows(0),
             at_ms,
             accepted,
             through: bound,

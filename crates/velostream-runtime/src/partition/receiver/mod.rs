@@ -15,6 +15,7 @@ use crate::partition::barrier::{Barrier, BarrierKind, Reader, Subscription};
 use crate::partition::event::{Envelope, Event};
 use crate::partition::gather::Merged;
 use crate::partition::inlet::Work;
+use crate::partition::offsets::Offsets;
 use crate::partition::poison::guarded;
 use crate::sink::changes::{ChangeSink, Changes};
 use crate::source::table::TableStore;
@@ -428,8 +429,7 @@ impl PartitionReceiver {
             self.publish_batch(Envelope {
                 input: 0,
                 batch: Batch { changes: given, time },
-                offset: self.offset,
-                first_seq: None,
+                offsets: Offsets::Rows(self.offset),
                 at_ms,
                 accepted: Instant::now(),
                 through,
@@ -486,8 +486,7 @@ impl PartitionReceiver {
         let envelope = Envelope {
             input: *input,
             batch: Batch { changes, time: TimeRuns::reaching(self.watermark, seq) },
-            offset: 0,
-            first_seq: None,
+            offsets: Offsets::Rows(0),
             at_ms: 0,
             accepted: Instant::now(),
             through,

@@ -5,41 +5,23 @@
 //! lanes bring under one number is one step. So neither the threads' timing nor the cut of batches shows. A barrier
 //! comes by every lane that leads from the engine, and counts when it has come by all.
 
-use super::barrier::Barrier;
-use super::event::{Envelope, Event};
-use super::gather::Merged;
-use super::mailbox::Mailbox;
-use super::share::{Taken, Taker};
-use super::turns::Turns;
+mod lane;
+mod turns;
+
+pub use lane::Lane;
+
 use crate::dead_letter::LeftOut;
 use crate::error::Error;
+use crate::partition::barrier::Barrier;
+use crate::partition::event::{Envelope, Event};
+use crate::partition::gather::Merged;
+use crate::partition::mailbox::Mailbox;
+use crate::partition::share::Taken;
 use crate::source::block_reader::BlockReader;
-use std::collections::VecDeque;
-use std::sync::Arc;
+use lane::{Next, Waiting, tail};
 use std::time::{Duration, Instant};
+use turns::Turns;
 use velostream_engine::batch::Seq;
-
-/// One way to a receiver.
-pub struct Lane {
-    /// Where its events arrive.
-    pub mailbox: Arc<Mailbox>,
-    /// How many inputs come by it that have not ended.
-    pub open_inputs: usize,
-    /// Whether it leads from the engine, so that every barrier comes by it; not from files alone.
-    pub carries_barriers: bool,
-    /// How the receiver takes its rows of batches that others share.
-    pub taker: Option<Taker>,
-}
-
-impl Lane {
-    /// The event, with the receiver's own rows.
-    fn open(&mut self, event: Event) -> Event {
-        match (event, &mut self.taker) {
-            (Event::Share(share), Some(taker)) => Event::Batch(Box::new(taker.take(share))),
-            (event, _) => event,
-        }
-    }
-}
 
 /// Where a receiver gets its work.
 pub trait Intake: Send {
@@ -62,14 +44,6 @@ pub trait Intake: Send {
 
     /// Closes every mailbox.
     fn close(&self);
-}
-
-/// A lane with what was taken from its mailbox and waits for its turn.
-struct Waiting {
-    lane: Lane,
-    events: VecDeque<Event>,
-    /// Up to this number everything has come.
-    through: Seq,
 }
 
 /// What is to be done next.
@@ -110,84 +84,11 @@ pub struct Inlet {
     told: Seq,
 }
 
-/// What a lane can bring next.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Next {
-    /// Rows or an end of this number.
-    At(Seq),
-    /// Nothing before the barrier at its front has come by all lanes.
-    Blocked,
-    /// Nothing up to this number.
-    Unknown(Seq),
-}
-
-impl Waiting {
-    /// Takes in an event from the mailbox.
-    fn arrive(&mut self, event: Event) {
-        match event {
-            Event::Batch(envelope) => {
-                self.through = self.through.max(envelope.through);
-                if envelope.head().is_some() {
-                    self.events.push_back(Event::Batch(envelope));
-                }
-            }
-            Event::Beginning(envelopes) => {
-                envelopes.into_iter().for_each(|each| self.arrive(Event::Batch(Box::new(each))))
-            }
-            Event::Share(_) => unreachable!("a lane that shares has a taker"),
-            Event::LeftOut(_) | Event::ShareFailed(..) => unreachable!("it goes to where shares are merged"),
-            Event::Through(seq) => self.through = self.through.max(seq),
-            Event::Barrier(barrier) => {
-                // Over files it has no place among the numbers.
-                if self.lane.carries_barriers {
-                    self.through = self.through.max(barrier.at);
-                }
-                self.events.push_back(Event::Barrier(barrier));
-            }
-            Event::End(input, seq) => {
-                self.through = self.through.max(seq);
-                self.events.push_back(Event::End(input, seq));
-            }
-            Event::Failed(error) => self.events.push_back(Event::Failed(error)),
-        }
-    }
-
-    fn next(&self) -> Next {
-        match self.events.front() {
-            Some(Event::Batch(envelope)) => Next::At(envelope.head().unwrap_or_default()),
-            Some(Event::End(_, seq)) => Next::At(*seq),
-            Some(Event::Barrier(_)) => Next::Blocked,
-            _ if self.lane.open_inputs == 0 => Next::Unknown(Seq(u64::MAX)),
-            _ => Next::Unknown(self.through),
-        }
-    }
-
-    fn is_blocked(&self) -> bool {
-        matches!(self.events.front(), Some(Event::Barrier(_)))
-    }
-
-    fn is_failed(&self) -> bool {
-        matches!(self.events.front(), Some(Event::Failed(_)))
-    }
-
-    /// Whether rows, or moves of time, from number `seq` on come next.
-    fn begins_with(&self, seq: Seq) -> bool {
-        matches!(self.events.front(), Some(Event::Batch(each)) if each.head() == Some(seq))
-    }
-
-    /// How many of the next batches begin with number `seq`.
-    fn batches_of(&self, seq: Seq) -> usize {
-        let begins = |event: &&Event| matches!(event, Event::Batch(each) if each.head() == Some(seq));
-        self.events.iter().take_while(begins).count()
-    }
-}
-
 impl Inlet {
     /// Over these lanes, from which nothing has come.
     pub fn new(lanes: Vec<Lane>) -> Self {
-        let waiting = |lane| Waiting { lane, events: VecDeque::new(), through: Seq(0) };
         Self {
-            lanes: lanes.into_iter().map(waiting).collect(),
+            lanes: lanes.into_iter().map(Waiting::new).collect(),
             gathers: false,
             reader: None,
             worked: Duration::ZERO,
@@ -235,7 +136,7 @@ impl Inlet {
         };
         let event = pop(&waiting.lane.mailbox)?;
         let event = waiting.lane.open(event);
-        waiting.arrive(event);
+        waiting.arrive(event, self.gathers);
         Some(())
     }
 
@@ -269,13 +170,17 @@ impl Inlet {
         if is_step || !can_take || self.lanes.iter().any(Waiting::is_failed) {
             return None;
         }
-        self.rows_of(lane, seq, known)
+        self.rows_before(lane, self.bound(lane, seq, known))
     }
 
     /// With one lane nothing has to be put in order.
     fn take_single(&mut self, mut pop: impl FnMut(&Mailbox) -> Option<Event>) -> Option<Work> {
-        let Waiting { lane, .. } = self.lanes.first_mut()?;
-        let event = match (pop(&lane.mailbox)?, &lane.taker) {
+        let Waiting { lane, events, .. } = self.lanes.first_mut()?;
+        let event = match events.pop_front() {
+            Some(event) => event,
+            None => pop(&lane.mailbox)?,
+        };
+        let event = match (event, &lane.taker) {
             (Event::Share(share), Some(taker)) => match taker.borrow(share) {
                 Ok(taken) => return Some(Work::Taken(taken)),
                 Err(share) => Event::Share(share),
@@ -284,7 +189,18 @@ impl Inlet {
         };
         Some(match lane.open(event) {
             Event::Batch(envelope) => Work::Batch(envelope),
+            Event::Interlaced(rows) => {
+                let through = rows.through();
+                let mut runs = rows.runs(lane.place()).into_iter().map(|run| Event::Batch(Box::new(run)));
+                let first = runs.next();
+                events.extend(runs.chain([Event::Through(through)]));
+                match first {
+                    Some(Event::Batch(run)) => Work::Batch(run),
+                    _ => Work::Through(through),
+                }
+            }
             Event::Share(_) => unreachable!("a lane that shares has a taker"),
+            Event::Turns(_) => unreachable!("made where they are gathered"),
             Event::LeftOut(_) | Event::ShareFailed(..) => unreachable!("it goes to where shares are merged"),
             Event::Beginning(envelopes) => Work::Step(envelopes),
             Event::Through(seq) => Work::Through(seq),
@@ -339,15 +255,20 @@ impl Inlet {
             let mut parts = Vec::with_capacity(step);
             for waiting in &mut self.lanes {
                 while waiting.begins_with(seq) {
-                    parts.extend(take_before(&mut waiting.events, Seq(seq.0 + 1)));
+                    parts.extend(waiting.take_before(Seq(seq.0 + 1)));
                 }
             }
             return Work::Step(parts);
         }
         // Rows of a number come before an end behind it, whichever lanes they are in.
         let lane = self.lanes.iter().position(|waiting| waiting.begins_with(seq)).unwrap_or(lane);
-        if let Some(envelope) = self.rows_of(lane, seq, known) {
+        let bound = self.bound(lane, seq, known);
+        if let Some(envelope) = self.rows_before(lane, bound) {
             return Work::Batch(Box::new(envelope));
+        }
+        if let Some(parts) = self.lanes[lane].turns_before(bound) {
+            self.told = tail(&parts).unwrap_or(seq);
+            return Work::Turns(parts);
         }
         let waiting = &mut self.lanes[lane];
         match waiting.events.pop_front() {
@@ -359,8 +280,8 @@ impl Inlet {
         }
     }
 
-    /// The rows at the front of a lane, from number `seq` on, before which no other lane can bring anything.
-    fn rows_of(&mut self, lane: usize, seq: Seq, known: Option<Seq>) -> Option<Envelope> {
+    /// The number up to which no other lane can bring anything before a lane's rows, which begin with number `seq`.
+    fn bound(&self, lane: usize, seq: Seq, known: Option<Seq>) -> Seq {
         let others = self.lanes.iter().enumerate().filter(|&(other, _)| other != lane);
         let limit = others
             .filter_map(|(_, waiting)| match waiting.next() {
@@ -369,9 +290,13 @@ impl Inlet {
             })
             .min();
         let bound = limit.unwrap_or(Seq(u64::MAX)).max(Seq(seq.0 + 1));
-        let bound = known.map_or(bound, |known| bound.min(Seq(known.0.saturating_add(1))));
-        let envelope = take_before(&mut self.lanes[lane].events, bound)?;
-        self.told = envelope.tail().unwrap_or(seq);
+        known.map_or(bound, |known| bound.min(Seq(known.0.saturating_add(1))))
+    }
+
+    /// The rows below `bound` of the batch at the front of a lane, if one is there.
+    fn rows_before(&mut self, lane: usize, bound: Seq) -> Option<Envelope> {
+        let envelope = self.lanes[lane].take_before(bound)?;
+        self.told = envelope.tail().unwrap_or(self.told);
         Some(envelope)
     }
 
@@ -450,128 +375,5 @@ impl Intake for Inlet {
     }
 }
 
-/// Takes what is numbered below `bound` off the envelope at the front, if there is one. More may come by other
-/// lanes behind it, so it says no more than its own rows.
-fn take_before(events: &mut VecDeque<Event>, bound: Seq) -> Option<Envelope> {
-    let Some(Event::Batch(envelope)) = events.front_mut() else { return None };
-    if envelope.tail().is_some_and(|tail| tail >= bound) {
-        return Some(envelope.split_before(bound));
-    }
-    match events.pop_front() {
-        Some(Event::Batch(envelope)) => {
-            let through = envelope.tail().unwrap_or(envelope.through);
-            Some(Envelope { through, ..*envelope })
-        }
-        _ => None,
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::partition::barrier::{BarrierKind, Passes};
-    use crate::partition::testing::{envelope, mailbox, silent};
-    use proptest::prelude::*;
-    use std::collections::BTreeSet;
-
-    fn barrier(at: u64, kind: &BarrierKind) -> Event {
-        Event::Barrier(Barrier { at: Seq(at), members: Arc::new(BTreeSet::new()), kind: kind.clone() })
-    }
-
-    /// What an inlet gives out, one entry per number and input, or the barrier.
-    fn drain(inlet: &mut Inlet, found: &mut Vec<(u64, Vec<usize>)>) {
-        while let Some(work) = inlet.try_next() {
-            match work {
-                Work::Batch(envelope) => {
-                    let seqs = envelope.batch.changes.seqs;
-                    found.extend(seqs.into_iter().map(|seq| (seq.0, vec![envelope.input])));
-                }
-                Work::Step(parts) => {
-                    let seq = parts[0].batch.changes.seqs[0];
-                    assert!(
-                        parts.iter().all(|part| part.batch.changes.seqs.iter().all(|&other| other == seq))
-                    );
-                    found.push((seq.0, parts.iter().map(|part| part.input).collect()));
-                }
-                Work::Barrier(barrier) => found.push((barrier.at.0, vec![usize::MAX])),
-                Work::Turns(parts) => {
-                    let rows = parts
-                        .iter()
-                        .flat_map(|part| part.batch.changes.seqs.iter().map(|seq| (seq.0, vec![part.input])));
-                    let mut rows: Vec<_> = rows.collect();
-                    rows.sort();
-                    found.append(&mut rows);
-                }
-                Work::End(input, seq) => found.push((seq.0, vec![1000 + input])),
-                Work::Through(_) | Work::LeftOut(_) => {}
-                Work::Failed(error) | Work::ShareFailed(_, error) => panic!("{error:?}"),
-                Work::Merged(_) | Work::Taken(_) => panic!("nothing of the kind was sent"),
-            }
-        }
-    }
-
-    /// For each of some numbers which of three lanes has a row of it; lanes cut their rows into batches, and events
-    /// of different lanes arrive in any order.
-    fn cases() -> impl Strategy<Value = (Vec<u8>, Vec<u8>, Vec<u8>)> {
-        (
-            prop::collection::vec(0..8_u8, 1..40),
-            prop::collection::vec(0..3_u8, 200),
-            prop::collection::vec(0..3_u8, 40),
-        )
-    }
-
-    proptest! {
-        #[test]
-        fn arrival_and_cuts_change_nothing((rows, order, cuts) in cases(), gathers: bool) {
-            let lanes: Vec<Arc<Mailbox>> = (0..3).map(|_| mailbox()).collect();
-            let mut inlet = Inlet::new(lanes.iter().map(|lane| Lane {
-                mailbox: Arc::clone(lane), open_inputs: 1, carries_barriers: true, taker: None,
-            }).collect()).gathering(gathers);
-            let half = rows.len() as u64 / 2;
-            let (_, pass) = Passes::new(silent());
-            let kind = BarrierKind::Flush(pass);
-            let events = |lane: usize| {
-                let mut events = Vec::new();
-                let mut batch: Vec<u64> = Vec::new();
-                for (at, mask) in rows.iter().enumerate() {
-                    let seq = at as u64 + 1;
-                    if seq == half + 1 {
-                        events.push(envelope(lane, &std::mem::take(&mut batch), half));
-                        events.push(barrier(half, &kind));
-                    }
-                    if mask & (1 << lane) != 0 {
-                        batch.push(seq);
-                    }
-                    if cuts[at] as usize == lane {
-                        events.push(envelope(lane, &std::mem::take(&mut batch), seq));
-                    }
-                }
-                let last = rows.len() as u64;
-                events.push(envelope(lane, &batch, last));
-                events.push(Event::End(lane, Seq(last)));
-                events.into_iter()
-            };
-            let mut waiting: Vec<_> = (0..3).map(events).collect();
-            let mut found = Vec::new();
-            for lane in order.iter().map(|&lane| lane as usize).chain((0..3).cycle().take(400)) {
-                if let Some(event) = waiting[lane].next() {
-                    drop(lanes[lane].push(event));
-                    drain(&mut inlet, &mut found);
-                }
-            }
-            let mut expected: Vec<(u64, Vec<usize>)> = Vec::new();
-            for (at, mask) in rows.iter().enumerate() {
-                let seq = at as u64 + 1;
-                if seq == half + 1 {
-                    expected.push((half, vec![usize::MAX]));
-                }
-                let of: Vec<usize> = (0..3).filter(|lane| mask & (1 << lane) != 0).collect();
-                if !of.is_empty() {
-                    expected.push((seq, of));
-                }
-            }
-            expected.extend((0..3).map(|input| (rows.len() as u64, vec![1000 + input])));
-            prop_assert_eq!(found, expected);
-        }
-    }
-}
+mod tests;

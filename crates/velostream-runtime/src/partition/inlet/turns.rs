@@ -1,7 +1,7 @@
 //! [`Turns`]: small batches of several inputs whose records take turns, gathered to be applied together.
 
-use super::event::Envelope;
-use super::inlet::Work;
+use super::Work;
+use crate::partition::event::Envelope;
 
 /// Rows up to which a batch is gathered with others; larger ones are worth a call by themselves.
 const SMALL_ROWS: usize = 64;
