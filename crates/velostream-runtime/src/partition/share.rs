@@ -7,7 +7,7 @@ use crate::spares::Spares;
 use std::ops::Range;
 use std::sync::Arc;
 use velostream_engine::batch::{Batch, ChangeBatch, Selected};
-use velostream_engine::router::{Router, Shares};
+use velostream_engine::router::{Own, Router, Shares};
 use velostream_sql::catalog::Relation;
 use velostream_sql::types::DataType;
 
@@ -30,19 +30,22 @@ pub enum Places {
 }
 
 impl Share {
-    /// The rows of receiver `place`, appended to `changes`, which has the batch's columns.
-    fn own(&self, place: u16, changes: &mut ChangeBatch) {
-        self.own_within(0..self.whole.batch.changes.len(), place, changes);
+    fn rows(&self) -> Range<usize> {
+        0..self.whole.batch.changes.len()
     }
 
-    /// Those of them that stand in `range`.
-    pub fn own_within(&self, range: Range<usize>, place: u16, changes: &mut ChangeBatch) {
+    /// The rows of receiver `place` that stand in `range`, appended to `changes`, which has the batch's columns.
+    pub fn copy(&self, range: Range<usize>, place: u16, own: &mut Own, changes: &mut ChangeBatch) {
         let all = &self.whole.batch.changes;
-        let Some(rows) = self.places.rows_of(place) else {
-            return changes.extend_range(all, range.start, range.end);
-        };
-        let before = |bound: usize| rows.partition_point(|&row| (row as usize) < bound);
-        changes.extend_selected(all, &rows[before(range.start)..before(range.end)]);
+        match self.places.select(place, range.clone(), own) {
+            Some(own) => changes.extend_selected(all, own.rows()),
+            None => changes.extend_range(all, range.start, range.end),
+        }
+    }
+
+    /// The rows of receiver `place`; `None` where all are.
+    pub fn select<'o>(&self, place: u16, own: &'o mut Own) -> Option<&'o Own> {
+        self.places.select(place, self.rows(), own)
     }
 
     /// A batch of one receiver's rows, with the time of all.
@@ -57,7 +60,7 @@ impl Share {
     /// The rows of receiver `place` in memory of their own.
     pub fn part(&self, place: u16) -> Envelope {
         let mut changes = ChangeBatch::like(&self.whole.batch.changes);
-        self.own(place, &mut changes);
+        self.copy(self.rows(), place, &mut Own::default(), &mut changes);
         self.envelope(changes, None)
     }
 
@@ -79,13 +82,19 @@ impl Places {
         Self::Each(shares)
     }
 
-    /// The rows of receiver `place`; `None` where all are.
-    pub fn rows_of(&self, place: u16) -> Option<&[u32]> {
+    /// Whether all rows are receiver `place`'s.
+    fn are_all(&self, place: u16) -> bool {
+        matches!(self, Self::One(one) if *one == place)
+    }
+
+    /// Which rows of `range` are receiver `place`'s, found in the buffers of `own`; `None` where all are.
+    fn select<'o>(&self, place: u16, range: Range<usize>, own: &'o mut Own) -> Option<&'o Own> {
         match self {
-            Self::One(one) if *one == place => None,
-            Self::One(_) => Some(&[]),
-            Self::Each(shares) => Some(shares.rows(place)),
+            _ if self.are_all(place) => return None,
+            Self::One(_) => own.clear(),
+            Self::Each(shares) => shares.select(place, range, own),
         }
+        Some(own)
     }
 }
 
@@ -103,13 +112,11 @@ impl Taken {
         &self.share.whole
     }
 
-    /// The receiver's rows of it; `None` where all are.
-    pub fn selected(&self) -> Option<Selected<'_>> {
-        let hashes = match &self.share.places {
-            Places::Each(shares) if self.hashed => Some(shares.hashes(self.place)),
-            _ => None,
-        };
-        Some(Selected { rows: self.share.places.rows_of(self.place)?, hashes })
+    /// The receiver's rows of it, in the buffers of `own`; `None` where all are.
+    pub fn select<'o>(&self, own: &'o mut Own) -> Option<Selected<'o>> {
+        let own: &Own = self.share.select(self.place, own)?;
+        let hashes = (self.hashed && matches!(self.share.places, Places::Each(_))).then(|| own.hashes());
+        Some(Selected { rows: own.rows(), hashes })
     }
 
     /// The receiver is done with them.
@@ -123,6 +130,8 @@ impl Taken {
 pub struct Taker {
     place: u16,
     inputs: Vec<TakenInput>,
+    /// Scratch.
+    own: Own,
 }
 
 /// Of one input.
@@ -154,24 +163,24 @@ impl Taker {
             let types = relation.schema.fields.iter().map(|field| field.data_type).collect();
             TakenInput { types, way, spares: Arc::default() }
         };
-        Self { place, inputs: inputs.iter().zip(ways).map(input).collect() }
+        Self { place, inputs: inputs.iter().zip(ways).map(input).collect(), own: Own::default() }
     }
 
     /// Its rows of a batch, where they stand; the batch itself where they have to be copied.
     pub fn borrow(&self, share: Arc<Share>) -> Result<Taken, Arc<Share>> {
-        let Self { place, inputs } = self;
+        let Self { place, inputs, .. } = self;
         let Way { selects, hashed } = inputs[share.whole.input].way;
-        if selects || share.places.rows_of(*place).is_none() {
+        if selects || share.places.are_all(*place) {
             return Ok(Taken { share, place: *place, hashed });
         }
         Err(share)
     }
 
     /// A copy of its rows of a batch.
-    pub fn take(&self, share: Arc<Share>) -> Envelope {
+    pub fn take(&mut self, share: Arc<Share>) -> Envelope {
         let TakenInput { types, spares, .. } = &self.inputs[share.whole.input];
         let mut changes = spares.take().unwrap_or_else(|| ChangeBatch::new(types));
-        share.own(self.place, &mut changes);
+        share.copy(share.rows(), self.place, &mut self.own, &mut changes);
         let envelope = share.envelope(changes, Some(Arc::clone(spares)));
         share.recycle();
         envelope

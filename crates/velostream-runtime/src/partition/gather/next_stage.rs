@@ -16,6 +16,7 @@ use crate::partition::share::Share;
 use crate::spares::Spares;
 use std::sync::Arc;
 use velostream_engine::batch::{Batch, ChangeBatch, Seq};
+use velostream_engine::router::Own;
 use velostream_engine::time::{TimeRuns, Watermark};
 use velostream_sql::types::Schema;
 
@@ -52,18 +53,10 @@ impl Part {
     }
 
     /// The rows of receiver `place`; `None` where all are.
-    fn rows_of(&self, place: u16) -> Option<&[u32]> {
-        match self {
-            Self::Shared(share) => share.places.rows_of(place),
-            Self::Own(_) => None,
-        }
-    }
-
-    fn has_rows_of(&self, place: u16) -> bool {
-        match self.rows_of(place) {
-            Some(rows) => !rows.is_empty(),
-            None => !self.envelope().batch.changes.is_empty(),
-        }
+    fn select(&self, place: u16) -> Option<Own> {
+        let Self::Shared(share) = self else { return None };
+        let mut own = Own::default();
+        share.select(place, &mut own).is_some().then_some(own)
     }
 
     fn recycle(self) {
@@ -137,15 +130,20 @@ impl NextStage {
         let mut changes = self.spares.take().unwrap_or_else(|| ChangeBatch::of(&self.schema));
         let lanes: Vec<Vec<&ChangeBatch>> = taken.iter().map(|parts| batches_of(parts)).collect();
         let parts = || taken.iter().flatten();
-        let selected: Vec<Option<&[u32]>> = parts().map(|part| part.rows_of(place)).collect();
+        let owned: Vec<Option<Own>> = parts().map(|part| part.select(place)).collect();
+        let selected: Vec<Option<&[u32]>> = owned.iter().map(|own| own.as_ref().map(Own::rows)).collect();
         if let ([part], [Some(rows)]) = (parts().collect::<Vec<_>>().as_slice(), selected.as_slice()) {
             changes.extend_selected(&part.envelope().batch.changes, rows);
         } else {
             let picks = self.merger.order_selected(&lanes, &selected);
             changes.extend_picked(&lanes.concat(), &picks);
         }
-        let own = parts().filter(|part| part.has_rows_of(place));
-        let records = own.flat_map(|part| &part.envelope().records).map(Arc::clone).collect();
+        let has_own = |(part, rows): &(&Part, &Option<&[u32]>)| match rows {
+            Some(rows) => !rows.is_empty(),
+            None => !part.envelope().batch.changes.is_empty(),
+        };
+        let own = parts().zip(&selected).filter(has_own);
+        let records = own.flat_map(|(part, _)| &part.envelope().records).map(Arc::clone).collect();
         taken.into_iter().flatten().for_each(Part::recycle);
         let mut rows = Envelope {
             input: 0,

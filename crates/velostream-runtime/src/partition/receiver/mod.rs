@@ -28,6 +28,7 @@ use std::sync::atomic::Ordering;
 use std::time::Instant;
 use velostream_engine::batch::{Batch, ChangeBatch, Seq};
 use velostream_engine::error::Rejects;
+use velostream_engine::router::Own;
 use velostream_engine::time::{TimeRuns, Watermark};
 use velostream_sql::diagnostic::ErrorCode;
 
@@ -67,6 +68,8 @@ pub struct PartitionReceiver {
     batches: u64,
     /// Buffers of batches that readers are done with.
     spares: Arc<Spares>,
+    /// Which rows of a batch are its own: scratch.
+    own: Own,
     /// What is being worked on, where it goes to the next stage with the rows.
     records: Vec<Arc<Envelope>>,
     /// Whether a full mailbox downstream is waited for; else the caller asks `can_go_on` first.
@@ -91,6 +94,7 @@ impl PartitionReceiver {
             state_bytes: 0,
             batches: 0,
             spares: Arc::default(),
+            own: Own::default(),
             records: Vec::new(),
             waits: false,
         }
@@ -184,9 +188,11 @@ impl PartitionReceiver {
                 Ok(())
             }
             Work::Taken(taken) if running => {
-                self.batch(Given::Batch(taken.whole(), taken.selected()))?;
+                let mut own = std::mem::take(&mut self.own);
+                let applied = self.batch(Given::Batch(taken.whole(), taken.select(&mut own)));
+                self.own = own;
                 taken.recycle();
-                Ok(())
+                applied
             }
             // It may bring nothing, as where an empty table begins.
             Work::Step(envelopes) if envelopes.is_empty() => Ok(()),
