@@ -6,8 +6,9 @@
 use crate::partition::event::batch_bytes;
 use crate::sync::{Mutex, MutexGuard};
 use std::sync::PoisonError;
-use velostream_engine::batch::ChangeBatch;
+use velostream_engine::batch::{Batch, ChangeBatch, Seq};
 use velostream_engine::router::Shares;
+use velostream_engine::time::Watermark;
 
 /// Batches kept.
 const SPARES_MAX: usize = 16;
@@ -20,7 +21,7 @@ pub struct Spares(Mutex<Kept>);
 
 #[derive(Debug, Default)]
 struct Kept {
-    batches: Vec<ChangeBatch>,
+    batches: Vec<Batch>,
     shares: Vec<Shares>,
     bytes: usize,
 }
@@ -31,25 +32,36 @@ impl Spares {
     }
 
     /// A batch, if one is there.
-    pub fn take(&self) -> Option<ChangeBatch> {
+    pub fn take_batch(&self) -> Option<Batch> {
         let mut kept = self.lock();
         let batch = kept.batches.pop()?;
-        kept.bytes -= batch_bytes(&batch);
+        kept.bytes -= capacity_bytes(&batch);
         Some(batch)
     }
 
+    /// The columns and marks of one.
+    pub fn take(&self) -> Option<ChangeBatch> {
+        Some(self.take_batch()?.changes)
+    }
+
     /// Keeps the buffers of a batch unless there are enough, or it has no columns.
-    pub fn put(&self, mut batch: ChangeBatch) {
-        if batch.columns.is_empty() {
+    pub fn put_batch(&self, mut batch: Batch) {
+        if batch.changes.columns.is_empty() {
             return;
         }
-        batch.clear();
-        let bytes = batch_bytes(&batch);
+        batch.changes.clear();
+        batch.time.advances.clear();
+        let bytes = capacity_bytes(&batch);
         let mut kept = self.lock();
         if kept.batches.len() < SPARES_MAX && kept.bytes + bytes <= SPARE_BYTES_MAX {
             kept.bytes += bytes;
             kept.batches.push(batch);
         }
+    }
+
+    /// The same for columns and marks alone.
+    pub fn put(&self, changes: ChangeBatch) {
+        self.put_batch(Batch { changes, ..Batch::default() });
     }
 
     /// Whose rows are whose, to be filled in.
@@ -69,4 +81,8 @@ impl Spares {
             kept.shares.push(shares);
         }
     }
+}
+
+fn capacity_bytes(batch: &Batch) -> usize {
+    batch_bytes(&batch.changes) + batch.time.advances.capacity() * size_of::<(Seq, Watermark)>()
 }

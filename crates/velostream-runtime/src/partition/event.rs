@@ -49,7 +49,7 @@ impl Envelope {
     pub fn recycle(self) {
         self.records.into_iter().filter_map(Arc::into_inner).for_each(Self::recycle);
         if let Some(home) = self.home {
-            home.put(self.batch.changes);
+            home.put_batch(self.batch);
         }
     }
 

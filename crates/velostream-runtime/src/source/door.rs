@@ -32,6 +32,8 @@ pub struct Door {
     spares: Arc<Spares>,
     /// What a table made of the batch before; reused.
     changes: ChangeBatch,
+    /// A buffer for how the next batch moves time.
+    moves: Vec<(Seq, Watermark)>,
 }
 
 impl Door {
@@ -46,6 +48,7 @@ impl Door {
         };
         Ok(Self {
             changes: ChangeBatch::of(&relation.schema),
+            moves: Vec::new(),
             gate: SourceGate::new(spec.clone())?,
             spec,
             table: is_table(&relation).then(|| TableStore::new(&relation.schema)),
@@ -95,8 +98,10 @@ impl Door {
     }
 
     /// The same, with buffers of earlier batches where there are any.
-    pub fn fresh(&self) -> ChangeBatch {
-        self.spares.take().unwrap_or_else(|| self.empty())
+    pub fn fresh(&mut self) -> ChangeBatch {
+        let Some(Batch { changes, time }) = self.spares.take_batch() else { return self.empty() };
+        self.moves = time.advances;
+        changes
     }
 
     /// Lets rows in, of which `raw` has the values: they get numbers from `next` on and move time, and a table
@@ -112,7 +117,8 @@ impl Door {
         to: (Option<&str>, i64),
     ) -> (Option<Envelope>, Vec<DeadLetter>) {
         let now_ms = to.1;
-        let mut batch = Batch { changes: self.empty(), ..Batch::default() };
+        let time = TimeRuns { advances: std::mem::take(&mut self.moves), ..TimeRuns::default() };
+        let mut batch = Batch { changes: self.empty(), time };
         let mut rejects = Vec::new();
         let (first, offset) = (*next, self.offset);
         self.stamp(&mut raw, op, now_ms);
