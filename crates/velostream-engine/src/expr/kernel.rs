@@ -180,6 +180,32 @@ impl Kernel {
             }
         })
     }
+
+    /// `f` of each pair of doubles. A row whose result is not finite fails with what `why` says if `fails` says so of the
+    /// result and the pair. Mostly all are finite, which is quickly seen.
+    pub fn try_doubles(
+        f: impl Fn(f64, f64) -> f64 + Send + 'static,
+        fails: impl Fn(f64, f64, f64) -> bool + Send + 'static,
+        why: impl Fn(f64, f64) -> RecordError + Send + 'static,
+    ) -> Self {
+        Self::fallible(move |args, out, errors| {
+            let (left, right) = (args.values::<f64>(0), args.values::<f64>(1));
+            let mut all_finite = true;
+            f64::fill(
+                out,
+                left.iter().zip(right).map(|(&a, &b)| {
+                    let value = f(a, b);
+                    all_finite &= value.is_finite();
+                    value
+                }),
+            );
+            if !all_finite {
+                let fails = |row: &usize| fails(f(left[*row], right[*row]), left[*row], right[*row]);
+                let failing = (0..args.rows).filter(|&row| args.is_live(row)).filter(fails);
+                errors.extend(failing.map(|row| (row as u32, why(left[row], right[row]))));
+            }
+        })
+    }
 }
 
 /// A fixed-width value of a column.

@@ -122,26 +122,23 @@ fn doubles(op: BinaryOp) -> Option<Kernel> {
     let quotient_error =
         |_, divisor: f64| if divisor == 0.0 { zero_divisor() } else { out_of_range(DataType::Double) };
     let kernel = match op {
-        BinaryOp::Add => Kernel::try_binary(|a: f64, b: f64| in_range(a + b, a, b), overflow),
-        BinaryOp::Subtract => Kernel::try_binary(|a: f64, b: f64| in_range(a - b, a, b), overflow),
-        BinaryOp::Multiply => Kernel::try_binary(|a: f64, b: f64| in_range(a * b, a, b), overflow),
-        BinaryOp::Divide => Kernel::try_binary(
-            |a: f64, b: f64| if b == 0.0 { None } else { in_range(a / b, a, b) },
+        BinaryOp::Add => Kernel::try_doubles(|a, b| a + b, overflows, overflow),
+        BinaryOp::Subtract => Kernel::try_doubles(|a, b| a - b, overflows, overflow),
+        BinaryOp::Multiply => Kernel::try_doubles(|a, b| a * b, overflows, overflow),
+        BinaryOp::Divide => Kernel::try_doubles(
+            |a, b| a / b,
+            |result, a, b| b == 0.0 || overflows(result, a, b),
             quotient_error,
         ),
-        BinaryOp::Modulo => Kernel::try_binary(
-            |a: f64, b: f64| if b == 0.0 { None } else { Some(a % b) },
-            |_, _| zero_divisor(),
-        ),
+        BinaryOp::Modulo => Kernel::try_doubles(|a, b| a % b, |_, _, b| b == 0.0, |_, _| zero_divisor()),
         _ => return None,
     };
     Some(kernel)
 }
 
-/// The result, unless it is infinite although neither operand is.
-fn in_range(result: f64, a: f64, b: f64) -> Option<f64> {
-    let overflowed = result.is_infinite() && a.is_finite() && b.is_finite();
-    if overflowed { None } else { Some(result) }
+/// Whether the result is infinite although neither operand is.
+fn overflows(result: f64, a: f64, b: f64) -> bool {
+    result.is_infinite() && a.is_finite() && b.is_finite()
 }
 
 fn decimals(op: BinaryOp, scales: [u8; 2], precision: u8, scale: u8) -> Option<Kernel> {
