@@ -3,7 +3,34 @@
 //! A column is a vector of values of one type and a validity mask. Values at NULL positions are defaults
 //! and never read. Clearing keeps the capacity, so steady state allocates nothing.
 
+/// Runs one expression for whichever vector a [`Values`] holds.
+macro_rules! each {
+    ($values:expr, $v:ident => $body:expr) => {
+        match $values {
+            Values::Bool($v) => $body,
+            Values::I32($v) => $body,
+            Values::I64($v) => $body,
+            Values::F64($v) => $body,
+            Values::I128($v) => $body,
+            Values::Text($v) => $body,
+            Values::Interval($v) => $body,
+        }
+    };
+    ($values:expr, $v:ident => $body:expr, $text:ident => $text_body:expr) => {
+        match $values {
+            Values::Bool($v) => $body,
+            Values::I32($v) => $body,
+            Values::I64($v) => $body,
+            Values::F64($v) => $body,
+            Values::I128($v) => $body,
+            Values::Text($text) => $text_body,
+            Values::Interval($v) => $body,
+        }
+    };
+}
+
 mod pick;
+mod spread;
 mod text;
 mod validity;
 
@@ -46,32 +73,6 @@ pub struct Column {
     pub values: Values,
     /// Which of them are not NULL.
     pub validity: Validity,
-}
-
-/// Runs one expression for whichever vector a [`Values`] holds.
-macro_rules! each {
-    ($values:expr, $v:ident => $body:expr) => {
-        match $values {
-            Values::Bool($v) => $body,
-            Values::I32($v) => $body,
-            Values::I64($v) => $body,
-            Values::F64($v) => $body,
-            Values::I128($v) => $body,
-            Values::Text($v) => $body,
-            Values::Interval($v) => $body,
-        }
-    };
-    ($values:expr, $v:ident => $body:expr, $text:ident => $text_body:expr) => {
-        match $values {
-            Values::Bool($v) => $body,
-            Values::I32($v) => $body,
-            Values::I64($v) => $body,
-            Values::F64($v) => $body,
-            Values::I128($v) => $body,
-            Values::Text($text) => $text_body,
-            Values::Interval($v) => $body,
-        }
-    };
 }
 
 /// Puts the default value wherever `mask` is 0.

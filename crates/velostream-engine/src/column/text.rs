@@ -3,6 +3,7 @@
 //! The layout is that of Neumann and Freitag, "Umbra: A Disk-Based System with In-Memory Performance"
 //! (CIDR 2020): comparing two views settles most inequalities without touching the heap.
 
+use super::spread::spread;
 use std::ops::Range;
 
 /// Longest value, in bytes, that a view holds itself.
@@ -263,6 +264,12 @@ impl TextColumn {
         let first = self.views[0];
         self.disordered |= !first.is_inline();
         self.views.resize(self.views.len().max(rows), first);
+    }
+
+    /// Moves row `i` to row `rows[i]` of `total`, as [`super::Column::spread`].
+    pub(super) fn spread(&mut self, rows: &[u32], total: usize) {
+        spread(&mut self.views, rows, total);
+        self.disordered = true;
     }
 
     /// Makes the value empty wherever `mask` is 0.

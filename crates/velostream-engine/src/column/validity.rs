@@ -1,5 +1,7 @@
 //! Which rows of a column are not NULL.
 
+use super::spread::spread;
+
 /// A mask of one byte per row (1 valid, 0 NULL) that is not kept while no row is NULL.
 ///
 /// The row count is the column's; `mask` is empty exactly while every row so far is valid.
@@ -94,6 +96,13 @@ impl Validity {
             for (valid, &other) in self.mask.iter_mut().zip(other) {
                 *valid &= other;
             }
+        }
+    }
+
+    /// Moves row `i` to row `rows[i]` of `total`, as [`super::Column::spread`].
+    pub(super) fn spread(&mut self, rows: &[u32], total: usize) {
+        if !self.mask.is_empty() {
+            spread(&mut self.mask, rows, total);
         }
     }
 

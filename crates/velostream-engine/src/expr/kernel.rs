@@ -83,24 +83,26 @@ pub(crate) struct Kernel {
     pub(super) fallible: bool,
     /// Whether it asks `is_live` although it cannot fail.
     pub(super) asks_live: bool,
+    /// Whether it is a loop that does little for a row, as long as the row's values are numbers.
+    pub(super) light: bool,
 }
 
 impl Kernel {
     /// An infallible kernel that leaves NULL to the driver.
     pub fn strict(mut run: impl FnMut(&Args<'_>, &mut Column) + Send + 'static) -> Self {
         let run: Run = Box::new(move |args, out, _| run(args, out));
-        Self { run, strict: true, fallible: false, asks_live: false }
+        Self { run, strict: true, fallible: false, asks_live: false, light: true }
     }
 
     /// A strict kernel that reports failing rows.
     pub fn fallible(run: impl FnMut(&Args<'_>, &mut Column, &mut RowErrors) + Send + 'static) -> Self {
-        Self { run: Box::new(run), strict: true, fallible: true, asks_live: true }
+        Self { run: Box::new(run), strict: true, fallible: true, asks_live: true, light: false }
     }
 
     /// An infallible kernel that writes the validity itself; it is empty before the call.
     pub fn with_nulls(mut run: impl FnMut(&Args<'_>, &mut Column) + Send + 'static) -> Self {
         let run: Run = Box::new(move |args, out, _| run(args, out));
-        Self { run, strict: false, fallible: false, asks_live: false }
+        Self { run, strict: false, fallible: false, asks_live: false, light: true }
     }
 
     /// A kernel that skips rows which are not live; it may report failing rows if `fallible`.
@@ -108,7 +110,11 @@ impl Kernel {
         fallible: bool,
         run: impl FnMut(&Args<'_>, &mut Column, &mut RowErrors) + Send + 'static,
     ) -> Self {
-        Self { run: Box::new(run), strict: true, fallible, asks_live: true }
+        Self { run: Box::new(run), strict: true, fallible, asks_live: true, light: false }
+    }
+
+    fn made_light(self) -> Self {
+        Self { light: true, ..self }
     }
 
     /// Whether NULL in any input gives NULL.
@@ -139,7 +145,7 @@ impl Kernel {
         f: impl Fn(A) -> Option<O> + Send + 'static,
         why: impl Fn(A) -> RecordError + Send + 'static,
     ) -> Self {
-        Self::fallible(move |args, out, errors| {
+        let kernel = Self::fallible(move |args, out, errors| {
             let values = args.values::<A>(0);
             let mut failed = false;
             O::fill(
@@ -154,7 +160,8 @@ impl Kernel {
                 let failing = (0..args.rows).filter(|&row| args.is_live(row) && f(values[row]).is_none());
                 errors.extend(failing.map(|row| (row as u32, why(values[row]))));
             }
-        })
+        });
+        kernel.made_light()
     }
 
     /// `f` of each pair; where it gives `None`, the row fails with what `why` says.
@@ -162,7 +169,7 @@ impl Kernel {
         f: impl Fn(A, B) -> Option<O> + Send + 'static,
         why: impl Fn(A, B) -> RecordError + Send + 'static,
     ) -> Self {
-        Self::fallible(move |args, out, errors| {
+        let kernel = Self::fallible(move |args, out, errors| {
             let (left, right) = (args.values::<A>(0), args.values::<B>(1));
             let mut failed = false;
             O::fill(
@@ -178,7 +185,8 @@ impl Kernel {
                     (0..args.rows).filter(|&row| args.is_live(row) && f(left[row], right[row]).is_none());
                 errors.extend(failing.map(|row| (row as u32, why(left[row], right[row]))));
             }
-        })
+        });
+        kernel.made_light()
     }
 
     /// `f` of each pair of doubles. A row whose result is not finite fails with what `why` says if `fails` says so of the
@@ -188,7 +196,7 @@ impl Kernel {
         fails: impl Fn(f64, f64, f64) -> bool + Send + 'static,
         why: impl Fn(f64, f64) -> RecordError + Send + 'static,
     ) -> Self {
-        Self::fallible(move |args, out, errors| {
+        let kernel = Self::fallible(move |args, out, errors| {
             let (left, right) = (args.values::<f64>(0), args.values::<f64>(1));
             let mut all_finite = true;
             f64::fill(
@@ -204,7 +212,8 @@ impl Kernel {
                 let failing = (0..args.rows).filter(|&row| args.is_live(row)).filter(fails);
                 errors.extend(failing.map(|row| (row as u32, why(left[row], right[row]))));
             }
-        })
+        });
+        kernel.made_light()
     }
 }
 

@@ -4,6 +4,7 @@ mod compile;
 pub(crate) mod kernel;
 mod kernels;
 mod program;
+mod selected;
 
 pub(crate) use kernels::compare::extreme;
 pub use program::{Program, RowErrors};

@@ -103,6 +103,8 @@ pub struct Program {
     pub(super) computed: Vec<usize>,
     /// Scratch of `live_rows`.
     pub(super) live: Vec<u8>,
+    /// Scratch of `evaluate_selected`.
+    pub(super) operands: ChangeBatch,
 }
 
 impl Program {

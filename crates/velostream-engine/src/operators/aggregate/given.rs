@@ -53,19 +53,22 @@ impl Evaluation {
         Ok(Self { program, errors, keys: spec.keys.len(), time, calls, fallible })
     }
 
-    /// Computes everything for a batch and fills `rows`: all that do not fail, and whose step does not.
+    /// Computes everything for a batch, or for the rows of it that count, and fills `rows`: all that do not fail, and whose
+    /// step does not.
     pub(super) fn take_rows(&mut self, input: &ChangeBatch, rows: &mut Vec<u32>, ctx: &mut Context<'_>) {
         rows.clear();
-        if input.is_empty() {
+        if input.is_empty() || ctx.selected.is_some_and(|selected| selected.rows.is_empty()) {
             return;
         }
         self.errors.clear();
-        self.program.evaluate(input, &mut self.errors);
         match ctx.selected {
-            None => rows.extend(0..input.len() as u32),
+            None => {
+                self.program.evaluate(input, &mut self.errors);
+                rows.extend(0..input.len() as u32);
+            }
             Some(selected) => {
+                self.program.evaluate_selected(input, selected.rows, &mut self.errors);
                 rows.extend_from_slice(selected.rows);
-                self.errors.retain(|(row, _)| selected.rows.binary_search(row).is_ok());
             }
         }
         if !self.errors.is_empty() {

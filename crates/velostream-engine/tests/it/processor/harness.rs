@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::fmt::Write;
 use std::sync::Arc;
-use velostream_engine::batch::{Batch, ChangeBatch, Op, Seq};
+use velostream_engine::batch::{Batch, ChangeBatch, Op, Selected, Seq};
 use velostream_engine::column::Column;
 use velostream_engine::error::{Rejects, Result};
 use velostream_engine::functions::registry::registry;
@@ -148,6 +148,20 @@ impl<'a> Run<'a> {
     /// Processes a batch.
     pub fn try_feed(&mut self, batch: &Batch) -> Result<()> {
         self.processor.process(SourceId(0), batch, &mut self.out, &mut self.rejects)?;
+        self.take_changes(batch);
+        Ok(())
+    }
+
+    /// Processes some rows of a batch.
+    pub fn feed_selected(&mut self, batch: &Batch, selected: Selected<'_>) {
+        let processed =
+            self.processor.process_selected(SourceId(0), batch, selected, &mut self.out, &mut self.rejects);
+        processed.unwrap();
+        self.take_changes(batch);
+    }
+
+    /// Logs what has come of a batch.
+    fn take_changes(&mut self, batch: &Batch) {
         let seqs = &batch.changes.seqs;
         let failed = std::mem::take(&mut self.rejects.failed);
         let late = std::mem::take(&mut self.rejects.late);
@@ -164,7 +178,6 @@ impl<'a> Run<'a> {
         lines.sort_by_key(|line| (line.0, line.1));
         self.log.extend(lines.into_iter().map(|(seq, _, line)| format!("{} {line}", seq.0)));
         self.out.clear();
-        Ok(())
     }
 
     pub fn advance(&mut self, to: i64) {

@@ -6,4 +6,5 @@ mod harness;
 mod over;
 mod properties;
 mod reference;
+mod shares;
 mod windows;

@@ -19,7 +19,7 @@ pub fn columns(key: bool) -> String {
     COLUMNS.iter().map(column).collect::<Vec<_>>().join(", ")
 }
 
-fn stream() -> String {
+pub fn stream() -> String {
     format!("CREATE STREAM s ({}, WATERMARK FOR ts AS ts - INTERVAL '3' SECOND)", columns(false))
 }
 
