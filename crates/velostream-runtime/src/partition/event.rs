@@ -161,8 +161,6 @@ pub enum Event {
     Share(Arc<Share>),
     /// Rows of several inputs whose numbers take turns, of which each receiver takes its own.
     Interlaced(Arc<Interlaced>),
-    /// One receiver's, one batch of each input.
-    Turns(Vec<Envelope>),
     /// Records of the next batch, or of the end, that a receiver which shares a plan has left out.
     LeftOut(Box<LeftOut>),
     /// What several inputs begin with, all of one number.

@@ -70,7 +70,8 @@ impl Interlaced {
             runs.push(strand.part(rows, place, Seq(first.0 + count as u64 - 1), &mut own));
         }
         self.recycle();
-        runs.retain(|run| run.head().is_some());
+        let (runs, silent): (Vec<Envelope>, _) = runs.into_iter().partition(|run| run.head().is_some());
+        silent.into_iter().for_each(Envelope::recycle);
         runs
     }
 

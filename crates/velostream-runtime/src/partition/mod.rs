@@ -5,7 +5,7 @@
 //! one sender and one receiver; what a receiver gives out goes to the mailboxes of its readers and to its own output
 //! queue. Pipelines never form a cycle, so a full mailbox only ever waits for somebody further down.
 //!
-//! Where a plan can be shared, several receivers run it: the sender tells whose each row is ([`outlet`]), each takes
+//! Where a plan can be shared, several receivers run it: the sender hashes the keys of each row ([`outlet`]), each takes
 //! its own ([`share`]), and one more receiver, which has neither plan nor thread, merges what they give ([`gather`],
 //! [`answer`]). Between the stages of a plan each receiver of the first does both for those of the second.
 

@@ -9,8 +9,8 @@ use std::sync::Arc;
 use velostream_engine::router::Router;
 use velostream_sql::shares::Route;
 
-/// One mailbox for each receiver, and how rows are told apart where there are several. Whoever sends computes, once,
-/// whose each row is; the receivers take their rows themselves.
+/// One mailbox for each receiver, and how rows are told apart where there are several. Whoever sends
+/// computes, once, the hashes that tell; the receivers find their rows themselves.
 pub struct Outlet {
     mailboxes: Vec<Arc<Mailbox>>,
     /// Per input of the pipeline; none where there is one receiver.
@@ -21,14 +21,14 @@ pub struct Outlet {
 
 /// What is sent.
 #[derive(Clone)]
-pub enum Given {
+pub enum Parcel {
     /// Rows of one input.
     Share(Arc<Share>),
     /// Rows of several, whose numbers take turns.
     Interlaced(Arc<Interlaced>),
 }
 
-impl Given {
+impl Parcel {
     /// What a receiver gets, who may be the only one.
     fn into_event(self, is_only: bool) -> Event {
         match self {
@@ -92,13 +92,13 @@ impl Outlet {
     }
 
     /// Sends what comes from several inputs as soon as there is room for it.
-    pub fn give_when_room(&self, given: Given) -> std::result::Result<(), Gone> {
-        self.hand_out(given, |mailbox, event| mailbox.push_when_room(event, || ()).map_err(|_| Gone))
+    pub fn post_when_room(&self, parcel: Parcel) -> std::result::Result<(), Gone> {
+        self.hand_out(parcel, |mailbox, event| mailbox.push_when_room(event, || ()).map_err(|_| Gone))
     }
 
     /// The same without regard to room.
-    pub fn give(&self, given: Given) -> std::result::Result<(), Gone> {
-        self.hand_out(given, |mailbox, event| mailbox.push(event).map_err(|_| Gone))
+    pub fn post(&self, parcel: Parcel) -> std::result::Result<(), Gone> {
+        self.hand_out(parcel, |mailbox, event| mailbox.push(event).map_err(|_| Gone))
     }
 
     /// Whether a receiver has no room, for a sender that will ask again.
@@ -112,23 +112,23 @@ impl Outlet {
         push: impl Fn(&Mailbox, Event) -> std::result::Result<(), Gone>,
     ) -> std::result::Result<(), Gone> {
         let share = Arc::new(self.share(envelope));
-        self.hand_out(Given::Share(share), push)
+        self.hand_out(Parcel::Share(share), push)
     }
 
     /// Makes the event of each mailbox and pushes it.
     fn hand_out(
         &self,
-        given: Given,
+        parcel: Parcel,
         push: impl Fn(&Mailbox, Event) -> std::result::Result<(), Gone>,
     ) -> std::result::Result<(), Gone> {
         // The last receiver to take its rows is the last to hold them: nothing is kept here.
         let receivers = self.mailboxes.len();
-        let each = std::iter::repeat_n(given, receivers);
+        let each = std::iter::repeat_n(parcel, receivers);
         let mut sent = self.mailboxes.iter().zip(each);
-        sent.try_for_each(|(mailbox, given)| push(mailbox, given.into_event(receivers == 1)))
+        sent.try_for_each(|(mailbox, parcel)| push(mailbox, parcel.into_event(receivers == 1)))
     }
 
-    /// A batch, and whose each row is.
+    /// A batch, and what tells whose each row is.
     pub fn share(&mut self, whole: Envelope) -> Share {
         let count = self.mailboxes.len();
         let places = match self.routers.get_mut(whole.input) {

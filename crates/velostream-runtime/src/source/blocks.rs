@@ -12,6 +12,7 @@ use crate::error::Error;
 use crate::feed::rounds::Turn;
 use crate::partition::event::Event;
 use crate::partition::outlet::Outlet;
+use crate::partition::poison::guarded;
 use crate::partition::share::Share;
 use crate::shared::Shared;
 use crate::sync::{Condvar, Mutex, MutexGuard};
@@ -20,15 +21,15 @@ use std::ops::RangeFrom;
 use std::sync::{Arc, PoisonError};
 use velostream_engine::batch::Seq;
 
-/// Blocks of an input that each thread may have claimed, not given out.
+/// Blocks per thread that may be claimed and not taken.
 const AHEAD_PER_THREAD: u64 = 4;
 
 /// Where the blocks of one input come from.
 ///
 /// # Contract
 /// * *Order.* What the blocks hold, in the order of their claims, does not depend on who decodes which of them when: a
-///   block that does is found out by `fit` before it is given out.
-/// * *End.* After the last block was given out, `is_over` holds.
+///   block that does is found out by `fit` before it is taken.
+/// * *End.* After the last block was taken, `is_over` holds.
 pub trait Cut: Send {
     /// Whether a block can be claimed.
     fn is_ready(&mut self, progress: &Progress) -> bool;
@@ -39,23 +40,23 @@ pub trait Cut: Send {
     /// Whether a decoded block is what comes next; called once for each that is, in order.
     fn fit(&mut self, index: u64, extent: &Extent) -> Fit;
 
-    /// Whether the input ends behind what was given out.
+    /// Whether the input ends behind what was taken.
     fn is_over(&mut self, progress: &Progress) -> bool;
 }
 
-/// How many blocks of an input were claimed, and how many given out.
+/// How many blocks of an input were claimed, and how many taken, in order.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Progress {
     /// Claimed.
     pub claimed: u64,
-    /// Given out.
-    pub given: u64,
+    /// Taken: their rows are given out, or in hand until those of other inputs have come.
+    pub taken: u64,
 }
 
 impl Progress {
-    /// Blocks that are claimed and not given out.
+    /// Blocks that are claimed and not taken.
     pub fn open(&self) -> u64 {
-        self.claimed - self.given
+        self.claimed - self.taken
     }
 }
 
@@ -83,7 +84,7 @@ pub struct Blocks {
     /// Told when more may be claimed, to threads that do nothing else.
     moved: Condvar,
     shared: Arc<Shared>,
-    /// Blocks of an input that may be claimed and not given out.
+    /// Blocks of all inputs that may be claimed and not taken, if only one of each.
     ahead: u64,
 }
 
@@ -215,6 +216,9 @@ impl Blocks {
     pub fn hand_in(&self, claim: &Claim, decoding: Decoding, reader: &mut BlockReader) {
         let mut state = self.lock();
         state.take_in(claim, decoding);
+        if state.idle > 0 {
+            self.moved.notify_all();
+        }
         self.give_out(state, reader);
     }
 
@@ -227,7 +231,7 @@ impl Blocks {
     fn give_out<'a>(&'a self, mut state: MutexGuard<'a, State>, reader: &mut BlockReader) -> bool {
         let mut has_given = false;
         loop {
-            match state.step(&self.shared) {
+            match state.guarded_step(&self.shared) {
                 Step::Wait => return has_given,
                 Step::Given => {
                     has_given = true;
@@ -249,27 +253,31 @@ impl Blocks {
 impl Group {
     fn new(inputs: Vec<CutInput>, sources: &mut RangeFrom<usize>) -> Self {
         let together = Together::new(inputs.len());
-        let state = |(source, CutInput { input, cut })| InputState {
+        let state = |(CutInput { input, cut }, source)| InputState {
             source,
             input,
             cut,
             progress: Progress::default(),
             waiting: BTreeMap::new(),
         };
-        Self { inputs: sources.zip(inputs).map(state).collect(), together }
+        Self { inputs: inputs.into_iter().zip(sources).map(state).collect(), together }
     }
 
-    /// Of those of which a block may be claimed the input that has the fewest.
+    /// Of those of which a block may be claimed the input that has the fewest, of equal ones that without which nothing can be
+    /// given. Each has its share of `ahead`.
     fn claimable(&mut self, ahead: u64) -> Option<&mut InputState> {
-        let ready = self.inputs.iter_mut().filter_map(|input| input.is_ready(ahead).then_some(input));
-        ready.min_by_key(|input| input.progress.open())
+        let (most, needed) = (ahead.div_ceil(self.inputs.len() as u64), self.together.needs());
+        let inputs = self.inputs.iter_mut().enumerate();
+        let ready = inputs.filter_map(|(at, input)| input.is_ready(most).then_some((at, input)));
+        let (_, first) = ready.min_by_key(|(at, input)| (input.progress.open(), Some(*at) != needed))?;
+        Some(first)
     }
 }
 
 impl InputState {
-    fn is_ready(&mut self, ahead: u64) -> bool {
+    fn is_ready(&mut self, most: u64) -> bool {
         let Self { cut, progress, .. } = self;
-        progress.open() < ahead && !cut.is_over(progress) && cut.is_ready(progress)
+        progress.open() < most && !cut.is_over(progress) && cut.is_ready(progress)
     }
 
     fn claim(&mut self) -> Option<Claim> {
@@ -305,6 +313,12 @@ impl State {
         }
     }
 
+    /// Whatever happens in it, others do not wait for blocks that never come.
+    fn guarded_step(&mut self, shared: &Shared) -> Step {
+        let stepped = guarded(|| self.step(shared));
+        stepped.unwrap_or_else(|error| self.fail(error))
+    }
+
     /// Gives out what comes next, if it is there.
     fn step(&mut self, shared: &Shared) -> Step {
         let Some(group) = self.groups.front_mut() else { return Step::Wait };
@@ -320,14 +334,10 @@ impl State {
     fn fit(&mut self, at: usize, shared: &Shared) -> Step {
         let Some(Group { inputs, together }) = self.groups.front_mut() else { return Step::Wait };
         let InputState { source, cut, progress, waiting, .. } = &mut inputs[at];
-        let index = progress.given;
+        let index = progress.taken;
         let block = match waiting.remove(&index) {
             Some(Ok(block)) => block,
-            Some(Err(error)) => {
-                self.outlet.tell(|| Event::Failed(Box::new(error.clone())));
-                self.finish();
-                return Step::Given;
-            }
+            Some(Err(error)) => return self.fail(error),
             None => return Step::Wait,
         };
         match cut.fit(index, &block.extent) {
@@ -335,7 +345,7 @@ impl State {
             Fit::Covered => {}
             Fit::Next => together.put(at, block.rows, block.letters),
         }
-        progress.given += 1;
+        progress.taken += 1;
         shared.dead_letters.add(together.take_letters());
         Step::Given
     }
@@ -346,7 +356,7 @@ impl State {
         let Some(Group { together, .. }) = groups.front_mut() else { return Step::Wait };
         let Some(given) = together.give(next) else { return Step::Wait };
         shared.dead_letters.add(together.take_letters());
-        if outlet.give(given).is_err() {
+        if outlet.post(given).is_err() {
             self.finish();
         }
         Step::Given
@@ -355,7 +365,9 @@ impl State {
     /// An input of the group in hand ends.
     fn end(&mut self, at: usize) -> Step {
         let Some(Group { inputs, together }) = self.groups.front_mut() else { return Step::Wait };
-        let input = inputs[at].input;
+        let InputState { input, waiting, .. } = &mut inputs[at];
+        let input = *input;
+        waiting.clear();
         together.end(at);
         if together.is_over() {
             self.groups.pop_front();
@@ -363,6 +375,13 @@ impl State {
         let at = self.next.unwrap_or_default();
         self.next = Some(Seq(at.0 + 1));
         self.outlet.tell(|| Event::End(input, at));
+        Step::Given
+    }
+
+    /// The query fails behind what was given.
+    fn fail(&mut self, error: Error) -> Step {
+        self.outlet.tell(|| Event::Failed(Box::new(error.clone())));
+        self.finish();
         Step::Given
     }
 

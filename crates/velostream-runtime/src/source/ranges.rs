@@ -39,12 +39,12 @@ impl Ranges {
 
     /// Where the next block to be claimed begins, if that is known; nothing where none may be claimed now.
     fn start(&self, progress: &Progress) -> Option<Option<u64>> {
-        let Progress { claimed, given, .. } = *progress;
+        let Progress { claimed, taken } = *progress;
         if progress.open() == 0 {
             // Behind the bytes that were there at first there may be more by now; the end shows where they are read.
             return Some(Some(self.position));
         }
-        let guesses = self.wrong_guesses < WRONG_GUESSES_MAX || self.wrong_guesses * 4 < given;
+        let guesses = self.wrong_guesses < WRONG_GUESSES_MAX || self.wrong_guesses * 4 < taken;
         (guesses && claimed * self.block_bytes < self.bytes).then_some(None)
     }
 

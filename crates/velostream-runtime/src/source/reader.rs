@@ -174,7 +174,9 @@ fn read_single(mut reading: Reading, chunk: &mut [u8], setup: &mut ReaderSetup) 
             break;
         }
     }
-    reading.end(setup);
+    if reading.ended {
+        reading.end(setup);
+    }
     Ok(())
 }
 
@@ -196,7 +198,7 @@ fn read_together(mut readings: Vec<Reading>, chunk: &mut [u8], setup: &mut Reade
             None => together.give(&mut setup.next),
         };
         setup.shared.dead_letters.add(together.take_letters());
-        if given.is_some_and(|given| setup.outlet.give_when_room(given).is_err()) {
+        if given.is_some_and(|given| setup.outlet.post_when_room(given).is_err()) {
             break;
         }
     }

@@ -5,7 +5,7 @@
 
 use crate::api::DeadLetter;
 use crate::partition::interlaced::{Interlaced, Strand};
-use crate::partition::outlet::Given;
+use crate::partition::outlet::Parcel;
 use crate::partition::share::Share;
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -14,13 +14,13 @@ use velostream_engine::time::{EventTime, TimeRuns, Watermark};
 
 /// The inputs, and how far each is given out.
 pub struct Together {
-    lanes: Vec<Lane>,
+    tracks: Vec<Track>,
     /// Letters of records that stand before all that is not given.
     letters: Vec<DeadLetter>,
 }
 
 /// One input.
-struct Lane {
+struct Track {
     has_ended: bool,
     block: Option<InHand>,
     /// Numbers of the rows in hand that are to be given next.
@@ -44,7 +44,7 @@ struct InHand {
 impl Together {
     /// So many inputs, of which nothing is given.
     pub fn new(inputs: usize) -> Self {
-        let lane = || Lane {
+        let track = || Track {
             has_ended: false,
             block: None,
             seqs: Vec::new(),
@@ -52,34 +52,34 @@ impl Together {
             given: 0,
             letters: VecDeque::new(),
         };
-        Self { lanes: std::iter::repeat_with(lane).take(inputs).collect(), letters: Vec::new() }
+        Self { tracks: std::iter::repeat_with(track).take(inputs).collect(), letters: Vec::new() }
     }
 
     /// The first input of which more is needed, or the end, before anything can be given.
     pub fn needs(&self) -> Option<usize> {
-        self.lanes.iter().position(|lane| !lane.has_ended && lane.block.is_none())
+        self.tracks.iter().position(|track| !track.has_ended && track.block.is_none())
     }
 
     /// The next block of the input that was needed: its rows, numbered from 0 in a time that begins with them, and letters
     /// of what was refused between.
     pub fn put(&mut self, input: usize, rows: Option<Share>, letters: Vec<DeadLetter>) {
-        let lane = &mut self.lanes[input];
-        let given = lane.given;
+        let track = &mut self.tracks[input];
+        let given = track.given;
         let placed = letters.into_iter().map(|letter| DeadLetter { offset: given + letter.offset, ..letter });
-        lane.letters.extend(placed);
-        lane.block = rows.map(|share| InHand { share: Arc::new(share), from: 0, row: 0 });
-        let due = lane.letters.partition_point(|letter| letter.offset <= given);
-        self.letters.extend(lane.letters.drain(..due));
+        track.letters.extend(placed);
+        track.block = rows.map(|share| InHand { share: Arc::new(share), from: 0, row: 0 });
+        let due = track.letters.partition_point(|letter| letter.offset <= given);
+        self.letters.extend(track.letters.drain(..due));
     }
 
     /// Nothing more comes of the input that was needed.
     pub fn end(&mut self, input: usize) {
-        self.lanes[input].has_ended = true;
+        self.tracks[input].has_ended = true;
     }
 
     /// Whether nothing more comes of any.
     pub fn is_over(&self) -> bool {
-        self.lanes.iter().all(|lane| lane.has_ended)
+        self.tracks.iter().all(|track| track.has_ended)
     }
 
     /// Letters of what was refused behind the rows given, in the order of the rows before them. Each has the number of its
@@ -89,31 +89,31 @@ impl Together {
     }
 
     /// The rows that come next, with numbers from `next` on, up to the last one of some block. Nothing must be needed.
-    pub fn give(&mut self, next: &mut Seq) -> Option<Given> {
-        while let Some(lane) = self.number_run(next) {
-            if lane.block.as_ref().is_none_or(InHand::is_numbered) {
+    pub fn give(&mut self, next: &mut Seq) -> Option<Parcel> {
+        while let Some(track) = self.number_run(next) {
+            if track.block.as_ref().is_none_or(InHand::is_numbered) {
                 break;
             }
         }
-        let mut due: Vec<_> = self.lanes.iter_mut().flat_map(Lane::due).collect();
+        let mut due: Vec<_> = self.tracks.iter_mut().flat_map(Track::due).collect();
         due.sort_by_key(|&(seq, _)| seq);
         self.letters.extend(due.into_iter().map(|(_, letter)| letter));
-        let mut with_rows = self.lanes.iter_mut().filter(|lane| !lane.seqs.is_empty());
-        if let (Some(lane), None) = (with_rows.next(), with_rows.next())
-            && let Some(share) = lane.whole()
+        let mut with_rows = self.tracks.iter_mut().filter(|track| !track.seqs.is_empty());
+        if let (Some(track), None) = (with_rows.next(), with_rows.next())
+            && let Some(share) = track.whole()
         {
-            return Some(Given::Share(share));
+            return Some(Parcel::Share(share));
         }
-        let strands: Vec<Strand> = self.lanes.iter_mut().filter_map(Lane::strand).collect();
-        (!strands.is_empty()).then(|| Given::Interlaced(Arc::new(Interlaced::new(strands))))
+        let strands: Vec<Strand> = self.tracks.iter_mut().filter_map(Track::strand).collect();
+        (!strands.is_empty()).then(|| Parcel::Interlaced(Arc::new(Interlaced::new(strands))))
     }
 
     /// Numbers the rows of the input whose turn it is, as long as it is; gives the input.
-    fn number_run(&mut self, next: &mut Seq) -> Option<&mut Lane> {
+    fn number_run(&mut self, next: &mut Seq) -> Option<&mut Track> {
         let mut first: Option<(EventTime, usize)> = None;
         let mut limit = None;
-        for (at, lane) in self.lanes.iter().enumerate() {
-            let Some(block) = &lane.block else { continue };
+        for (at, track) in self.tracks.iter().enumerate() {
+            let Some(block) = &track.block else { continue };
             let head = Some((block.times()[block.row], at));
             if first.is_none() || head < first {
                 (first, limit) = (head, first);
@@ -122,9 +122,9 @@ impl Together {
             }
         }
         let (_, at) = first?;
-        let lane = &mut self.lanes[at];
-        lane.number(at, limit, next);
-        Some(lane)
+        let track = &mut self.tracks[at];
+        track.number(at, limit, next);
+        Some(track)
     }
 }
 
@@ -138,7 +138,7 @@ impl InHand {
     }
 }
 
-impl Lane {
+impl Track {
     /// Numbers its rows before `limit`, the time and the input of what would come then; it is input `at`.
     fn number(&mut self, at: usize, limit: Option<(EventTime, usize)>, next: &mut Seq) {
         let Some(block) = &mut self.block else { return };
@@ -325,12 +325,12 @@ mod tests {
                     at[input] = end;
                 }
                 None => match together.give(&mut next).expect("nothing is needed") {
-                    Given::Share(share) => {
+                    Parcel::Share(share) => {
                         let share = Arc::into_inner(share).expect("all of it");
                         found.add(vec![share.whole], &mut standing);
                     }
-                    Given::Interlaced(rows) if in_runs => found.add(rows.runs(0), &mut standing),
-                    Given::Interlaced(rows) => found.add(rows.take(0), &mut standing),
+                    Parcel::Interlaced(rows) if in_runs => found.add(rows.runs(0), &mut standing),
+                    Parcel::Interlaced(rows) => found.add(rows.take(0), &mut standing),
                 },
             }
             found.add_letters(together.take_letters());

@@ -205,6 +205,82 @@ fn two_relations_with_feeds_are_taken_by_event_time() {
     }
 }
 
+/// Rows of these times, then what the call behind the last of them gives.
+fn timed(
+    blocks: &[&[i64]],
+    mut behind: impl FnMut() -> Result<bool, Error> + Send + 'static,
+) -> Box<dyn Feed> {
+    let mut blocks = blocks.iter().map(|block| block.to_vec()).collect::<Vec<_>>().into_iter();
+    Box::new(move |rows: &mut Rows| {
+        let Some(block) = blocks.next() else { return behind() };
+        block.into_iter().try_for_each(|ts| rows.push((Some("a"), Some(1), Some(ts))))?;
+        Ok(true)
+    })
+}
+
+const BOTH: &str = "SELECT 's' AS name, ts FROM s UNION ALL SELECT 'r', ts FROM r";
+
+#[test]
+fn a_relation_without_which_nothing_can_be_given_is_called_before_others_are_again() {
+    for partitions in [0, 1] {
+        let mut t = start(partitions, false);
+        let (seen, is_seen) = std::sync::mpsc::channel();
+        let waits = move || {
+            is_seen.recv_timeout(std::time::Duration::from_secs(10)).expect("the rows before come out first");
+            Ok(false)
+        };
+        feed(&mut t, "s", vec![timed(&[&[1000, 2000]], waits)]);
+        feed(&mut t, "r", vec![timed(&[&[1500], &[1600]], || Ok(false))]);
+        let (query, mut lines) = (t.query(BOTH), Vec::new());
+        while t.pull(query, &mut lines) && lines.len() < 4 {
+            t.wait();
+        }
+        assert_eq!(lines, ["+ s 1000", "+ r 1500", "+ r 1600", "+ s 2000"], "partitions {partitions}");
+        seen.send(()).expect("the feed waits");
+        assert_eq!(t.drain(query), Vec::<String>::new());
+    }
+}
+
+#[test]
+fn a_feed_that_fails_among_others_ends_its_query_behind_the_rows_before() {
+    for partitions in COUNTS {
+        let mut t = start(partitions, partitions % 2 == 0);
+        let dies = || Err(Error::new(ErrorCode::Io, "the line is dead"));
+        feed(&mut t, "s", vec![timed(&[&[1000, 3000], &[4000]], dies)]);
+        feed(&mut t, "r", vec![timed(&[&[1500], &[3500, 4500], &[6000]], || Ok(false))]);
+        let query = t.query(BOTH);
+        let (lines, error) = failed(&mut t, query);
+        let expected = ["+ s 1000", "+ r 1500", "+ s 3000", "+ r 3500", "+ s 4000"];
+        assert_eq!(lines, expected, "partitions {partitions}");
+        assert_eq!((error.code, error.relation.as_deref()), (ErrorCode::Io, Some("s")));
+    }
+}
+
+#[test]
+fn a_feed_and_a_file_are_taken_by_event_time() {
+    let path = std::env::temp_dir().join(format!("velostream-{}-with-feed.csv", std::process::id()));
+    let line = |at: usize| format!("{},{},{}\n", KEYS[at % 5], at, 10_000 + at * 3 / 2 - at % 4);
+    std::fs::write(&path, (0..1_000).map(line).collect::<String>()).expect("it can be written");
+    let run = |partitions: usize| {
+        let mut t = start(partitions, partitions == 3);
+        t.exec(&format!(
+            "CREATE STREAM f (k STRING, x INT, ts BIGINT, WATERMARK FOR ts AS ts)
+               WITH (connector = 'file', path = '{}', header = 'false')",
+            path.display()
+        ));
+        let blocks = (0..20).map(|at| block_of(at * 40, 40)).collect::<Vec<_>>();
+        feed(&mut t, "s", feeds(&[blocks]));
+        let query = t.query("SELECT s.k, s.x, f.x AS y FROM s JOIN f WITHIN 20 MILLISECONDS ON s.k = f.k");
+        t.drain(query)
+    };
+    let expected = run(0);
+    assert!(expected.len() > 500, "{}", expected.len());
+    for partitions in COUNTS {
+        assert!(run(partitions) == expected, "partitions {partitions}");
+    }
+    std::fs::remove_file(path).expect("it is there");
+}
+
 #[test]
 fn what_the_relation_forbids_becomes_letters_with_the_numbers_of_the_records_before() {
     each(|t| {

@@ -1,5 +1,7 @@
 //! [`Lane`]: one way to a receiver; with what has come by it and waits for its turn.
 
+use crate::error::Error;
+use crate::partition::barrier::Barrier;
 use crate::partition::event::{Envelope, Event};
 use crate::partition::mailbox::Mailbox;
 use crate::partition::share::Taker;
@@ -37,9 +39,25 @@ impl Lane {
 /// A lane with what was taken from its mailbox and waits for its turn.
 pub struct Waiting {
     pub lane: Lane,
-    pub events: VecDeque<Event>,
+    pub arrived: VecDeque<Arrived>,
     /// Up to this number everything has come.
     through: Seq,
+}
+
+/// What has come by a lane.
+pub enum Arrived {
+    /// Rows of one input, or moves of its time.
+    Batch(Box<Envelope>),
+    /// Rows of several whose numbers take turns, one batch of each.
+    Turns(Vec<Envelope>),
+    /// Up to this number everything has come, and nothing is to be done for it.
+    Through(Seq),
+    /// A barrier, which counts when it has come by all lanes.
+    Barrier(Barrier),
+    /// An input ends.
+    End(usize, Seq),
+    /// What comes in has failed.
+    Failed(Box<Error>),
 }
 
 /// What a lane can bring next.
@@ -56,7 +74,7 @@ pub enum Next {
 impl Waiting {
     /// A lane from which nothing has come.
     pub fn new(lane: Lane) -> Self {
-        Self { lane, events: VecDeque::new(), through: Seq(0) }
+        Self { lane, arrived: VecDeque::new(), through: Seq(0) }
     }
 
     /// Takes in an event from the mailbox. Rows of several inputs stay together if those that take turns are gathered.
@@ -65,20 +83,21 @@ impl Waiting {
             Event::Interlaced(rows) if gathers => {
                 self.through = self.through.max(rows.through());
                 let parts = rows.take(self.lane.place());
-                if parts.iter().any(|part| part.head().is_some()) {
-                    self.events.push_back(Event::Turns(parts));
+                if head(&parts).is_some() {
+                    self.arrived.push_back(Arrived::Turns(parts));
+                } else {
+                    parts.into_iter().for_each(Envelope::recycle);
                 }
             }
             Event::Interlaced(rows) => {
                 self.through = self.through.max(rows.through());
                 let runs = rows.runs(self.lane.place());
-                self.events.extend(runs.into_iter().map(|run| Event::Batch(Box::new(run))));
+                self.arrived.extend(runs.into_iter().map(|run| Arrived::Batch(Box::new(run))));
             }
-            Event::Turns(_) => unreachable!("made here"),
             Event::Batch(envelope) => {
                 self.through = self.through.max(envelope.through);
                 if envelope.head().is_some() {
-                    self.events.push_back(Event::Batch(envelope));
+                    self.arrived.push_back(Arrived::Batch(envelope));
                 }
             }
             Event::Beginning(envelopes) => {
@@ -92,55 +111,55 @@ impl Waiting {
                 if self.lane.carries_barriers {
                     self.through = self.through.max(barrier.at);
                 }
-                self.events.push_back(Event::Barrier(barrier));
+                self.arrived.push_back(Arrived::Barrier(barrier));
             }
             Event::End(input, seq) => {
                 self.through = self.through.max(seq);
-                self.events.push_back(Event::End(input, seq));
+                self.arrived.push_back(Arrived::End(input, seq));
             }
-            Event::Failed(error) => self.events.push_back(Event::Failed(error)),
+            Event::Failed(error) => self.arrived.push_back(Arrived::Failed(error)),
         }
     }
 
     pub fn next(&self) -> Next {
-        match self.events.front() {
-            Some(Event::Batch(envelope)) => Next::At(envelope.head().unwrap_or_default()),
-            Some(Event::Turns(parts)) => Next::At(head(parts).unwrap_or_default()),
-            Some(Event::End(_, seq)) => Next::At(*seq),
-            Some(Event::Barrier(_)) => Next::Blocked,
+        match self.arrived.front() {
+            Some(Arrived::Batch(envelope)) => Next::At(envelope.head().unwrap_or_default()),
+            Some(Arrived::Turns(parts)) => Next::At(head(parts).unwrap_or_default()),
+            Some(Arrived::End(_, seq)) => Next::At(*seq),
+            Some(Arrived::Barrier(_)) => Next::Blocked,
             _ if self.lane.open_inputs == 0 => Next::Unknown(Seq(u64::MAX)),
             _ => Next::Unknown(self.through),
         }
     }
 
     pub fn is_blocked(&self) -> bool {
-        matches!(self.events.front(), Some(Event::Barrier(_)))
+        matches!(self.arrived.front(), Some(Arrived::Barrier(_)))
     }
 
     pub fn is_failed(&self) -> bool {
-        matches!(self.events.front(), Some(Event::Failed(_)))
+        matches!(self.arrived.front(), Some(Arrived::Failed(_)))
     }
 
     /// Whether rows, or moves of time, from number `seq` on come next.
     pub fn begins_with(&self, seq: Seq) -> bool {
-        matches!(self.events.front(), Some(Event::Batch(each)) if each.head() == Some(seq))
+        matches!(self.arrived.front(), Some(Arrived::Batch(each)) if each.head() == Some(seq))
     }
 
     /// How many of the next batches begin with number `seq`. Those of what comes interlaced no other lane has.
     pub fn batches_of(&self, seq: Seq) -> usize {
-        let begins = |event: &&Event| matches!(event, Event::Batch(each) if each.head() == Some(seq));
-        self.events.iter().take_while(begins).count()
+        let begins = |arrived: &&Arrived| matches!(arrived, Arrived::Batch(each) if each.head() == Some(seq));
+        self.arrived.iter().take_while(begins).count()
     }
 
     /// Takes what is numbered below `bound` off the envelope at the front, if there is one. More may come by other
     /// lanes behind it, so it says no more than its own rows.
     pub fn take_before(&mut self, bound: Seq) -> Option<Envelope> {
-        let Some(Event::Batch(envelope)) = self.events.front_mut() else { return None };
+        let Some(Arrived::Batch(envelope)) = self.arrived.front_mut() else { return None };
         if envelope.tail().is_some_and(|tail| tail >= bound) {
             return Some(envelope.split_before(bound));
         }
-        match self.events.pop_front() {
-            Some(Event::Batch(envelope)) => {
+        match self.arrived.pop_front() {
+            Some(Arrived::Batch(envelope)) => {
                 let through = envelope.tail().unwrap_or(envelope.through);
                 Some(Envelope { through, ..*envelope })
             }
@@ -150,12 +169,12 @@ impl Waiting {
 
     /// The same for what is at the front of rows that take turns.
     pub fn turns_before(&mut self, bound: Seq) -> Option<Vec<Envelope>> {
-        let Some(Event::Turns(parts)) = self.events.front_mut() else { return None };
+        let Some(Arrived::Turns(parts)) = self.arrived.front_mut() else { return None };
         let mut before = if tail(parts).is_some_and(|tail| tail >= bound) {
             parts.iter_mut().map(|part| part.split_before(bound)).collect()
         } else {
             let parts = std::mem::take(parts);
-            self.events.pop_front();
+            self.arrived.pop_front();
             parts
         };
         let through = tail(&before).unwrap_or_default();

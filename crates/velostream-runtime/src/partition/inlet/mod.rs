@@ -18,7 +18,7 @@ use crate::partition::gather::Merged;
 use crate::partition::mailbox::Mailbox;
 use crate::partition::share::Taken;
 use crate::source::block_reader::BlockReader;
-use lane::{Next, Waiting, tail};
+use lane::{Arrived, Next, Waiting, tail};
 use std::time::{Duration, Instant};
 use turns::Turns;
 use velostream_engine::batch::Seq;
@@ -123,7 +123,7 @@ impl Inlet {
     fn fetch(&mut self, mut pop: impl FnMut(&Mailbox) -> Option<Event>) -> Option<()> {
         let candidates = self.lanes.iter_mut().filter(|waiting| {
             let may_bring = waiting.lane.open_inputs > 0 || waiting.lane.carries_barriers;
-            may_bring && !waiting.is_blocked() && waiting.events.is_empty()
+            may_bring && !waiting.is_blocked() && waiting.arrived.is_empty()
         });
         let slowest = candidates.min_by_key(|waiting| match waiting.next() {
             Next::Unknown(seq) => seq,
@@ -166,7 +166,7 @@ impl Inlet {
         let lane = self.lanes.iter().position(|waiting| waiting.begins_with(seq))?;
         let is_step = self.lanes.iter().map(|waiting| waiting.batches_of(seq)).sum::<usize>() > 1;
         let can_take =
-            matches!(self.lanes[lane].events.front(), Some(Event::Batch(each)) if turns.can_take(each));
+            matches!(self.lanes[lane].arrived.front(), Some(Arrived::Batch(each)) if turns.can_take(each));
         if is_step || !can_take || self.lanes.iter().any(Waiting::is_failed) {
             return None;
         }
@@ -175,32 +175,26 @@ impl Inlet {
 
     /// With one lane nothing has to be put in order.
     fn take_single(&mut self, mut pop: impl FnMut(&Mailbox) -> Option<Event>) -> Option<Work> {
-        let Waiting { lane, events, .. } = self.lanes.first_mut()?;
-        let event = match events.pop_front() {
-            Some(event) => event,
-            None => pop(&lane.mailbox)?,
-        };
-        let event = match (event, &lane.taker) {
+        let waiting = self.lanes.first_mut()?;
+        if let Some(arrived) = waiting.arrived.pop_front() {
+            return Some(arrived.into());
+        }
+        let event = match (pop(&waiting.lane.mailbox)?, &waiting.lane.taker) {
             (Event::Share(share), Some(taker)) => match taker.borrow(share) {
                 Ok(taken) => return Some(Work::Taken(taken)),
                 Err(share) => Event::Share(share),
             },
             (event, _) => event,
         };
-        Some(match lane.open(event) {
+        Some(match waiting.lane.open(event) {
             Event::Batch(envelope) => Work::Batch(envelope),
             Event::Interlaced(rows) => {
-                let through = rows.through();
-                let mut runs = rows.runs(lane.place()).into_iter().map(|run| Event::Batch(Box::new(run)));
-                let first = runs.next();
-                events.extend(runs.chain([Event::Through(through)]));
-                match first {
-                    Some(Event::Batch(run)) => Work::Batch(run),
-                    _ => Work::Through(through),
-                }
+                let through = Arrived::Through(rows.through());
+                waiting.arrive(Event::Interlaced(rows), false);
+                waiting.arrived.push_back(through);
+                waiting.arrived.pop_front()?.into()
             }
             Event::Share(_) => unreachable!("a lane that shares has a taker"),
-            Event::Turns(_) => unreachable!("made where they are gathered"),
             Event::LeftOut(_) | Event::ShareFailed(..) => unreachable!("it goes to where shares are merged"),
             Event::Beginning(envelopes) => Work::Step(envelopes),
             Event::Through(seq) => Work::Through(seq),
@@ -241,8 +235,8 @@ impl Inlet {
     }
 
     fn failed(&mut self) -> Option<Box<Error>> {
-        match self.lanes.iter_mut().find(|waiting| waiting.is_failed())?.events.pop_front() {
-            Some(Event::Failed(error)) => Some(error),
+        match self.lanes.iter_mut().find(|waiting| waiting.is_failed())?.arrived.pop_front() {
+            Some(Arrived::Failed(error)) => Some(error),
             _ => None,
         }
     }
@@ -271,8 +265,8 @@ impl Inlet {
             return Work::Turns(parts);
         }
         let waiting = &mut self.lanes[lane];
-        match waiting.events.pop_front() {
-            Some(Event::End(input, seq)) => {
+        match waiting.arrived.pop_front() {
+            Some(Arrived::End(input, seq)) => {
                 waiting.lane.open_inputs -= 1;
                 Work::End(input, seq)
             }
@@ -308,9 +302,9 @@ impl Inlet {
             return None;
         }
         let fronts = self.lanes.iter_mut().filter(|waiting| waiting.is_blocked());
-        let barriers: Vec<Event> = fronts.filter_map(|waiting| waiting.events.pop_front()).collect();
-        barriers.into_iter().find_map(|event| match event {
-            Event::Barrier(barrier) => Some(Work::Barrier(barrier)),
+        let barriers: Vec<Arrived> = fronts.filter_map(|waiting| waiting.arrived.pop_front()).collect();
+        barriers.into_iter().find_map(|arrived| match arrived {
+            Arrived::Barrier(barrier) => Some(Work::Barrier(barrier)),
             _ => None,
         })
     }
@@ -318,11 +312,24 @@ impl Inlet {
     /// That more is known to have come than was told.
     fn news(&mut self, known: Option<Seq>) -> Option<Work> {
         let known = known.filter(|known| *known > self.told && known.0 != u64::MAX)?;
-        if self.lanes.iter().any(|waiting| !waiting.events.is_empty()) {
+        if self.lanes.iter().any(|waiting| !waiting.arrived.is_empty()) {
             return None;
         }
         self.told = known;
         Some(Work::Through(known))
+    }
+}
+
+impl From<Arrived> for Work {
+    fn from(arrived: Arrived) -> Self {
+        match arrived {
+            Arrived::Batch(envelope) => Self::Batch(envelope),
+            Arrived::Turns(parts) => Self::Turns(parts),
+            Arrived::Through(seq) => Self::Through(seq),
+            Arrived::Barrier(barrier) => Self::Barrier(barrier),
+            Arrived::End(input, seq) => Self::End(input, seq),
+            Arrived::Failed(error) => Self::Failed(error),
+        }
     }
 }
 
