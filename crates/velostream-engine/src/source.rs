@@ -180,14 +180,16 @@ impl SourceGate {
         out.time.before = self.watermark;
         out.time.advances.clear();
         let bound = self.spec.bound_micros;
-        for (&time, &op) in out.changes.event_times.iter().zip(&out.changes.ops) {
+        let numbers = next.0..next.0 + out.changes.len() as u64;
+        next.0 = numbers.end;
+        let each = out.changes.event_times.iter().zip(&out.changes.ops).zip(numbers.clone());
+        for ((&time, &op), number) in each {
             let watermark = Watermark(time.saturating_sub(bound).max(EventTime::MIN + 1));
             if watermark > self.watermark && op == Op::Insert {
                 self.watermark = watermark;
-                out.time.advances.push((*next, watermark));
+                out.time.advances.push((Seq(number), watermark));
             }
-            out.changes.seqs.push(*next);
-            next.0 += 1;
         }
+        out.changes.seqs.extend(numbers.map(Seq));
     }
 }

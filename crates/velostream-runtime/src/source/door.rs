@@ -183,8 +183,8 @@ impl Door {
         raw.ops.resize(count, op);
         raw.event_times.clear();
         raw.event_times.resize(count, now_ms.saturating_mul(1000));
+        // The gate numbers what it admits.
         raw.seqs.clear();
-        raw.seqs.resize(count, Seq(0));
     }
 
     /// Lets rows in over buffers that the caller reuses: of `raw`, columns, marks and times are given, and it keeps

@@ -90,6 +90,10 @@ impl Together {
 
     /// The rows that come next, with numbers from `next` on, up to the last one of some block. Nothing must be needed.
     pub fn give(&mut self, next: &mut Seq) -> Option<Parcel> {
+        if let [only] = self.tracks.as_mut_slice() {
+            self.letters.extend(only.letters.drain(..));
+            return only.whole(next).map(Parcel::Share);
+        }
         while let Some(track) = self.number_run(next) {
             if track.block.as_ref().is_none_or(InHand::is_numbered) {
                 break;
@@ -100,8 +104,10 @@ impl Together {
         self.letters.extend(due.into_iter().map(|(_, letter)| letter));
         let mut with_rows = self.tracks.iter_mut().filter(|track| !track.seqs.is_empty());
         if let (Some(track), None) = (with_rows.next(), with_rows.next())
-            && let Some(share) = track.whole()
+            && let Some(mut first) = track.seqs.first().copied()
+            && let Some(share) = track.whole(&mut first)
         {
+            track.seqs.clear();
             return Some(Parcel::Share(share));
         }
         let strands: Vec<Strand> = self.tracks.iter_mut().filter_map(Track::strand).collect();
@@ -159,15 +165,16 @@ impl Track {
         letters.drain(..due).map(|letter| (seqs[(letter.offset - *given) as usize - 1], letter)).collect()
     }
 
-    /// The block in hand, if the rows to be given are all of it.
-    fn whole(&mut self) -> Option<Arc<Share>> {
-        let block = self.block.take_if(|block| block.from == 0 && block.is_numbered())?;
+    /// The block in hand, if nothing of it has been given, with numbers from `next` on.
+    fn whole(&mut self, next: &mut Seq) -> Option<Arc<Share>> {
+        let block = self.block.take_if(|block| block.from == 0)?;
+        let count = block.times().len() as u64;
         let mut share = block.share;
         let Share { whole, .. } = Arc::get_mut(&mut share).expect("nobody else has any of it");
-        whole.rebase(self.seqs[0], self.given, self.watermark);
+        whole.rebase(*next, self.given, self.watermark);
         self.watermark = whole.batch.time.after();
-        self.given += block.row as u64;
-        self.seqs.clear();
+        self.given += count;
+        next.0 += count;
         Some(share)
     }
 
