@@ -84,6 +84,15 @@ export function coreDoors(core: Core): Contender[] {
   }))
 }
 
+/** A `QueryProcessor` without an engine over the blocks that a feed would give. */
+export function bareDoor(core: Core): Contender {
+  return {
+    name: 'bare',
+    compared: 'nothing',
+    run: async ({ id }, { count }) => core.one<{ seconds: number }>('bare', id, count).seconds,
+  }
+}
+
 /** A door of an engine with several partitions, without JavaScript; remembers how its runs went. */
 export interface PartitionDoor extends Contender {
   readonly partitions: number

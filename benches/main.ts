@@ -13,7 +13,7 @@ import { availableParallelism, cpus } from 'node:os'
 import { parseArgs } from 'node:util'
 import { compare, update, write } from './compare.js'
 import type { Report } from './compare.js'
-import { Core, coreDoors, partitionDoor } from './core.js'
+import { bareDoor, Core, coreDoors, partitionDoor } from './core.js'
 import type { Contender } from './contender.js'
 import { Details } from './details.js'
 import { doors } from './doors.js'
@@ -66,9 +66,10 @@ async function measureScenario(scenario: Scenario): Promise<Result[]> {
   const hasText = scenario.fileOptions !== undefined
   const counts = PARTITIONED.includes(scenario.id) ? PARTITIONS : []
   const fed = chosenOf(counts.map((partitions) => partitionDoor(core, partitions)))
+  const bare = fed.length > 0 ? [bareDoor(core)] : []
   const read = hasText ? [] : chosenOf(counts.map((partitions) => partitionDoor(core, partitions, files)))
   const ours = chosenOf([...coreDoors(core), ...doors, ...(hasText ? [] : [fileDoor(files, filePeaks)])])
-  const measured = [...ours, ...fed, ...read]
+  const measured = [...ours, ...bare, ...fed, ...read]
   const names = new Set(measured.flatMap(({ name }) => peersOf(scenario, name)))
   const peers = rivals.filter(({ name }) => names.has(name) || name === 'idiomatic')
   const inputOf = (form?: Form) =>

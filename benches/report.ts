@@ -78,13 +78,15 @@ export function printPartitions(results: readonly Result[]): void {
     return [[scenario, contender, millions(perSecond), ...spread, busyNanos.toFixed(1)]]
   })
   if (rows.length === 0) return
-  console.log('\nPartitions, without JavaScript: fed with row blocks, or reading the file')
+  console.log('\nPartitions, without JavaScript: with rows from feeds, or reading the file')
   printTable(['scenario', 'door', 'M/s', 'efficiency', 'to reach', 'mean/largest', 'busy ns'], rows)
   const rateOf = (scenario: string, contender: string) =>
     results.find((result) => result.scenario === scenario && result.contender === contender)
-  console.log(`\nOne partition beside a bare processor, to reach ${(1 / (1 + PARTITION_COST)).toFixed(2)}:`)
+  console.log(
+    `\nOne partition beside a bare processor over the same rows, to reach ${(1 / (1 + PARTITION_COST)).toFixed(2)}:`,
+  )
   for (const { scenario, contender, perSecond, partitions } of results) {
-    const bare = rateOf(scenario, 'core/1024')?.perSecond
+    const bare = rateOf(scenario, 'bare')?.perSecond
     if (contender !== 'fed/1' || bare === undefined || partitions === undefined) continue
     const busy = 1e9 / bare / partitions.busyNanos
     console.log(

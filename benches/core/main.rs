@@ -6,9 +6,11 @@
 //!   bench-core state SCENARIO DOOR RECORDS              allocations, bytes per group, peak memory
 //!   bench-core steps SCENARIO DOOR fewer|more           the two runs whose instructions are subtracted
 //!   bench-core partitions SCENARIO RECORDS N [FILE]     one run of an engine with N partitions and as many feeds
+//!   bench-core bare SCENARIO RECORDS                    a bare processor over what one feed would give
 //!   bench-core inserted SCENARIO RECORDS N              the same by insertion from one thread
 //!   bench-core by-key SCENARIO RECORDS N [FILE]         the same with `order: 'key'`
 
+mod bare;
 mod blocks;
 mod counting;
 mod doors;
@@ -24,7 +26,8 @@ use partitions::{How, Records};
 use scenarios::Scenario;
 use std::process::exit;
 
-const USAGE: &str = "usage: bench-core doors|latency|state|steps|partitions|inserted|by-key SCENARIO ...";
+const USAGE: &str =
+    "usage: bench-core doors|latency|state|steps|bare|partitions|inserted|by-key SCENARIO ...";
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -57,6 +60,7 @@ fn run(command: &str, scenario: &Scenario, rest: &[&str]) -> Result<Vec<String>,
             let input = path.first().map_or(Records::Feeds, |path| Records::File(path));
             partitions::report(scenario, number(records), how, input)
         }
+        ("bare", [records]) => Ok(vec![bare::report(scenario, number(records))?]),
         ("inserted", [records, partitions]) => {
             let how = How { partitions: number(partitions), by_key: false };
             partitions::report(scenario, number(records), how, Records::Insertion)

@@ -14,7 +14,8 @@ use velostream_runtime::{
     QueryId, QueryOptions, RelationId, Rows, Seq,
 };
 
-const BLOCK_ROWS: usize = 1024;
+/// Rows of a feed's block.
+pub const BLOCK_ROWS: usize = 1024;
 
 /// How a query's work is shared.
 #[derive(Clone, Copy)]
@@ -136,15 +137,22 @@ struct TallySink {
 impl ChangeSink for TallySink {
     fn take(&mut self, changes: &Changes<'_>) -> Result<(), Error> {
         let batches = changes.batches();
-        for (part, row) in changes.order() {
-            let seq = batches[part].seqs[row];
-            if seq < self.last {
-                return Err(Error::new(ErrorCode::Internal, "the changes are not in order"));
-            }
-            self.last = seq;
+        let are_in_order = match batches {
+            [only] => only.seqs.iter().all(|&seq| self.follows(seq)),
+            _ => changes.order().all(|(part, row)| self.follows(batches[part].seqs[row])),
+        };
+        if !are_in_order {
+            return Err(Error::new(ErrorCode::Internal, "the changes are not in order"));
         }
         batches.iter().for_each(|batch| (self.take)(batch, &mut self.tally));
         Ok(())
+    }
+}
+
+impl TallySink {
+    #[inline]
+    fn follows(&mut self, seq: Seq) -> bool {
+        seq >= std::mem::replace(&mut self.last, seq)
     }
 }
 

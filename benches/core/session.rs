@@ -1,7 +1,8 @@
 //! One scenario's query, for one run.
 
 use crate::scenarios::{Row, Scenario, Tally};
-use velostream_engine::batch::{Batch, ChangeBatch};
+use velostream_engine::batch::{Batch, ChangeBatch, Op, Seq};
+use velostream_engine::column::Column;
 
 /// A running query whose changes are tallied.
 pub struct Session<'a> {
@@ -40,6 +41,38 @@ impl<'a> Session<'a> {
     /// Decodes rows into reused buffers, applies them and takes their changes.
     pub fn run_rows(&mut self, source: usize, rows: &[Row], tally: &mut Tally) -> Result<(), String> {
         (self.scenario.take)(self.query.run_rows(source, push_all(rows))?, tally);
+        Ok(())
+    }
+
+    /// The columns of rows of a source.
+    pub fn columns(&self, source: usize, rows: &[Row]) -> Vec<Column> {
+        let mut columns = self.query.raw(source).columns;
+        rows.iter().for_each(|row| row.append(&mut columns));
+        columns
+    }
+
+    /// Lets such rows in, applies them and takes their changes, whose numbers must ascend from `last` on as a partition's must.
+    pub fn run_columns(
+        &mut self,
+        source: usize,
+        mut columns: Vec<Column>,
+        last: &mut Seq,
+        tally: &mut Tally,
+    ) -> Result<(), String> {
+        let take = |raw: &mut ChangeBatch| {
+            std::mem::swap(&mut raw.columns, &mut columns);
+            let count = raw.columns.first().map_or(0, Column::len);
+            raw.ops.resize(count, Op::Insert);
+            raw.event_times.resize(count, 0);
+        };
+        let changes = self.query.run_rows(source, take)?;
+        for &seq in &changes.seqs {
+            if seq < *last {
+                return Err("the changes are not in order".to_owned());
+            }
+            *last = seq;
+        }
+        (self.scenario.take)(changes, tally);
         Ok(())
     }
 

@@ -303,11 +303,7 @@ fn the_blocks_of_a_file_come_once_and_in_order_to_all_receivers_and_to_one() {
             let (mut t, declaration) = file_in_blocks();
             t.exec(&declaration);
             let query = t.query(sql);
-            let mut lines = Vec::new();
-            while t.pull(query, &mut lines) {
-                t.wait();
-            }
-            assert_eq!(lines, expected);
+            assert_eq!(t.drain(query), expected);
         });
     }
 }
@@ -352,11 +348,7 @@ fn the_blocks_of_files_by_event_time_come_once_and_in_order_to_all_receivers_and
             let (mut t, declarations) = timed_files();
             t.exec(&declarations);
             let query = t.query(sql);
-            let mut lines = Vec::new();
-            while t.pull(query, &mut lines) {
-                t.wait();
-            }
-            assert_eq!(lines, expected);
+            assert_eq!(t.drain(query), expected);
         });
     }
 }
@@ -408,11 +400,7 @@ fn the_blocks_of_feeds_come_once_and_in_turn_to_all_receivers_and_to_one() {
         explore(move || {
             let mut t = fed();
             let query = t.query(sql);
-            let mut lines = Vec::new();
-            while t.pull(query, &mut lines) {
-                t.wait();
-            }
-            assert_eq!(lines, expected);
+            assert_eq!(t.drain(query), expected);
         });
     }
 }

@@ -73,6 +73,12 @@ impl Session {
         })
     }
 
+    /// No rows, in the columns of a source.
+    #[must_use]
+    pub fn raw(&self, source: usize) -> ChangeBatch {
+        ChangeBatch::new(&self.sources[source].types)
+    }
+
     /// The rows that `fill` appends to a source's columns, as the batch that the processor takes.
     pub fn decode(&mut self, source: usize, fill: impl FnOnce(&mut ChangeBatch)) -> Batch {
         let Source { gate, types, .. } = &mut self.sources[source];

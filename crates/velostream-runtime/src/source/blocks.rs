@@ -84,7 +84,7 @@ pub struct Blocks {
     /// Told when more may be claimed, to threads that do nothing else.
     moved: Condvar,
     shared: Arc<Shared>,
-    /// Blocks of all inputs that may be claimed and not taken, if only one of each.
+    /// Blocks that may be claimed and not taken: of a group's inputs together, and at least one of each.
     ahead: u64,
 }
 
@@ -157,13 +157,13 @@ pub struct Extent {
     pub is_last: bool,
 }
 
-/// What there is to do for a block that was handed in.
+/// What came of going on with what was handed in.
 enum Step {
     /// Nothing: it waits for others, or for room.
     Wait,
     /// It began elsewhere than was guessed.
     Again(Claim),
-    /// It was given out.
+    /// Rows were given out, a block was taken, or an input has ended.
     Given,
 }
 
