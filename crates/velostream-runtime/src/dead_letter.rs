@@ -94,6 +94,11 @@ impl DeadLetters {
 
     /// Adds letters; beyond the capacity the oldest go and are counted.
     pub fn add(&self, letters: impl IntoIterator<Item = DeadLetter>) {
+        let mut letters = letters.into_iter().peekable();
+        // Mostly there is none, and the lock is everybody's.
+        if letters.peek().is_none() {
+            return;
+        }
         let mut state = self.lock();
         for letter in letters {
             state.total += 1;

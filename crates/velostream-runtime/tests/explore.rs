@@ -270,6 +270,12 @@ fn a_query_of_two_stages_that_nobody_reads_closes_whatever_waits() {
     });
 }
 
+/// What a query that receivers share, and one that has a receiver, give of the records of [`BATCHES`].
+const SUMS: [(&str, [&str; 6]); 2] = [
+    ("SELECT k, SUM(x) AS total FROM s GROUP BY k", ["+ a 1", "+ b 2", "+ c 3", "+ d 4", "~ b 7", "~ a 7"]),
+    ("SELECT SUM(x) AS total FROM s", ["+ 1", "~ 3", "~ 6", "~ 10", "~ 15", "~ 21"]),
+];
+
 /// A file of six records, cut into blocks in the midst of them; declared as `s`.
 fn file_in_blocks() -> (Harness, String) {
     static PATH: LazyLock<String> = LazyLock::new(|| {
@@ -293,12 +299,7 @@ fn file_in_blocks() -> (Harness, String) {
 
 #[test]
 fn the_blocks_of_a_file_come_once_and_in_order_to_all_receivers_and_to_one() {
-    let shared = (
-        "SELECT k, SUM(x) AS total FROM s GROUP BY k",
-        ["+ a 1", "+ b 2", "+ c 3", "+ d 4", "~ b 7", "~ a 7"],
-    );
-    let single = ("SELECT SUM(x) AS total FROM s", ["+ 1", "~ 3", "~ 6", "~ 10", "~ 15", "~ 21"]);
-    for (sql, expected) in [shared, single] {
+    for (sql, expected) in SUMS {
         explore(move || {
             let (mut t, declaration) = file_in_blocks();
             t.exec(&declaration);
@@ -391,12 +392,7 @@ fn fed() -> Harness {
 
 #[test]
 fn the_blocks_of_feeds_come_once_and_in_turn_to_all_receivers_and_to_one() {
-    let shared = (
-        "SELECT k, SUM(x) AS total FROM s GROUP BY k",
-        ["+ a 1", "+ b 2", "+ c 3", "+ d 4", "~ b 7", "~ a 7"],
-    );
-    let single = ("SELECT SUM(x) AS total FROM s", ["+ 1", "~ 3", "~ 6", "~ 10", "~ 15", "~ 21"]);
-    for (sql, expected) in [shared, single] {
+    for (sql, expected) in SUMS {
         explore(move || {
             let mut t = fed();
             let query = t.query(sql);

@@ -6,15 +6,7 @@
 /// Runs one expression for whichever vector a [`Values`] holds.
 macro_rules! each {
     ($values:expr, $v:ident => $body:expr) => {
-        match $values {
-            Values::Bool($v) => $body,
-            Values::I32($v) => $body,
-            Values::I64($v) => $body,
-            Values::F64($v) => $body,
-            Values::I128($v) => $body,
-            Values::Text($v) => $body,
-            Values::Interval($v) => $body,
-        }
+        each!($values, $v => $body, $v => $body)
     };
     ($values:expr, $v:ident => $body:expr, $text:ident => $text_body:expr) => {
         match $values {
