@@ -111,6 +111,10 @@ impl Outlet {
         envelope: Envelope,
         push: impl Fn(&Mailbox, Event) -> std::result::Result<(), Gone>,
     ) -> std::result::Result<(), Gone> {
+        // A batch may be one record: nothing is made for it that only several receivers need.
+        if let [mailbox] = self.mailboxes.as_slice() {
+            return push(mailbox, Event::Batch(Box::new(envelope)));
+        }
         let share = Arc::new(self.share(envelope));
         self.hand_out(Parcel::Share(share), push)
     }
