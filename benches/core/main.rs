@@ -5,10 +5,10 @@
 //!   bench-core latency SCENARIO RECORDS                 one record at a time at core/1
 //!   bench-core state SCENARIO DOOR RECORDS              allocations, bytes per group, peak memory
 //!   bench-core steps SCENARIO DOOR fewer|more           the two runs whose instructions are subtracted
-//!   bench-core partitions SCENARIO RECORDS N [FILE]     one run of an engine with N partitions and as many feeds
+//!   bench-core partitions SCENARIO RECORDS N [FILE|structs]  one run of an engine with N partitions and as many feeds
 //!   bench-core bare SCENARIO RECORDS                    a bare processor over what one feed would give
 //!   bench-core inserted SCENARIO RECORDS N              the same by insertion from one thread
-//!   bench-core by-key SCENARIO RECORDS N [FILE]         the same with `order: 'key'`
+//!   bench-core by-key SCENARIO RECORDS N [FILE|structs] the same with `order: 'key'`
 
 mod bare;
 mod blocks;
@@ -57,7 +57,11 @@ fn run(command: &str, scenario: &Scenario, rest: &[&str]) -> Result<Vec<String>,
         }
         ("partitions" | "by-key", [records, partitions, path @ ..]) if path.len() < 2 => {
             let how = How { partitions: number(partitions), by_key: command == "by-key" };
-            let input = path.first().map_or(Records::Feeds, |path| Records::File(path));
+            let input = match path {
+                [] => Records::Feeds,
+                ["structs"] => Records::Structs,
+                [path, ..] => Records::File(path),
+            };
             partitions::report(scenario, number(records), how, input)
         }
         ("bare", [records]) => Ok(vec![bare::report(scenario, number(records))?]),

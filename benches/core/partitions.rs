@@ -5,7 +5,7 @@
 
 use crate::blocks::block;
 use crate::doors::{check, parts};
-use crate::scenarios::{Scenario, Tally};
+use crate::scenarios::{Row, Scenario, Tally};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
@@ -15,7 +15,7 @@ use velostream_runtime::{
 };
 
 /// Rows of a feed's block.
-pub const BLOCK_ROWS: usize = 1024;
+pub const BLOCK_ROWS: usize = 2048;
 
 /// How a query's work is shared.
 #[derive(Clone, Copy)]
@@ -29,8 +29,10 @@ pub struct How {
 /// Where the records come from.
 #[derive(Clone, Copy)]
 pub enum Records<'a> {
-    /// As many feeds as there are partitions.
+    /// As many feeds as there are partitions, which give columns made before.
     Feeds,
+    /// The same of row structs made before, which the feeds put into columns under the clock.
+    Structs,
     /// The calling thread.
     Insertion,
     /// The path of a file.
@@ -45,7 +47,8 @@ pub fn report(
     from: Records<'_>,
 ) -> Result<Vec<String>, String> {
     let input = match from {
-        Records::Feeds => Input::Feeds(records),
+        Records::Feeds => Input::Feeds(records, prepared),
+        Records::Structs => Input::Feeds(records, structs),
         Records::Insertion => Input::Blocks(blocks(scenario, records)),
         Records::File(path) => Input::File(path),
     };
@@ -54,8 +57,8 @@ pub fn report(
 }
 
 enum Input<'a> {
-    /// So many records by feeds.
-    Feeds(usize),
+    /// So many records by feeds that this makes of blocks.
+    Feeds(usize, MakeFeed),
     /// Row blocks of the scenario's only relation.
     Blocks(Vec<Vec<u8>>),
     /// The path of a file with its records.
@@ -66,6 +69,9 @@ fn blocks(scenario: &Scenario, records: usize) -> Vec<Vec<u8>> {
     let of = |from: usize| parts(scenario, from, records.min(from + BLOCK_ROWS), BLOCK_ROWS);
     (0..records).step_by(BLOCK_ROWS).flat_map(of).map(|(_, rows)| block(&rows)).collect()
 }
+
+/// Makes a feed of blocks of a scenario's records, which begin with these and end before that many.
+type MakeFeed = fn(&Scenario, usize, &Rows, &mut dyn Iterator<Item = usize>) -> Box<dyn Feed>;
 
 /// Gives rows that were made before, by exchanging the buffers.
 struct Prepared(std::vec::IntoIter<Rows>);
@@ -79,17 +85,56 @@ impl Feed for Prepared {
     }
 }
 
-/// The records of a relation in blocks of 1,024, dealt round to so many feeds: whatever their number, the order is
-/// that of the records.
-fn feeds(scenario: &Scenario, records: usize, rows: &Rows, count: usize) -> Vec<Box<dyn Feed>> {
+/// Puts row structs into columns. They are kept until the process ends: to free them is no part of the run.
+struct Structs(std::slice::Iter<'static, Vec<Row>>);
+
+impl Feed for Structs {
+    fn next(&mut self, rows: &mut Rows) -> Result<bool, Error> {
+        let Some(block) = self.0.next() else { return Ok(false) };
+        block.iter().for_each(|row| row.append(rows.columns_mut()));
+        Ok(true)
+    }
+}
+
+/// A feed of [`Prepared`] columns.
+fn prepared(
+    scenario: &Scenario,
+    records: usize,
+    rows: &Rows,
+    begins: &mut dyn Iterator<Item = usize>,
+) -> Box<dyn Feed> {
     let block = |from: usize| {
         let mut block = rows.clone();
-        (from..records.min(from + BLOCK_ROWS)).for_each(|at| (scenario.row)(at).append(block.columns_mut()));
+        let of_block = from..records.min(from + BLOCK_ROWS);
+        of_block.for_each(|at| (scenario.row)(at).append(block.columns_mut()));
         block
     };
-    let feed = |place: usize| -> Box<dyn Feed> {
-        let of_feed = (place * BLOCK_ROWS..records).step_by(count * BLOCK_ROWS);
-        Box::new(Prepared(of_feed.map(block).collect::<Vec<_>>().into_iter()))
+    Box::new(Prepared(begins.map(block).collect::<Vec<_>>().into_iter()))
+}
+
+/// A feed of [`Structs`].
+fn structs(
+    scenario: &Scenario,
+    records: usize,
+    _: &Rows,
+    begins: &mut dyn Iterator<Item = usize>,
+) -> Box<dyn Feed> {
+    let block = |from: usize| (from..records.min(from + BLOCK_ROWS)).map(scenario.row).collect();
+    let blocks: Vec<Vec<Row>> = begins.map(block).collect();
+    Box::new(Structs(Box::leak(blocks.into_boxed_slice()).iter()))
+}
+
+/// The records of a relation in blocks, dealt round to so many feeds: whatever their number, the order is that of the
+/// records.
+fn feeds(
+    scenario: &Scenario,
+    (records, make): (usize, MakeFeed),
+    rows: &Rows,
+    count: usize,
+) -> Vec<Box<dyn Feed>> {
+    let feed = |place: usize| {
+        let mut begins = (place * BLOCK_ROWS..records).step_by(count * BLOCK_ROWS);
+        make(scenario, records, rows, &mut begins)
     };
     (0..count).map(feed).collect()
 }
@@ -180,16 +225,16 @@ impl Running {
     fn define(&mut self, scenario: &Scenario, partitions: usize, input: &Input<'_>) -> Result<(), String> {
         let [definition] = scenario.definitions else { return Err("needs one relation".to_owned()) };
         let sql = match input {
-            Input::Feeds(_) | Input::Blocks(_) => (*definition).to_owned(),
+            Input::Feeds(..) | Input::Blocks(_) => (*definition).to_owned(),
             Input::File(path) => {
                 let options = scenario.file_options;
                 format!("{definition} WITH (connector = 'file', path = '{path}', {options})")
             }
         };
         self.engine.exec(&sql, &Params::default(), 0).map_err(text)?;
-        if let Input::Feeds(records) = input {
+        if let &Input::Feeds(records, make) = input {
             let relation = self.engine.relation(scenario.relations[0]).map_err(text)?;
-            let feeds = feeds(scenario, *records, &Rows::new(&relation.schema), partitions);
+            let feeds = feeds(scenario, (records, make), &Rows::new(&relation.schema), partitions);
             self.engine.feed(relation.id, feeds).map_err(text)?;
         }
         Ok(())

@@ -182,13 +182,19 @@ impl SourceGate {
         let bound = self.spec.bound_micros;
         let numbers = next.0..next.0 + out.changes.len() as u64;
         next.0 = numbers.end;
-        let each = out.changes.event_times.iter().zip(&out.changes.ops).zip(numbers.clone());
-        for ((&time, &op), number) in each {
+        let ChangeBatch { event_times, ops, .. } = &out.changes;
+        // Rows up to this time do not move the watermark.
+        let mut passed = None;
+        for ((&time, &op), number) in event_times.iter().zip(ops).zip(numbers.clone()) {
+            if passed.is_some_and(|passed| time <= passed) || op != Op::Insert {
+                continue;
+            }
             let watermark = Watermark(time.saturating_sub(bound).max(EventTime::MIN + 1));
-            if watermark > self.watermark && op == Op::Insert {
+            if watermark > self.watermark {
                 self.watermark = watermark;
                 out.time.advances.push((Seq(number), watermark));
             }
+            passed = Some(self.watermark.0.saturating_add(bound));
         }
         out.changes.seqs.extend(numbers.map(Seq));
     }

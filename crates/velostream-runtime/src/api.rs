@@ -37,7 +37,7 @@ impl Default for EngineOptions {
         Self {
             partitions: 1,
             mailbox_batches: 1000,
-            file_block_bytes: 64 << 10,
+            file_block_bytes: 128 << 10,
             mailbox_bytes: 8 << 20,
             memory_limit: 4 << 30,
             dead_letter_capacity: 1000,

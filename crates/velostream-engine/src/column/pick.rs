@@ -4,7 +4,7 @@ use super::{Column, Values};
 use crate::batch::ChangeBatch;
 
 /// A row of one of several parts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub struct Pick {
     /// Which part.
     pub part: u32,

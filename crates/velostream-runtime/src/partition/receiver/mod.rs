@@ -344,9 +344,10 @@ impl PartitionReceiver {
         let metrics = Arc::clone(&self.setup.metrics);
         let records = given.records();
         metrics.records_in.fetch_add(records, Ordering::Relaxed);
-        metrics.busy_nanos.fetch_add(begin.elapsed().as_nanos() as u64, Ordering::Relaxed);
+        let end = Instant::now();
+        metrics.busy_nanos.fetch_add((end - begin).as_nanos() as u64, Ordering::Relaxed);
         if records > 0 {
-            metrics.latency.add(first.accepted.elapsed(), records);
+            metrics.latency.add(end - first.accepted, records);
         }
         self.sink()?;
         self.give_out(watermark, time, first.at_ms, through);

@@ -1,0 +1,213 @@
+//! Changes of several producers, in the order of their sequence numbers.
+
+mod path;
+
+use path::merge;
+use std::cmp::Ordering;
+use velostream_engine::batch::{ChangeBatch, Seq};
+use velostream_engine::column::{Pick, Values};
+use velostream_engine::time::EventTime;
+use velostream_sql::shares::Order;
+
+/// Buffers of a merge; reused.
+#[derive(Default)]
+pub struct Merger {
+    by_number: Lists<Seq>,
+    by_rank: Lists<Rank>,
+}
+
+/// Where a row stands: by its number, those that go before those that come, each by window, where that counts, and by the
+/// number in its last column.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Rank {
+    seq_and_comes: u64,
+    window: i64,
+    number: i64,
+}
+
+impl Rank {
+    /// What comes before the number.
+    fn window(&self) -> (u64, i64) {
+        (self.seq_and_comes, self.window)
+    }
+}
+
+impl Ord for Rank {
+    fn cmp(&self, other: &Self) -> Ordering {
+        let key = |rank: &Self| (rank.seq_and_comes, rank.window, rank.number);
+        key(self).cmp(&key(other))
+    }
+}
+
+impl PartialOrd for Rank {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+
+    /// Without branches: rows of one window come from both sides in an order that is as good as random.
+    fn lt(&self, other: &Self) -> bool {
+        let (numbers, windows) = (self.number < other.number, self.window == other.window);
+        let windows = (self.window < other.window) | windows & numbers;
+        let same = self.seq_and_comes == other.seq_and_comes;
+        (self.seq_and_comes < other.seq_and_comes) | same & windows
+    }
+}
+
+impl Merger {
+    /// The order of the rows of all lanes, whose batches count as parts one lane after the other. Each lane is a number of
+    /// batches that ascend together. Rows of one number that come from several lanes stand in the given order, else in
+    /// that of the lanes, so that the result depends on nothing but the rows.
+    pub fn order(&mut self, lanes: &[Vec<&ChangeBatch>], order: Order) -> Vec<Pick> {
+        match order {
+            Order::ByRecord => self.by_number.order(lanes, numbers),
+            Order::ByWindow => self.order_by_rank(lanes, |part| ranks(part, &part.event_times)),
+            Order::ByGroup => self.order_by_rank(lanes, |part| ranks(part, &[])),
+        }
+    }
+
+    /// Mostly all rows are of one window that closes, so that only the numbers differ.
+    fn order_by_rank<'b, Of: Fn(usize) -> Rank>(
+        &mut self,
+        lanes: &[Vec<&'b ChangeBatch>],
+        ranks: impl Fn(&'b ChangeBatch) -> Of,
+    ) -> Vec<Pick> {
+        let batches = lanes.iter().flatten().filter(|batch| !batch.is_empty());
+        let ends = batches.flat_map(|batch| [0, batch.len() - 1].map(|row| ranks(batch)(row).window()));
+        if ends.is_sorted_by(|one, other| one == other) {
+            return self.by_number.order(lanes, |batch| {
+                let ranks = ranks(batch);
+                move |row| Seq(ranks(row).number as u64)
+            });
+        }
+        self.by_rank.order(lanes, ranks)
+    }
+
+    /// The order of some rows of all lanes: of each batch those that `selected` has for it, or all. By number; no two lanes
+    /// have rows of the same one.
+    pub fn order_selected(&mut self, lanes: &[Vec<&ChangeBatch>], selected: &[Option<&[u32]>]) -> Vec<Pick> {
+        self.by_number.order_selected(lanes, |part| selected[part], numbers)
+    }
+}
+
+/// The numbers of a batch's rows.
+fn numbers(part: &ChangeBatch) -> impl Fn(usize) -> Seq {
+    let seqs = part.seqs.as_slice();
+    |row| seqs[row]
+}
+
+/// The ranks of a batch's rows, whose windows count where there are some.
+fn ranks<'p>(part: &'p ChangeBatch, windows: &'p [EventTime]) -> impl Fn(usize) -> Rank {
+    let numbers = match part.columns.last().map(|column| &column.values) {
+        Some(Values::I64(numbers)) => numbers.as_slice(),
+        _ => &[],
+    };
+    let (seqs, ops) = (part.seqs.as_slice(), part.ops.as_slice());
+    let of = |values: &[i64], row: usize| values.get(row).copied().unwrap_or_default();
+    move |row| Rank {
+        seq_and_comes: seqs[row].0 << 1 | u64::from(ops[row].is_addition()),
+        window: of(windows, row),
+        number: of(numbers, row),
+    }
+}
+
+/// Rows by their keys, one list per lane.
+struct Lists<K> {
+    entries: Vec<(K, Pick)>,
+    merged: Vec<(K, Pick)>,
+    /// Where each list ends.
+    ends: Vec<usize>,
+}
+
+impl<K> Default for Lists<K> {
+    fn default() -> Self {
+        Self { entries: Vec::new(), merged: Vec::new(), ends: Vec::new() }
+    }
+}
+
+impl<K: Copy + Ord> Lists<K> {
+    /// All rows of the lanes by their keys, which `keys` gives of a batch, those of equal keys by the lanes.
+    fn order<'b, Of: Fn(usize) -> K>(
+        &mut self,
+        lanes: &[Vec<&'b ChangeBatch>],
+        keys: impl Fn(&'b ChangeBatch) -> Of,
+    ) -> Vec<Pick> {
+        if let [one, two] = lanes
+            && let ([one], [two]) = (one.as_slice(), two.as_slice())
+        {
+            let rows = [one.len(), two.len()];
+            let mut picks = vec![Pick::default(); rows[0] + rows[1]];
+            merge(rows, keys(one), keys(two), |to, is_second, row| {
+                picks[to] = Pick { part: u32::from(is_second), row: row as u32 };
+            });
+            return picks;
+        }
+        self.order_selected(lanes, |_| None, keys)
+    }
+
+    /// The same of the selected rows of the lanes' batches, where some are.
+    fn order_selected<'s, 'b, Of: Fn(usize) -> K>(
+        &mut self,
+        lanes: &[Vec<&'b ChangeBatch>],
+        selected: impl Fn(usize) -> Option<&'s [u32]>,
+        keys: impl Fn(&'b ChangeBatch) -> Of,
+    ) -> Vec<Pick> {
+        self.list(lanes, selected, keys);
+        while self.ends.len() > 1 {
+            self.merge_pairs();
+        }
+        self.entries.iter().map(|&(_, pick)| pick).collect()
+    }
+
+    fn list<'s, 'b, Of: Fn(usize) -> K>(
+        &mut self,
+        lanes: &[Vec<&'b ChangeBatch>],
+        selected: impl Fn(usize) -> Option<&'s [u32]>,
+        keys: impl Fn(&'b ChangeBatch) -> Of,
+    ) {
+        self.entries.clear();
+        self.ends.clear();
+        let mut part = 0;
+        for lane in lanes {
+            let begin = self.entries.len();
+            for batch in lane {
+                let key = keys(batch);
+                let entry = |row: u32| (key(row as usize), Pick { part, row });
+                match selected(part as usize) {
+                    Some(rows) => self.entries.extend(rows.iter().copied().map(entry)),
+                    None => self.entries.extend((0..batch.len() as u32).map(entry)),
+                }
+                part += 1;
+            }
+            let own = &self.entries[begin..];
+            debug_assert!(own.is_sorted_by_key(|&(key, _)| key), "a lane has its rows in order");
+            self.ends.push(self.entries.len());
+        }
+    }
+
+    /// Makes one list of each two neighbours.
+    fn merge_pairs(&mut self) {
+        let Self { entries, merged, ends } = self;
+        // As long as the other, whatever stands in it.
+        merged.truncate(entries.len());
+        merged.extend_from_slice(&entries[merged.len()..]);
+        let (mut begin, mut pairs) = (0, Vec::with_capacity(ends.len().div_ceil(2)));
+        for pair in ends.chunks(2) {
+            let (middle, end) = (pair[0], pair[pair.len() - 1]);
+            let (left, right) = (&entries[begin..middle], &entries[middle..end]);
+            let out = &mut merged[begin..end];
+            let rows = [left.len(), right.len()];
+            merge(
+                rows,
+                |row| left[row].0,
+                |row| right[row].0,
+                |to, is_second, row| {
+                    out[to] = if is_second { right[row] } else { left[row] };
+                },
+            );
+            pairs.push(end);
+            begin = end;
+        }
+        *ends = pairs;
+        std::mem::swap(entries, merged);
+    }
+}
