@@ -149,9 +149,10 @@ impl Mailbox {
         room
     }
 
-    /// Whether there is no room, for a sender that will ask again.
-    pub fn is_full(&self) -> bool {
-        !self.has_room_in(&self.lock())
+    /// Whether it holds so many batches, or has no room, for a sender that will ask again.
+    pub fn holds(&self, batches: usize) -> bool {
+        let state = self.lock();
+        !state.closed && (state.batches >= batches || !self.has_room_in(&state))
     }
 
     /// Appends an event without regard to room; a closed mailbox gives it back.

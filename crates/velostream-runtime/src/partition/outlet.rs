@@ -101,9 +101,9 @@ impl Outlet {
         self.hand_out(parcel, |mailbox, event| mailbox.push(event).map_err(|_| Gone))
     }
 
-    /// Whether a receiver has no room, for a sender that will ask again.
-    pub fn is_full(&self) -> bool {
-        self.mailboxes.iter().any(|mailbox| mailbox.is_full())
+    /// Whether so many batches wait at a receiver, or it has no room, for a sender that will ask again.
+    pub fn is_behind(&self, batches: usize) -> bool {
+        self.mailboxes.iter().any(|mailbox| mailbox.holds(batches))
     }
 
     fn address(
