@@ -6,6 +6,7 @@
 use crate::blocks::block;
 use crate::doors::{check, parts};
 use crate::scenarios::{Row, Scenario, Tally};
+use std::ops::Range;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
@@ -70,8 +71,8 @@ fn blocks(scenario: &Scenario, records: usize) -> Vec<Vec<u8>> {
     (0..records).step_by(BLOCK_ROWS).flat_map(of).map(|(_, rows)| block(&rows)).collect()
 }
 
-/// Makes a feed of blocks of a scenario's records, which begin with these and end before that many.
-type MakeFeed = fn(&Scenario, usize, &Rows, &mut dyn Iterator<Item = usize>) -> Box<dyn Feed>;
+/// Makes a feed that gives these records of a scenario, block by block, as rows of this relation.
+type MakeFeed = fn(&Scenario, &Rows, Vec<Range<usize>>) -> Box<dyn Feed>;
 
 /// Gives rows that were made before, by exchanging the buffers.
 struct Prepared(std::vec::IntoIter<Rows>);
@@ -96,32 +97,19 @@ impl Feed for Structs {
     }
 }
 
-/// A feed of [`Prepared`] columns.
-fn prepared(
-    scenario: &Scenario,
-    records: usize,
-    rows: &Rows,
-    begins: &mut dyn Iterator<Item = usize>,
-) -> Box<dyn Feed> {
-    let block = |from: usize| {
+fn prepared(scenario: &Scenario, rows: &Rows, blocks: Vec<Range<usize>>) -> Box<dyn Feed> {
+    let block = |records: Range<usize>| {
         let mut block = rows.clone();
-        let of_block = from..records.min(from + BLOCK_ROWS);
-        of_block.for_each(|at| (scenario.row)(at).append(block.columns_mut()));
+        records.for_each(|at| (scenario.row)(at).append(block.columns_mut()));
         block
     };
-    Box::new(Prepared(begins.map(block).collect::<Vec<_>>().into_iter()))
+    Box::new(Prepared(blocks.into_iter().map(block).collect::<Vec<_>>().into_iter()))
 }
 
-/// A feed of [`Structs`].
-fn structs(
-    scenario: &Scenario,
-    records: usize,
-    _: &Rows,
-    begins: &mut dyn Iterator<Item = usize>,
-) -> Box<dyn Feed> {
-    let block = |from: usize| (from..records.min(from + BLOCK_ROWS)).map(scenario.row).collect();
-    let blocks: Vec<Vec<Row>> = begins.map(block).collect();
-    Box::new(Structs(Box::leak(blocks.into_boxed_slice()).iter()))
+fn structs(scenario: &Scenario, _: &Rows, blocks: Vec<Range<usize>>) -> Box<dyn Feed> {
+    let block = |records: Range<usize>| records.map(scenario.row).collect();
+    let blocks: Vec<Vec<Row>> = blocks.into_iter().map(block).collect();
+    Box::new(Structs(blocks.leak().iter()))
 }
 
 /// The records of a relation in blocks, dealt round to so many feeds: whatever their number, the order is that of the
@@ -132,11 +120,9 @@ fn feeds(
     rows: &Rows,
     count: usize,
 ) -> Vec<Box<dyn Feed>> {
-    let feed = |place: usize| {
-        let mut begins = (place * BLOCK_ROWS..records).step_by(count * BLOCK_ROWS);
-        make(scenario, records, rows, &mut begins)
-    };
-    (0..count).map(feed).collect()
+    let block = |from: usize| from..records.min(from + BLOCK_ROWS);
+    let blocks = |place: usize| (place * BLOCK_ROWS..records).step_by(count * BLOCK_ROWS).map(block);
+    (0..count).map(|place| make(scenario, rows, blocks(place).collect())).collect()
 }
 
 struct Run {

@@ -149,10 +149,10 @@ impl Mailbox {
         room
     }
 
-    /// Whether it holds so many batches, or has no room, for a sender that will ask again.
-    pub fn holds(&self, batches: usize) -> bool {
+    /// Whether it holds so many bytes, or has no room, for a sender that will ask again.
+    pub fn holds(&self, bytes: usize) -> bool {
         let state = self.lock();
-        !state.closed && (state.batches >= batches || !self.has_room_in(&state))
+        !state.closed && (state.bytes >= bytes || !self.has_room_in(&state))
     }
 
     /// Appends an event without regard to room; a closed mailbox gives it back.

@@ -101,9 +101,9 @@ impl Outlet {
         self.hand_out(parcel, |mailbox, event| mailbox.push(event).map_err(|_| Gone))
     }
 
-    /// Whether so many batches wait at a receiver, or it has no room, for a sender that will ask again.
-    pub fn is_behind(&self, batches: usize) -> bool {
-        self.mailboxes.iter().any(|mailbox| mailbox.holds(batches))
+    /// Whether so many bytes wait at a receiver, or it has no room, for a sender that will ask again.
+    pub fn is_behind(&self, bytes: usize) -> bool {
+        self.mailboxes.iter().any(|mailbox| mailbox.holds(bytes))
     }
 
     fn address(

@@ -23,9 +23,9 @@ use velostream_engine::batch::Seq;
 
 /// Blocks per thread that may be claimed and not taken.
 const AHEAD_PER_THREAD: u64 = 4;
-/// Blocks that may wait at a receiver. More would do no good: who is behind has enough to do, and all that lies
-/// between it and the others, blocks as well as answers, leaves the caches.
-const WAITING_MAX: usize = 8;
+/// Bytes of blocks that may wait at a receiver before more are given out. More would do no good: who is behind has
+/// enough to do, and all that lies between it and the others, blocks as well as answers, leaves the caches.
+const WAITING_BYTES: usize = 1 << 20;
 
 /// Where the blocks of one input come from.
 ///
@@ -328,7 +328,7 @@ impl State {
         match group.together.needs() {
             Some(at) if group.inputs[at].is_over() => self.end(at),
             Some(at) => self.fit(at, shared),
-            None if self.outlet.is_behind(WAITING_MAX) => Step::Wait,
+            None if self.outlet.is_behind(WAITING_BYTES) => Step::Wait,
             None => self.give(shared),
         }
     }
