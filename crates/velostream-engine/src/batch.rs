@@ -2,6 +2,7 @@
 
 use crate::column::Column;
 use crate::time::{EventTime, TimeRuns};
+use std::ops::Range;
 use velostream_sql::types::{DataType, Schema};
 
 /// The number of a record: the only clock that orders anything.
@@ -139,6 +140,19 @@ pub struct Selected<'a> {
     pub rows: &'a [u32],
     /// Their hashes by the keys that the receivers share them by, where the plan groups by these keys.
     pub hashes: Option<&'a [u64]>,
+}
+
+impl Selected<'_> {
+    /// No row.
+    pub const NONE: Self = Selected { rows: &[], hashes: None };
+
+    /// Those of them that stand in `range`.
+    #[must_use]
+    pub fn within(self, range: &Range<usize>) -> Self {
+        let before = |row: usize| self.rows.partition_point(|&own| (own as usize) < row);
+        let own = before(range.start)..before(range.end);
+        Self { rows: &self.rows[own.clone()], hashes: self.hashes.map(|hashes| &hashes[own]) }
+    }
 }
 
 /// What enters a processor: numbered rows and how the watermark moves over them.

@@ -1,30 +1,22 @@
 //! [`Router`]: which share of a query's work a row belongs to.
 
-use crate::batch::ChangeBatch;
+use crate::batch::{ChangeBatch, Selected};
 use crate::error::Result;
 use crate::expr::{Program, RowErrors};
 use crate::state::hash_rows;
-use std::ops::Range;
 use velostream_sql::plan::Expr;
 
 /// The hash's bits that choose the share; hash tables go by others.
 const SHARE_SHIFT: u32 = 24;
 const SHARE_BITS: u32 = 16;
 
-/// Whose each row of a batch is, of so many shares, by the hashes of its keys.
+/// Whose the rows of a batch are: for each share its rows, ascending, with the hashes of their keys.
 #[derive(Debug, Default)]
 pub struct Shares {
-    hashes: Vec<u64>,
-    count: u16,
-}
-
-/// Rows of a batch, ascending, with the hashes of their keys.
-#[derive(Debug, Default)]
-pub struct Own {
     rows: Vec<u32>,
     hashes: Vec<u64>,
-    /// How many they are; what stands behind them counts for nothing.
-    count: usize,
+    /// Where each share ends in them; what stands behind the last one counts for nothing.
+    ends: Vec<usize>,
 }
 
 /// Tells the share of each row by its keys, which hash as groups do: equal keys come to one share.
@@ -33,30 +25,30 @@ pub struct Router {
     program: Program,
     keys: usize,
     errors: RowErrors,
-    /// All rows of a batch.
+    /// All rows of a batch, and their hashes.
     rows: Vec<u32>,
+    hashes: Vec<u64>,
 }
 
 impl Router {
     /// By these expressions over a source's columns.
     pub fn new(keys: &[Expr]) -> Result<Self> {
         let (program, errors) = (Program::compile(keys)?, RowErrors::new());
-        Ok(Self { program, keys: keys.len(), errors, rows: Vec::new() })
+        Ok(Self { program, keys: keys.len(), errors, rows: Vec::new(), hashes: Vec::new() })
     }
 
-    /// Fills in whose each row is, of `count` shares. A row whose keys cannot be computed, which its query rejects, belongs to
+    /// Fills in whose the rows are, of `count` shares. A row whose keys cannot be computed, which its query rejects, belongs to
     /// the first.
     pub fn route(&mut self, changes: &ChangeBatch, count: u16, shares: &mut Shares) {
-        let Self { program, keys, errors, rows } = self;
+        let Self { program, keys, errors, rows, hashes } = self;
         errors.clear();
         program.evaluate(changes, errors);
         rows.extend(rows.len() as u32..changes.len() as u32);
-        let hashes = &mut shares.hashes;
         hash_rows(*keys, |key| program.output(key, changes), &rows[..changes.len()], hashes);
         for (row, _) in errors.drain(..) {
             hashes[row as usize] = 0;
         }
-        shares.count = count;
+        shares.fill(hashes, count);
     }
 }
 
@@ -64,65 +56,77 @@ impl Shares {
     /// Of rows whose shares, of so many, are known.
     #[must_use]
     pub fn of(known: &[u16], count: u16) -> Self {
-        let hash = |&share: &u16| first_of(share, count) << SHARE_SHIFT;
-        Self { hashes: known.iter().map(hash).collect(), count }
+        let first_of =
+            |&share: &u16| (u64::from(share) << SHARE_BITS).div_ceil(u64::from(count)) << SHARE_SHIFT;
+        let hashes: Vec<u64> = known.iter().map(first_of).collect();
+        let mut shares = Self::default();
+        shares.fill(&hashes, count);
+        shares
     }
 
-    /// Finds the rows of a share among those of `range`. Without branches and with nothing carried from row to row but one
-    /// position: who takes a share does it in less time than another would need to write it down.
-    pub fn select(&self, share: u16, range: Range<usize>, own: &mut Own) {
-        let all = &self.hashes[range.clone()];
-        own.make_room(all.len());
-        let Own { rows, hashes, count } = own;
-        let first = first_of(share, self.count);
-        let values = first_of(share + 1, self.count) - first;
-        let mut at = 0;
-        for (row, &hash) in (range.start as u32..).zip(all) {
-            // A row is written where the next one of the share belongs, and stays if it is one.
-            (rows[at], hashes[at]) = (row, hash);
-            at += usize::from(bits_of(hash).wrapping_sub(first) < values);
-        }
-        *count = at;
+    /// The rows of a share.
+    #[must_use]
+    pub fn rows(&self, share: u16) -> Selected<'_> {
+        let share = usize::from(share);
+        let begin = share.checked_sub(1).map_or(0, |before| self.ends[before]);
+        let own = begin..self.ends[share];
+        Selected { rows: &self.rows[own.clone()], hashes: Some(&self.hashes[own]) }
     }
 
     /// Bytes of its buffers.
     #[must_use]
     pub fn capacity_bytes(&self) -> usize {
-        self.hashes.capacity() * size_of::<u64>()
-    }
-}
-
-impl Own {
-    /// None.
-    pub fn clear(&mut self) {
-        self.count = 0;
+        self.rows.capacity() * size_of::<u32>() + self.hashes.capacity() * size_of::<u64>()
     }
 
-    fn make_room(&mut self, rows: usize) {
-        if self.rows.len() < rows {
-            self.rows.resize(rows, 0);
-            self.hashes.resize(rows, 0);
+    /// Tells rows with these hashes apart.
+    fn fill(&mut self, all: &[u64], count: u16) {
+        if self.rows.len() < all.len() {
+            self.rows.resize(all.len(), 0);
+            self.hashes.resize(all.len(), 0);
+        }
+        self.ends.clear();
+        match count {
+            2 => self.fill_two(all),
+            _ => self.fill_any(all, count),
         }
     }
 
-    /// Which rows, in order.
-    #[must_use]
-    pub fn rows(&self) -> &[u32] {
-        &self.rows[..self.count]
+    /// Counts each share's rows, which tells where it begins, and puts each row where the next one of its share belongs.
+    fn fill_any(&mut self, all: &[u64], count: u16) {
+        let Self { rows, hashes, ends } = self;
+        ends.resize(usize::from(count), 0);
+        all.iter().for_each(|&hash| ends[share_of(hash, count)] += 1);
+        let mut begin = 0;
+        for end in ends.iter_mut() {
+            begin += std::mem::replace(end, begin);
+        }
+        for (row, &hash) in (0..).zip(all) {
+            let at = &mut ends[share_of(hash, count)];
+            (rows[*at], hashes[*at]) = (row, hash);
+            *at += 1;
+        }
     }
 
-    /// The hashes of their keys.
-    #[must_use]
-    pub fn hashes(&self) -> &[u64] {
-        &self.hashes[..self.count]
+    /// The same without positions in memory, which each row would wait for: the second share has the rows that the first
+    /// has not.
+    fn fill_two(&mut self, all: &[u64]) {
+        let Self { rows, hashes, ends } = self;
+        let second = all.len() - all.iter().map(|&hash| share_of(hash, 2)).sum::<usize>();
+        let mut first = 0;
+        for (row, &hash) in all.iter().enumerate() {
+            let is_second = share_of(hash, 2);
+            let at = if is_second == 1 { second + row - first } else { first };
+            (rows[at], hashes[at]) = (row as u32, hash);
+            first += 1 - is_second;
+        }
+        ends.extend([second, all.len()]);
     }
 }
 
-fn bits_of(hash: u64) -> u64 {
-    (hash >> SHARE_SHIFT) & ((1 << SHARE_BITS) - 1)
-}
-
-/// The first value of the bits that belongs to a share, of so many.
-fn first_of(share: u16, count: u16) -> u64 {
-    (u64::from(share) << SHARE_BITS).div_ceil(u64::from(count))
+/// Whose a row is, of so many shares.
+#[inline]
+fn share_of(hash: u64, count: u16) -> usize {
+    let bits = (hash >> SHARE_SHIFT) & ((1 << SHARE_BITS) - 1);
+    ((bits * u64::from(count)) >> SHARE_BITS) as usize
 }

@@ -8,7 +8,6 @@ use super::share::Share;
 use std::ops::Range;
 use std::sync::Arc;
 use velostream_engine::batch::{Batch, ChangeBatch, Seq};
-use velostream_engine::router::Own;
 use velostream_engine::time::TimeRuns;
 
 /// Rows of several inputs, or of one whose numbers another may have been between.
@@ -47,8 +46,7 @@ impl Interlaced {
 
     /// The rows of receiver `place`, one batch of each input.
     pub fn take(self: Arc<Self>, place: u16) -> Vec<Envelope> {
-        let mut own = Own::default();
-        let of = |strand: &Strand| strand.part(0..strand.rows.len(), place, self.through, &mut own);
+        let of = |strand: &Strand| strand.part(0..strand.rows.len(), place, self.through);
         let parts = self.strands.iter().map(of).collect();
         self.recycle();
         parts
@@ -56,8 +54,7 @@ impl Interlaced {
 
     /// The same, with a batch for each run of rows that no other input's row comes between; none that says nothing.
     pub fn runs(self: Arc<Self>, place: u16) -> Vec<Envelope> {
-        let (mut at, mut own) = (vec![0; self.strands.len()], Own::default());
-        let mut runs = Vec::new();
+        let (mut at, mut runs) = (vec![0; self.strands.len()], Vec::new());
         loop {
             let heads = self.strands.iter().zip(&at).enumerate();
             let heads = heads.filter_map(|(which, (strand, &at))| Some((*strand.seqs.get(at)?, which)));
@@ -67,7 +64,7 @@ impl Interlaced {
             let count = left.take_while(|&(seq, expected)| seq.0 == expected).count();
             let rows = at[which]..at[which] + count;
             at[which] = rows.end;
-            runs.push(strand.part(rows, place, Seq(first.0 + count as u64 - 1), &mut own));
+            runs.push(strand.part(rows, place, Seq(first.0 + count as u64 - 1)));
         }
         self.recycle();
         let (runs, silent): (Vec<Envelope>, _) = runs.into_iter().partition(|run| run.head().is_some());
@@ -89,13 +86,13 @@ impl Interlaced {
 
 impl Strand {
     /// Those of its rows that are receiver `place`'s, of which `range` says which are meant, with the time of all.
-    fn part(&self, range: Range<usize>, place: u16, through: Seq, own: &mut Own) -> Envelope {
+    fn part(&self, range: Range<usize>, place: u16, through: Seq) -> Envelope {
         let Self { block, rows, seqs, time, before } = self;
         let whole = &block.whole;
         let spare = whole.home.as_ref().and_then(|home| home.take());
         let mut changes = spare.unwrap_or_else(|| ChangeBatch::like(&whole.batch.changes));
         let standing = rows.start + range.start..rows.start + range.end;
-        block.copy(standing, place, own, &mut changes);
+        block.copy(standing, place, &mut changes);
         changes.seqs.iter_mut().for_each(|seq| *seq = seqs[seq.0 as usize - rows.start]);
         let time = match &seqs[range] {
             [first, .., last] => time.within(*first..=*last),

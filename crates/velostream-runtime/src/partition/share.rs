@@ -7,7 +7,7 @@ use crate::spares::Spares;
 use std::ops::Range;
 use std::sync::Arc;
 use velostream_engine::batch::{Batch, ChangeBatch, Selected};
-use velostream_engine::router::{Own, Router, Shares};
+use velostream_engine::router::{Router, Shares};
 use velostream_sql::catalog::Relation;
 use velostream_sql::types::DataType;
 
@@ -30,22 +30,13 @@ pub enum Places {
 }
 
 impl Share {
-    fn rows(&self) -> Range<usize> {
-        0..self.whole.batch.changes.len()
-    }
-
     /// The rows of receiver `place` that stand in `range`, appended to `changes`, which has the batch's columns.
-    pub fn copy(&self, range: Range<usize>, place: u16, own: &mut Own, changes: &mut ChangeBatch) {
+    pub fn copy(&self, range: Range<usize>, place: u16, changes: &mut ChangeBatch) {
         let all = &self.whole.batch.changes;
-        match self.places.select(place, range.clone(), own) {
-            Some(own) => changes.extend_selected(all, own.rows()),
+        match self.places.rows(place) {
+            Some(own) => changes.extend_selected(all, own.within(&range).rows),
             None => changes.extend_range(all, range.start, range.end),
         }
-    }
-
-    /// The rows of receiver `place`; `None` where all are.
-    pub fn select<'o>(&self, place: u16, own: &'o mut Own) -> Option<&'o Own> {
-        self.places.select(place, self.rows(), own)
     }
 
     /// A batch of one receiver's rows, with the time of all.
@@ -60,7 +51,7 @@ impl Share {
     /// The rows of receiver `place` in memory of their own.
     pub fn part(&self, place: u16) -> Envelope {
         let mut changes = ChangeBatch::like(&self.whole.batch.changes);
-        self.copy(self.rows(), place, &mut Own::default(), &mut changes);
+        self.copy(0..self.whole.batch.changes.len(), place, &mut changes);
         self.envelope(changes, None)
     }
 
@@ -87,14 +78,13 @@ impl Places {
         matches!(self, Self::One(one) if *one == place)
     }
 
-    /// Which rows of `range` are receiver `place`'s, found in the buffers of `own`; `None` where all are.
-    fn select<'o>(&self, place: u16, range: Range<usize>, own: &'o mut Own) -> Option<&'o Own> {
+    /// The rows of receiver `place`; `None` where all are.
+    pub fn rows(&self, place: u16) -> Option<Selected<'_>> {
         match self {
-            _ if self.are_all(place) => return None,
-            Self::One(_) => own.clear(),
-            Self::Each(shares) => shares.select(place, range, own),
+            _ if self.are_all(place) => None,
+            Self::One(_) => Some(Selected::NONE),
+            Self::Each(shares) => Some(shares.rows(place)),
         }
-        Some(own)
     }
 }
 
@@ -112,11 +102,10 @@ impl Taken {
         &self.share.whole
     }
 
-    /// The receiver's rows of it, in the buffers of `own`; `None` where all are.
-    pub fn select<'o>(&self, own: &'o mut Own) -> Option<Selected<'o>> {
-        let own: &Own = self.share.select(self.place, own)?;
-        let hashes = (self.hashed && matches!(self.share.places, Places::Each(_))).then(|| own.hashes());
-        Some(Selected { rows: own.rows(), hashes })
+    /// The receiver's rows of it; `None` where all are.
+    pub fn rows(&self) -> Option<Selected<'_>> {
+        let Selected { rows, hashes } = self.share.places.rows(self.place)?;
+        Some(Selected { rows, hashes: hashes.filter(|_| self.hashed) })
     }
 
     /// The receiver is done with them.
@@ -130,8 +119,6 @@ impl Taken {
 pub struct Taker {
     place: u16,
     inputs: Vec<TakenInput>,
-    /// Scratch.
-    own: Own,
 }
 
 /// Of one input.
@@ -163,7 +150,7 @@ impl Taker {
             let types = relation.schema.fields.iter().map(|field| field.data_type).collect();
             TakenInput { types, way, spares: Arc::default() }
         };
-        Self { place, inputs: inputs.iter().zip(ways).map(input).collect(), own: Own::default() }
+        Self { place, inputs: inputs.iter().zip(ways).map(input).collect() }
     }
 
     /// Its rows of a batch, where they stand; the batch itself where they have to be copied.
@@ -177,10 +164,10 @@ impl Taker {
     }
 
     /// A copy of its rows of a batch.
-    pub fn take(&mut self, share: Arc<Share>) -> Envelope {
+    pub fn take(&self, share: Arc<Share>) -> Envelope {
         let TakenInput { types, spares, .. } = &self.inputs[share.whole.input];
         let mut changes = spares.take().unwrap_or_else(|| ChangeBatch::new(types));
-        share.copy(share.rows(), self.place, &mut self.own, &mut changes);
+        share.copy(0..share.whole.batch.changes.len(), self.place, &mut changes);
         let envelope = share.envelope(changes, Some(Arc::clone(spares)));
         share.recycle();
         envelope

@@ -5,7 +5,7 @@ use super::properties::{stream, stream_rows};
 use proptest::prelude::*;
 use velostream_engine::batch::Selected;
 use velostream_engine::plan::SourceId;
-use velostream_engine::router::{Own, Router, Shares};
+use velostream_engine::router::{Router, Shares};
 
 /// Queries over the columns of random rows: expressions that are computed for all rows of a batch and such that are
 /// computed for a share's own; that fail, are NULL or constant; as keys, arguments, filters and the windows' time.
@@ -46,7 +46,7 @@ struct Sharing {
 /// The logs of one processor and of those that share the rows, each in order of the records.
 fn logs(query: &Query, records: &[Record], how: Sharing) -> [Vec<String>; 2] {
     let keys = query.plan.selects(SourceId(0)).expect("the plan groups the source's rows at once");
-    let (mut router, mut shares, mut own) = (Router::new(keys).unwrap(), Shares::default(), Own::default());
+    let (mut router, mut shares) = (Router::new(keys).unwrap(), Shares::default());
     let mut whole = Run::new(query);
     let mut parts: Vec<Run<'_>> = (0..how.count).map(|_| Run::new(query)).collect();
     for chunk in records.chunks(how.batch_rows) {
@@ -54,9 +54,8 @@ fn logs(query: &Query, records: &[Record], how: Sharing) -> [Vec<String>; 2] {
         whole.try_feed(&batch).unwrap();
         router.route(&batch.changes, how.count, &mut shares);
         for (share, part) in (0..).zip(&mut parts) {
-            shares.select(share, 0..chunk.len(), &mut own);
-            let hashes = how.hashed.then(|| own.hashes());
-            part.feed_selected(&batch, Selected { rows: own.rows(), hashes });
+            let Selected { rows, hashes } = shares.rows(share);
+            part.feed_selected(&batch, Selected { rows, hashes: hashes.filter(|_| how.hashed) });
         }
     }
     whole.end();
@@ -116,7 +115,7 @@ fn a_row_of_another_share_does_not_fail_here() {
 fn batches_are_shared_out_to_the_last_row() {
     let query = query("CREATE STREAM s (a INT)", "SELECT a, COUNT(*) AS n FROM s GROUP BY a");
     let keys = query.plan.selects(SourceId(0)).expect("the plan groups the source's rows at once");
-    let (mut router, mut shares, mut own) = (Router::new(keys).unwrap(), Shares::default(), Own::default());
+    let (mut router, mut shares) = (Router::new(keys).unwrap(), Shares::default());
     for rows in [0_usize, 1, 2000, 500] {
         let records: Vec<Record> = (0..rows as i32).map(|a| record(vec![int(a)])).collect();
         let batch = Run::new(&query).batch(&records);
@@ -125,10 +124,10 @@ fn batches_are_shared_out_to_the_last_row() {
             let mut all: Vec<u32> = Vec::new();
             for (share, half) in (0..count).flat_map(|share| [(share, 0..rows / 2), (share, rows / 2..rows)])
             {
-                shares.select(share, half.clone(), &mut own);
-                assert!(own.rows().is_sorted() && own.rows().len() == own.hashes().len());
-                assert!(own.rows().iter().all(|&row| half.contains(&(row as usize))));
-                all.extend(own.rows());
+                let Selected { rows: own, hashes } = shares.rows(share).within(&half);
+                assert!(own.is_sorted() && hashes.is_some_and(|hashes| hashes.len() == own.len()));
+                assert!(own.iter().all(|&row| half.contains(&(row as usize))));
+                all.extend(own);
             }
             all.sort_unstable();
             assert!(all.into_iter().eq(0..rows as u32), "{rows} rows, {count} shares");

@@ -16,7 +16,6 @@ use crate::partition::share::Share;
 use crate::spares::Spares;
 use std::sync::Arc;
 use velostream_engine::batch::{Batch, ChangeBatch, Seq};
-use velostream_engine::router::Own;
 use velostream_engine::time::{TimeRuns, Watermark};
 use velostream_sql::types::Schema;
 
@@ -53,10 +52,9 @@ impl Part {
     }
 
     /// The rows of receiver `place`; `None` where all are.
-    fn select(&self, place: u16) -> Option<Own> {
+    fn rows(&self, place: u16) -> Option<&[u32]> {
         let Self::Shared(share) = self else { return None };
-        let mut own = Own::default();
-        share.select(place, &mut own).is_some().then_some(own)
+        share.places.rows(place).map(|own| own.rows)
     }
 
     fn recycle(self) {
@@ -130,8 +128,7 @@ impl NextStage {
         let mut changes = self.spares.take().unwrap_or_else(|| ChangeBatch::of(&self.schema));
         let lanes: Vec<Vec<&ChangeBatch>> = taken.iter().map(|parts| batches_of(parts)).collect();
         let parts = || taken.iter().flatten();
-        let owned: Vec<Option<Own>> = parts().map(|part| part.select(place)).collect();
-        let selected: Vec<Option<&[u32]>> = owned.iter().map(|own| own.as_ref().map(Own::rows)).collect();
+        let selected: Vec<Option<&[u32]>> = parts().map(|part| part.rows(place)).collect();
         if let ([part], [Some(rows)]) = (parts().collect::<Vec<_>>().as_slice(), selected.as_slice()) {
             changes.extend_selected(&part.envelope().batch.changes, rows);
         } else {

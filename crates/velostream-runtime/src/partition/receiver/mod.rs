@@ -28,7 +28,6 @@ use std::sync::atomic::Ordering;
 use std::time::Instant;
 use velostream_engine::batch::{Batch, ChangeBatch, Seq};
 use velostream_engine::error::Rejects;
-use velostream_engine::router::Own;
 use velostream_engine::time::{TimeRuns, Watermark};
 use velostream_sql::diagnostic::ErrorCode;
 
@@ -68,8 +67,6 @@ pub struct PartitionReceiver {
     batches: u64,
     /// Buffers of batches that readers are done with.
     spares: Arc<Spares>,
-    /// Which rows of a batch are its own: scratch.
-    own: Own,
     /// What is being worked on, where it goes to the next stage with the rows.
     records: Vec<Arc<Envelope>>,
     /// Whether a full mailbox downstream is waited for; else the caller asks `can_go_on` first.
@@ -94,7 +91,6 @@ impl PartitionReceiver {
             state_bytes: 0,
             batches: 0,
             spares: Arc::default(),
-            own: Own::default(),
             records: Vec::new(),
             waits: false,
         }
@@ -188,9 +184,7 @@ impl PartitionReceiver {
                 Ok(())
             }
             Work::Taken(taken) if running => {
-                let mut own = std::mem::take(&mut self.own);
-                let applied = self.batch(Given::Batch(taken.whole(), taken.select(&mut own)));
-                self.own = own;
+                let applied = self.batch(Given::Batch(taken.whole(), taken.rows()));
                 taken.recycle();
                 applied
             }
