@@ -231,6 +231,11 @@ impl Kernel {
         each.filter(|&watermark| watermark != Watermark::NONE).min().unwrap_or(Watermark::NONE)
     }
 
+    /// Whether [`Self::output_time`] is to have every move, or the last one of each call alone.
+    pub fn keep_output_time(&mut self, whole: bool) {
+        self.processor.keep_output_time(whole);
+    }
+
     /// How the watermark of the answer moved in the last call: the inputs', held back by what operators wait for.
     pub fn output_time(&self) -> &TimeRuns {
         self.processor.output_time()

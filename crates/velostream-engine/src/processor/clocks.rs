@@ -17,10 +17,38 @@ pub(super) struct Arrival<'a> {
 /// The clocks of a running plan. Recomputed by each call from its arrivals and the sources' watermarks: no state.
 pub(super) struct Clocks {
     plans: Vec<ClockPlan>,
-    times: Vec<TimeRuns>,
-    /// Whether what the clock belongs to arrives in the call in hand.
-    active: Vec<bool>,
+    times: Vec<Clock>,
     scratch: Merge,
+}
+
+/// How a clock moves in the call in hand.
+#[derive(Clone, Default)]
+struct Clock {
+    /// By computation.
+    own: TimeRuns,
+    /// As the time of this arrival, which is not copied: each record may move it.
+    arrived: Option<usize>,
+    /// Whether what the clock belongs to arrives.
+    active: bool,
+}
+
+impl Clock {
+    fn time<'t>(&'t self, arrivals: &'t [Arrival<'_>]) -> &'t TimeRuns {
+        self.arrived.map_or(&self.own, |at| arrivals[at].time)
+    }
+}
+
+/// Clocks that are computed, and what arrived.
+#[derive(Clone, Copy)]
+struct Known<'a> {
+    times: &'a [Clock],
+    arrivals: &'a [Arrival<'a>],
+}
+
+impl<'a> Known<'a> {
+    fn time(&self, clock: ClockId) -> &'a TimeRuns {
+        self.times[clock].time(self.arrivals)
+    }
 }
 
 /// Buffers of the merge of several clocks.
@@ -33,60 +61,66 @@ struct Merge {
 
 impl Clocks {
     pub fn new(plans: &[ClockPlan]) -> Self {
-        Self {
-            times: vec![TimeRuns::default(); plans.len()],
-            active: vec![false; plans.len()],
-            plans: plans.to_vec(),
-            scratch: Merge::default(),
-        }
+        let times = vec![Clock::default(); plans.len()];
+        Self { times, plans: plans.to_vec(), scratch: Merge::default() }
     }
 
     /// Computes every clock. What does not arrive stands where `standing` says.
     pub fn set(&mut self, arrivals: &[Arrival<'_>], standing: impl Fn(Origin) -> Watermark) {
-        let Self { plans, times, active, scratch } = self;
+        let Self { plans, times, scratch } = self;
         for (id, plan) in plans.iter().enumerate() {
-            let (known, rest) = times.split_at_mut(id);
-            let time = &mut rest[0];
-            active[id] = match plan {
+            let (times, rest) = times.split_at_mut(id);
+            let Clock { own, arrived, active } = &mut rest[0];
+            let known = Known { times, arrivals };
+            let any = |inputs: &[ClockId]| inputs.iter().any(|&input| times[input].active);
+            *active = match plan {
                 ClockPlan::Origin(origin) => {
-                    let arrival = arrivals.iter().find(|arrival| arrival.origin == *origin);
-                    time.advances.clear();
-                    match arrival {
-                        Some(arrival) => {
-                            time.before = arrival.time.before;
-                            time.advances.extend_from_slice(&arrival.time.advances);
-                        }
-                        None => time.before = standing(*origin),
-                    }
-                    arrival.is_some()
+                    *arrived = arrivals.iter().position(|arrival| arrival.origin == *origin);
+                    own.before = standing(*origin);
+                    own.advances.clear();
+                    arrived.is_some()
                 }
                 ClockPlan::Behind { clock, micros } => {
-                    delay(&known[*clock], *micros, time);
-                    active[*clock]
+                    delay(known.time(*clock), *micros, own);
+                    times[*clock].active
                 }
                 ClockPlan::Least(inputs) => {
-                    scratch.least(known, inputs.iter().copied(), time);
-                    inputs.iter().any(|&input| active[input])
+                    scratch.least(known, inputs.iter().copied(), own);
+                    any(inputs)
                 }
                 ClockPlan::OfArrival(inputs) => {
-                    let any = inputs.iter().any(|&input| active[input]);
-                    let counts = |input: &ClockId| active[*input] || !any;
-                    scratch.least(known, inputs.iter().copied().filter(counts), time);
+                    let any = any(inputs);
+                    let counts = |input: &ClockId| times[*input].active || !any;
+                    scratch.least(known, inputs.iter().copied().filter(counts), own);
                     any
                 }
             };
         }
     }
 
-    /// How a clock moves in the call in hand.
-    pub fn time(&self, clock: ClockId) -> &TimeRuns {
-        &self.times[clock]
+    /// How a clock moves in the call in hand, of these arrivals.
+    pub fn time<'t>(&'t self, clock: ClockId, arrivals: &'t [Arrival<'_>]) -> &'t TimeRuns {
+        self.times[clock].time(arrivals)
+    }
+
+    /// Keeps how a clock moved for behind the call: all of it, or from where to where.
+    pub fn keep(&mut self, clock: ClockId, arrivals: &[Arrival<'_>], whole: bool) {
+        let Clock { own, arrived, .. } = &mut self.times[clock];
+        let Some(TimeRuns { before, advances }) = arrived.take().map(|at| arrivals[at].time) else { return };
+        own.before = *before;
+        let told = if whole { 0 } else { advances.len().saturating_sub(1) };
+        own.advances.extend_from_slice(&advances[told..]);
+    }
+
+    /// How a clock that was kept moved in the last call.
+    pub fn kept(&self, clock: ClockId) -> &TimeRuns {
+        &self.times[clock].own
     }
 }
 
 impl Merge {
     /// Fills `least` with the smallest of some clocks.
-    fn least(&mut self, known: &[TimeRuns], inputs: impl Iterator<Item = ClockId>, least: &mut TimeRuns) {
+    fn least(&mut self, known: Known<'_>, inputs: impl Iterator<Item = ClockId>, least: &mut TimeRuns) {
         let Self { inputs: clocks, passed } = self;
         clocks.clear();
         clocks.extend(inputs);
@@ -94,7 +128,7 @@ impl Merge {
         passed.resize(clocks.len(), 0);
         let standing = |passed: &[usize]| {
             let each = clocks.iter().zip(passed).map(|(&clock, &passed)| {
-                let time = &known[clock];
+                let time = known.time(clock);
                 passed.checked_sub(1).map_or(time.before, |last| time.advances[last].1)
             });
             each.min().unwrap_or(Watermark::NONE)
@@ -106,10 +140,10 @@ impl Merge {
             let heads = clocks
                 .iter()
                 .zip(passed.iter())
-                .filter_map(|(&clock, &passed)| known[clock].advances.get(passed).map(|&(seq, _)| seq));
+                .filter_map(|(&clock, &passed)| known.time(clock).advances.get(passed).map(|&(seq, _)| seq));
             let Some(seq) = heads.min() else { return };
             for (&clock, passed) in clocks.iter().zip(passed.iter_mut()) {
-                *passed += usize::from(moves_at(&known[clock], *passed, seq));
+                *passed += usize::from(moves_at(known.time(clock), *passed, seq));
             }
             let now = standing(passed);
             if now > reached {
@@ -140,19 +174,21 @@ mod tests {
         TimeRuns { before: Watermark(before), advances }
     }
 
+    fn least(known: [TimeRuns; 2]) -> TimeRuns {
+        let times = known.map(|own| Clock { own, ..Clock::default() });
+        let mut least = TimeRuns::default();
+        Merge::default().least(Known { times: &times, arrivals: &[] }, [0, 1].into_iter(), &mut least);
+        least
+    }
+
     #[test]
     fn the_smallest_of_two_clocks_moves_when_the_slower_one_does() {
         let known = [runs(10, &[(1, 20), (4, 50)]), runs(5, &[(2, 15), (3, 30), (4, 40)])];
-        let mut least = TimeRuns::default();
-        Merge::default().least(&known, [0, 1].into_iter(), &mut least);
-        assert_eq!(least, runs(5, &[(2, 15), (3, 20), (4, 40)]));
+        assert_eq!(least(known), runs(5, &[(2, 15), (3, 20), (4, 40)]));
     }
 
     #[test]
     fn a_clock_that_knows_nothing_holds_the_other_back() {
-        let known = [runs(10, &[(1, 20)]), TimeRuns::default()];
-        let mut least = TimeRuns::default();
-        Merge::default().least(&known, [0, 1].into_iter(), &mut least);
-        assert_eq!(least, TimeRuns::default());
+        assert_eq!(least([runs(10, &[(1, 20)]), TimeRuns::default()]), TimeRuns::default());
     }
 }

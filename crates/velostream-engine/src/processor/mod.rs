@@ -502,6 +502,12 @@ impl QueryProcessor {
         self.standing.sources.get(input.0).is_some_and(|source| *source.ended.get())
     }
 
+    /// Whether [`Self::output_time`] is to have every move of the watermark, as at first, or the last one of each call alone,
+    /// which spares a copy.
+    pub fn keep_output_time(&mut self, whole: bool) {
+        self.nodes.keep_output_time(whole);
+    }
+
     /// How the watermark of the output moved in the last call.
     #[must_use]
     pub fn output_time(&self) -> &TimeRuns {

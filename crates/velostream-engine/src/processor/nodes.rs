@@ -48,8 +48,8 @@ impl Node {
             return Ok(());
         }
         let mut context = Context {
-            time: given.clocks.time(self.time),
-            own: given.clocks.time(self.inputs[0].1),
+            time: given.time(self.time),
+            own: given.time(self.inputs[0].1),
             failures: if self.on_record { &mut report.failures } else { &mut report.final_failures },
             on_record: self.on_record,
             is_whole: given.is_whole,
@@ -114,8 +114,12 @@ impl<'a> Given<'a> {
         }
     }
 
+    fn time(&self, clock: ClockId) -> &'a TimeRuns {
+        self.clocks.time(clock, self.arrivals)
+    }
+
     fn arriving(&self, (input, own): (Input, ClockId)) -> Arriving<'_> {
-        Arriving { rows: self.rows(input), own: self.clocks.time(own) }
+        Arriving { rows: self.rows(input), own: self.time(own) }
     }
 
     /// The rows of an input that count, if not all do.
@@ -143,8 +147,9 @@ pub(super) struct Nodes {
     buffers: Vec<ChangeBatch>,
     routes: Routes,
     clocks: Clocks,
-    /// The clock of the output.
+    /// The clock of the output, and whether all of how it moves is kept behind a call.
     time: ClockId,
+    keeps_time: bool,
     nothing: Nothing,
 }
 
@@ -230,6 +235,7 @@ impl Nodes {
             routes: Routes::new(plan),
             clocks: Clocks::new(&plan.clocks),
             time: plan.time,
+            keeps_time: true,
             nothing: Nothing {
                 sources: plan.sources.iter().map(|source| ChangeBatch::new(&source.types)).collect(),
                 values: plan.values.iter().map(|values| ChangeBatch::new(&values.types)).collect(),
@@ -272,7 +278,7 @@ impl Nodes {
         out: &mut ChangeBatch,
         report: &mut Report,
     ) -> Result<()> {
-        let Self { nodes, buffers, routes, clocks, nothing, .. } = self;
+        let Self { nodes, buffers, routes, clocks, nothing, time, keeps_time } = self;
         clocks.set(arrivals, |origin| standing.watermark(origin));
         let last = nodes.len() - 1;
         for &index in routes.of_all(arrivals) {
@@ -284,12 +290,18 @@ impl Nodes {
                 break;
             }
         }
+        clocks.keep(*time, arrivals, *keeps_time);
         Ok(())
+    }
+
+    /// Whether it is asked for all of how the output's watermark moves, or from where to where.
+    pub fn keep_output_time(&mut self, whole: bool) {
+        self.keeps_time = whole;
     }
 
     /// How the output's watermark moved in the last call.
     pub fn output_time(&self) -> &TimeRuns {
-        self.clocks.time(self.time)
+        self.clocks.kept(self.time)
     }
 
     fn states(&self) -> impl Iterator<Item = &dyn State> {

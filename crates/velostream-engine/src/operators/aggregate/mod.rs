@@ -281,15 +281,11 @@ impl Operator for Aggregate {
         self.evaluation.take_rows(input, &mut self.scratch.rows, ctx);
         let given = Given { evaluation: &self.evaluation, input };
         let Scratch { rows, hashes, spans, slice, .. } = &mut self.scratch;
-        spans.clear();
         if let Some(grid) = &self.grid {
             let times = RowTimes::new(given.times(), input);
-            match times.common_span(grid, rows, slice, ctx.own) {
-                Some(span) => spans.resize(rows.len(), span),
-                None => {
-                    place_rows(input, times, rows, spans, ctx, |time| Some(slice.move_to(grid, time)?.span));
-                    leave_late(grid, ctx.own, input, rows, spans, ctx.late);
-                }
+            if !times.in_stretches(grid, (rows, &input.seqs), slice, ctx.own, spans) {
+                place_rows(input, times, rows, spans, ctx, |time| Some(slice.move_to(grid, time)?.span));
+                leave_late(grid, ctx.own, input, rows, spans, ctx.late);
             }
         }
         if ctx.is_called_off() {

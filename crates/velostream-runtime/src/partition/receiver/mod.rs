@@ -306,6 +306,7 @@ impl PartitionReceiver {
         let Some(plan) = &mut self.setup.plan else { unreachable!("called where there is a plan") };
         let (parts, first) = (given.parts(), given.first());
         let begin = Instant::now();
+        plan.keep_output_time(self.setup.tells_time && !self.readers.is_empty());
         let rejects = if let Given::Turns(_) = given { parts.len() } else { 1 };
         self.rejects.resize_with(self.rejects.len().max(rejects), Rejects::default);
         self.rejects.iter_mut().for_each(Rejects::clear);
@@ -394,12 +395,6 @@ impl PartitionReceiver {
         };
         if self.readers.is_empty() {
             return TimeRuns { before: time.after(), advances: Vec::new() };
-        }
-        if !self.setup.tells_time {
-            return TimeRuns {
-                before: time.before,
-                advances: time.advances.last().copied().into_iter().collect(),
-            };
         }
         time.clone()
     }

@@ -42,10 +42,9 @@ impl Aggregate {
 
     /// Whether the watermark passes the close of any window over a batch.
     fn may_close(&self, grid: &Grid, time: &TimeRuns) -> bool {
-        let open = self.next_end(grid, grid.closed_by(time.before));
-        let coming = self.scratch.spans.iter().map(|span| span.first).min();
-        let earliest = open.into_iter().chain(coming).min();
-        earliest.is_some_and(|end| grid.closes_at(end) <= time.after().0)
+        let closes = |end: i64| grid.closes_at(end) <= time.after().0;
+        let coming = || self.scratch.spans.iter().map(|span| span.first).min();
+        self.next_end(grid, grid.closed_by(time.before)).is_some_and(closes) || coming().is_some_and(closes)
     }
 
     /// Fills `closes`: per row the earliest close of the windows of it and all rows behind.

@@ -14,7 +14,7 @@ pub(super) use overlap::OverlapScratch;
 pub(super) use slices::MergeScratch;
 pub(super) use stack::Stack;
 
-use crate::batch::ChangeBatch;
+use crate::batch::{ChangeBatch, Seq};
 use crate::column::{Column, Values};
 use crate::error::RecordError;
 use crate::operators::Context;
@@ -31,6 +31,9 @@ pub struct WindowSpec {
     /// A row's time, a TIMESTAMP; its event time where missing.
     pub time: Option<Expr>,
 }
+
+/// Stretches of time that rows in order of time may stand in before each is looked at by itself.
+const STRETCHES_MAX: usize = 8;
 
 /// The times of a batch's rows, and whether they are there.
 #[derive(Clone, Copy)]
@@ -57,13 +60,34 @@ impl<'a> RowTimes<'a> {
         self.mask.is_none_or(|mask| mask[row] != 0).then(|| self.values[row])
     }
 
-    /// The span of all rows, if they have one and none of them is late. `slice` is where to look first, `time` says by
-    /// which watermark.
-    pub fn common_span(&self, grid: &Grid, rows: &[u32], slice: &mut Slice, time: &TimeRuns) -> Option<Span> {
-        let slice = slice.move_to(grid, self.get(*rows.first()?)?)?;
-        let is_open = grid.closes_at(slice.span.first) > time.after().0;
-        let holds = |&row: &u32| self.get(row).is_some_and(|time| slice.holds(time));
-        (is_open && rows.iter().all(holds)).then_some(slice.span)
+    /// Fills in the spans of rows that stand in few stretches of time one behind the other, if none of them is late: else
+    /// there are none. `slice` is where to look first, `time` says by which watermark.
+    pub fn in_stretches(
+        &self,
+        grid: &Grid,
+        (rows, seqs): (&[u32], &[Seq]),
+        slice: &mut Slice,
+        time: &TimeRuns,
+        spans: &mut Vec<Span>,
+    ) -> bool {
+        spans.clear();
+        for _ in 0..STRETCHES_MAX {
+            let left = &rows[spans.len()..];
+            let Some(&first) = left.first() else { return true };
+            let Some(slice) = self.get(first).and_then(|time| slice.move_to(grid, time)) else { break };
+            let holds = |&row: &u32| self.get(row).is_some_and(|time| slice.holds(time));
+            let count = left.iter().position(|row| !holds(row)).unwrap_or(left.len());
+            let standing = time.standing_at(seqs[left[count - 1] as usize]);
+            if grid.closes_at(slice.span.first) <= standing.0 {
+                break;
+            }
+            spans.resize(spans.len() + count, slice.span);
+        }
+        let is_done = spans.len() == rows.len();
+        if !is_done {
+            spans.clear();
+        }
+        is_done
     }
 }
 
@@ -113,7 +137,7 @@ pub(super) fn leave_late(
     input: &ChangeBatch,
     rows: &mut Vec<u32>,
     spans: &mut Vec<Span>,
-    late: &mut Vec<(crate::batch::Seq, i64)>,
+    late: &mut Vec<(Seq, i64)>,
 ) {
     let mut cursor = WatermarkCursor::new(time);
     let mut kept = 0;
