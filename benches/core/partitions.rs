@@ -16,7 +16,7 @@ use velostream_runtime::{
 };
 
 /// Rows of a feed's block.
-pub const BLOCK_ROWS: usize = 2048;
+pub const BLOCK_ROWS: usize = 4096;
 
 /// How a query's work is shared.
 #[derive(Clone, Copy)]

@@ -23,12 +23,17 @@ pub fn mailbox() -> Arc<Mailbox> {
 }
 
 /// Rows of these numbers, without columns.
-pub fn envelope(input: usize, seqs: &[u64], through: u64) -> Event {
+pub fn changes(seqs: &[u64]) -> ChangeBatch {
     let mut changes = ChangeBatch::default();
     seqs.iter().for_each(|&seq| changes.push_mark(Op::Insert, Seq(seq), 0));
+    changes
+}
+
+/// A batch of them.
+pub fn envelope(input: usize, seqs: &[u64], through: u64) -> Event {
     Event::Batch(Box::new(Envelope {
         input,
-        batch: Batch { changes, time: TimeRuns::default() },
+        batch: Batch { changes: changes(seqs), time: TimeRuns::default() },
         offsets: Offsets::Rows(0),
         at_ms: 0,
         accepted: Instant::now(),

@@ -1,5 +1,6 @@
 //! Changes of several producers, in the order of their sequence numbers.
 
+mod dense;
 mod path;
 
 use path::merge;
@@ -59,7 +60,7 @@ impl Merger {
     /// that of the lanes, so that the result depends on nothing but the rows.
     pub fn order(&mut self, lanes: &[Vec<&ChangeBatch>], order: Order) -> Vec<Pick> {
         match order {
-            Order::ByRecord => self.by_number.order(lanes, numbers),
+            Order::ByRecord => dense::order(lanes).unwrap_or_else(|| self.by_number.order(lanes, numbers)),
             Order::ByWindow => self.order_by_rank(lanes, |part| ranks(part, &part.event_times)),
             Order::ByGroup => self.order_by_rank(lanes, |part| ranks(part, &[])),
         }
