@@ -29,10 +29,12 @@ impl FirstNumber {
             return;
         }
         let numbers = self.numbers.write(input.groups);
-        let made = input.fresh.iter().enumerate().filter(|&(_, &fresh)| fresh != 0);
-        made.for_each(|(at, _)| {
-            numbers[input.groups[at] as usize] = input.seqs[input.rows[at] as usize].0 + 1
-        });
+        let rows = input.rows.iter().zip(input.groups).zip(input.fresh);
+        // Without branches: in new windows most rows make a group, but which ones is hard to guess.
+        for ((&row, &group), &fresh) in rows {
+            let (number, seq) = (&mut numbers[group as usize], input.seqs[row as usize]);
+            *number = if fresh != 0 { seq.0 + 1 } else { *number };
+        }
     }
 }
 

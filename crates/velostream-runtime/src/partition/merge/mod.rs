@@ -60,10 +60,18 @@ impl Merger {
     /// that of the lanes, so that the result depends on nothing but the rows.
     pub fn order(&mut self, lanes: &[Vec<&ChangeBatch>], order: Order) -> Vec<Pick> {
         match order {
-            Order::ByRecord => dense::order(lanes).unwrap_or_else(|| self.by_number.order(lanes, numbers)),
+            Order::ByRecord => self.order_by_number(lanes, numbers),
             Order::ByWindow => self.order_by_rank(lanes, |part| ranks(part, &part.event_times)),
             Order::ByGroup => self.order_by_rank(lanes, |part| ranks(part, &[])),
         }
+    }
+
+    fn order_by_number<'b, Of: Fn(usize) -> Seq>(
+        &mut self,
+        lanes: &[Vec<&'b ChangeBatch>],
+        numbers: impl Fn(&'b ChangeBatch) -> Of,
+    ) -> Vec<Pick> {
+        dense::order(lanes, &numbers).unwrap_or_else(|| self.by_number.order(lanes, numbers))
     }
 
     /// Mostly all rows are of one window that closes, so that only the numbers differ.
@@ -75,7 +83,7 @@ impl Merger {
         let batches = lanes.iter().flatten().filter(|batch| !batch.is_empty());
         let ends = batches.flat_map(|batch| [0, batch.len() - 1].map(|row| ranks(batch)(row).window()));
         if ends.is_sorted_by(|one, other| one == other) {
-            return self.by_number.order(lanes, |batch| {
+            return self.order_by_number(lanes, |batch| {
                 let ranks = ranks(batch);
                 move |row| Seq(ranks(row).number as u64)
             });
