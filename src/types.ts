@@ -119,6 +119,7 @@ export interface QueryMetrics {
 
 export interface EngineMetrics {
   queries: QueryMetrics[]
+  /** `recordsIn` counts records accepted; of a file, by all queries that read it. */
   relations: { name: string; recordsIn: number; watermark: Date | null }[]
   stateBytes: number
   deadLettersTotal: number

@@ -259,7 +259,7 @@ pub struct QueryMetrics {
 pub struct RelationMetrics {
     /// Its name.
     pub name: String,
-    /// Records accepted.
+    /// Records accepted; of a file or feeds, by all queries that read them.
     pub records_in: u64,
     /// Its watermark, microseconds since the epoch.
     pub watermark_micros: Option<i64>,

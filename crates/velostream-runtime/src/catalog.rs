@@ -8,6 +8,7 @@ use crate::source::blocks::Cut;
 use crate::source::door::Door;
 use crate::source::file::FileSource;
 use crate::source::ranges::Ranges;
+use crate::source::reads::Reads;
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -29,6 +30,8 @@ pub struct Source {
     pub door: Door,
     /// Where its records come from, if not from the caller.
     pub origin: Option<Origin>,
+    /// What queries have read of that.
+    pub reads: Arc<Reads>,
     /// Pipelines that get its batches, and as which of their inputs.
     pub readers: Vec<(PipelineId, usize)>,
     /// How its TIMESTAMP texts are written.
@@ -39,6 +42,16 @@ pub struct Source {
     pub decoded: Decoded,
     /// Its input was declared ended.
     pub ended: bool,
+}
+
+/// A source whose records queries get by themselves: a declared one, or a file named in FROM.
+pub struct SelfRead {
+    /// Its declaration.
+    pub create: CreateSource,
+    /// Where its records come from.
+    pub origin: Origin,
+    /// To be told of what is read.
+    pub reads: Arc<Reads>,
 }
 
 /// Where a query gets the records of a source by itself.
@@ -153,11 +166,11 @@ impl Catalog {
         found.ok_or_else(|| Error::new(ErrorCode::UnknownName, format!("no relation \"{name}\"")))
     }
 
-    /// Where queries get the records of a relation by themselves, and its declaration: of one that is declared, or of a
-    /// file named in FROM.
-    pub fn origin_of(&self, id: RelationId) -> Option<(CreateSource, Origin)> {
-        if let Some(source) = self.source(id) {
-            return source.origin.clone().map(|origin| (source.create.clone(), origin));
+    /// A relation whose records queries get by themselves.
+    pub fn self_read(&self, id: RelationId) -> Option<SelfRead> {
+        if let Some(Source { create, origin, reads, .. }) = self.source(id) {
+            let (create, reads) = (create.clone(), Arc::clone(reads));
+            return origin.clone().map(|origin| SelfRead { create, origin, reads });
         }
         let files = self.files.borrow();
         let (relation, file) = files.values().find(|(relation, _)| relation.id == id)?;
@@ -168,7 +181,7 @@ impl Catalog {
             bound_micros: 0,
             options: SourceOptions::default(),
         };
-        Some((create, Origin::File(file.clone())))
+        Some(SelfRead { create, origin: Origin::File(file.clone()), reads: Arc::default() })
     }
 
     /// What was inferred while a source was bound.

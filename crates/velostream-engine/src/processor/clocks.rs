@@ -76,8 +76,10 @@ impl Clocks {
             *active = match plan {
                 ClockPlan::Origin(origin) => {
                     *arrived = arrivals.iter().position(|arrival| arrival.origin == *origin);
-                    own.before = standing(*origin);
-                    own.advances.clear();
+                    if arrived.is_none() {
+                        own.before = standing(*origin);
+                        own.advances.clear();
+                    }
                     arrived.is_some()
                 }
                 ClockPlan::Behind { clock, micros } => {
@@ -108,6 +110,7 @@ impl Clocks {
         let Clock { own, arrived, .. } = &mut self.times[clock];
         let Some(TimeRuns { before, advances }) = arrived.take().map(|at| arrivals[at].time) else { return };
         own.before = *before;
+        own.advances.clear();
         let told = if whole { 0 } else { advances.len().saturating_sub(1) };
         own.advances.extend_from_slice(&advances[told..]);
     }

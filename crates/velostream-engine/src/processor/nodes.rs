@@ -47,9 +47,10 @@ impl Node {
         if self.rests_without_rows && given.rows(self.inputs[0].0).is_empty() {
             return Ok(());
         }
+        let (time, own) = (given.time(self.time), self.inputs[0].1);
         let mut context = Context {
-            time: given.time(self.time),
-            own: given.time(self.inputs[0].1),
+            time,
+            own: if own == self.time { time } else { given.time(own) },
             failures: if self.on_record { &mut report.failures } else { &mut report.final_failures },
             on_record: self.on_record,
             is_whole: given.is_whole,

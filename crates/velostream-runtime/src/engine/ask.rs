@@ -67,7 +67,7 @@ impl Engine {
         let plan = kernel::once(&self.expanded(&query.plan));
         let (mut held, mut files) = (true, false);
         for relation in kernel::sources_of(&plan) {
-            let is_read = self.catalog.origin_of(relation.id).is_some();
+            let is_read = self.catalog.self_read(relation.id).is_some();
             if !is_read && !kernel::is_table(relation) {
                 return Err(Error::new(
                     ErrorCode::Unsupported,

@@ -171,8 +171,8 @@ impl Engine {
         }
         let expand = BindOptions { expand: true, ..BindOptions::default() };
         let query = self.bind_one(sql, params, &expand)?;
-        let declared = |relation: &Relation| match self.catalog.origin_of(relation.id) {
-            Some((create, _)) => Some(create),
+        let declared = |relation: &Relation| match self.catalog.self_read(relation.id) {
+            Some(source) => Some(source.create),
             None => self.catalog.source(relation.id).map(|source| source.create.clone()),
         };
         Processor::new(&query.plan, declared, &self.kernel_options(options.before))
@@ -234,10 +234,11 @@ impl Engine {
         let name = entry.relation.name.to_string();
         match &entry.what {
             What::Source(source) => {
-                let watermark = source.door.watermark();
+                let watermark = source.door.watermark().max(source.reads.watermark());
+                let records_in = source.door.offset + source.reads.records();
                 let known = watermark != Watermark::NONE && watermark != Watermark::END;
                 let watermark_micros = known.then_some(watermark.0);
-                Some(RelationMetrics { name, records_in: source.door.offset, watermark_micros })
+                Some(RelationMetrics { name, records_in, watermark_micros })
             }
             What::Derived(derived) => {
                 let pipeline = self.pipelines.get(&derived.pipeline?)?;

@@ -2,7 +2,7 @@
 
 use super::sharing::Sharing;
 use super::{Engine, FILE_NUMBERS};
-use crate::catalog::Origin;
+use crate::catalog::{Origin, SelfRead};
 use crate::error::{Error, Result};
 use crate::feed::rounds::Feeds;
 use crate::kernel::Kernel;
@@ -18,32 +18,30 @@ use velostream_engine::router::Router;
 use velostream_sql::catalog::RelationKind;
 use velostream_sql::diagnostic::ErrorCode;
 use velostream_sql::shares::Route;
-use velostream_sql::statement::CreateSource;
 
 /// A file, or a relation's feeds, that is one of a pipeline's inputs.
 pub(super) struct ReadInput {
     input: usize,
-    create: CreateSource,
-    origin: Origin,
+    source: SelfRead,
 }
 
 impl ReadInput {
     /// Refuses feeds that another query takes: their rows are given once.
-    pub fn new(input: usize, create: CreateSource, origin: Origin) -> Result<Self> {
-        if let Origin::Feeds(feeds) = &origin
+    pub fn new(input: usize, source: SelfRead) -> Result<Self> {
+        if let Origin::Feeds(feeds) = &source.origin
             && let Some(query) = feeds.taken_by()
         {
-            let name = &create.relation.name;
+            let name = &source.create.relation.name;
             let error = Error::new(ErrorCode::InUse, format!("the feeds of {name} are taken by {query}"));
             return Err(error.with_hint(format!(
                 "feeds have one reader: let it be a CREATE TABLE ... AS that others read, or feed {name} again"
             )));
         }
-        Ok(Self { input, create, origin })
+        Ok(Self { input, source })
     }
 
     fn is_table(&self) -> bool {
-        self.create.relation.kind == RelationKind::Table
+        self.source.create.relation.kind == RelationKind::Table
     }
 
     /// It as one receiver reads it.
@@ -52,11 +50,13 @@ impl ReadInput {
             Some(Route::Keys(keys)) => Some(Router::new(keys)?),
             Some(Route::Deal) | None => None,
         };
-        let file = match &self.origin {
-            Origin::File(file) => Some(BlockFile::new(file.clone(), &self.create.relation.schema.fields)),
+        let file = match &self.source.origin {
+            Origin::File(file) => {
+                Some(BlockFile::new(file.clone(), &self.source.create.relation.schema.fields))
+            }
             Origin::Feeds(_) => None,
         };
-        Ok(BlockInput::new(self.input, Door::new(&self.create)?, router, file))
+        Ok(BlockInput::new(self.input, Door::new(&self.source.create)?, router, file))
     }
 }
 
@@ -89,7 +89,7 @@ impl FileWays {
 
     /// The feeds among its inputs, of which the query is the reader from here on.
     fn take_feeds(&self, query: &str) -> Vec<Arc<Feeds>> {
-        let taken = self.alone.iter().chain(&self.together).filter_map(|read| match &read.origin {
+        let taken = self.alone.iter().chain(&self.together).filter_map(|read| match &read.source.origin {
             Origin::Feeds(feeds) => Some(Arc::clone(feeds)),
             Origin::File(_) => None,
         });
@@ -131,12 +131,15 @@ impl Engine {
         let routes = sharing.map(|sharing| sharing.routes(kernel.inputs()));
         let (threads, block_bytes) = (self.options.partitions, self.options.file_block_bytes);
         let (tables, streams): (Vec<_>, Vec<_>) = inputs.into_iter().partition(ReadInput::is_table);
-        let cut = |read: &ReadInput| Some(CutInput { input: read.input, cut: read.origin.cut(block_bytes)? });
+        let cut = |ReadInput { input, source }: &ReadInput| {
+            let (cut, reads) = (source.origin.cut(block_bytes)?, Arc::clone(&source.reads));
+            Some(CutInput { input: *input, cut, reads })
+        };
         let can_share = have_threads && !streams.is_empty();
         let cuts = can_share.then(|| streams.iter().map(cut).collect::<Option<Vec<_>>>());
         let (alone, together, blocks) = match cuts.flatten() {
             Some(cuts) => {
-                let timed = streams.iter().all(|read| read.create.relation.event_time.is_some());
+                let timed = streams.iter().all(|read| read.source.create.relation.event_time.is_some());
                 let groups = if timed { vec![cuts] } else { cuts.into_iter().map(|cut| vec![cut]).collect() };
                 let blocks = Blocks::new(groups, threads, outlet.placed(), Arc::clone(&self.shared));
                 (tables, streams, Some(Arc::new(blocks)))
@@ -156,10 +159,10 @@ impl Engine {
             pipeline.blocks.iter().for_each(|blocks| blocks.open(next));
             return Ok(());
         }
-        let is_stdin = ways.alone.iter().any(|read| read.origin.is_stdin());
-        let input = |ReadInput { input, create, origin }| {
+        let is_stdin = ways.alone.iter().any(|read| read.source.origin.is_stdin());
+        let input = |ReadInput { input, source: SelfRead { create, origin, reads } }| {
             let door = Door::new(&create)?;
-            Ok(Input { input, origin, door })
+            Ok(Input { input, origin, door, reads })
         };
         let files = ways.alone.into_iter().map(input).collect::<Result<_>>()?;
         let setup = ReaderSetup {

@@ -56,7 +56,7 @@ impl Engine {
     /// Whether a plan's rows come, at the far end, from files and feeds alone, so that they end by themselves.
     pub(super) fn is_finite(&self, plan: &LogicalPlan) -> bool {
         kernel::sources_of(plan).iter().all(|relation| {
-            self.catalog.origin_of(relation.id).is_some()
+            self.catalog.self_read(relation.id).is_some()
                 || match self.catalog.get(relation.id).map(|entry| &entry.what) {
                     Some(What::Derived(derived)) => self.is_finite(&derived.plan),
                     _ => false,

@@ -94,8 +94,18 @@ impl Engine {
         let decoded = Decoded::new(&create.relation.schema.fields);
         let relation = Arc::clone(&create.relation);
         let readers = Vec::new();
-        let source =
-            Source { create, door, origin, readers, timestamp_format, json: None, decoded, ended: false };
+        let reads = Arc::default();
+        let source = Source {
+            create,
+            door,
+            origin,
+            reads,
+            readers,
+            timestamp_format,
+            json: None,
+            decoded,
+            ended: false,
+        };
         let what = What::Source(Box::new(source));
         self.catalog.add(Entry { relation, what, reads: Vec::new() });
         Ok(())

@@ -80,8 +80,8 @@ impl Engine {
     ) -> Result<Ways> {
         let (mut engine_inputs, mut files, mut derived) = (Vec::new(), Vec::new(), Vec::new());
         for (input, relation) in kernel.inputs().iter().enumerate() {
-            if let Some((create, origin)) = self.catalog.origin_of(relation.id) {
-                files.push(ReadInput::new(input, create, origin)?);
+            if let Some(source) = self.catalog.self_read(relation.id) {
+                files.push(ReadInput::new(input, source)?);
             } else if self.catalog.source(relation.id).is_some() {
                 engine_inputs.push((input, relation.id));
             } else {

@@ -20,7 +20,7 @@ use crate::error::Error;
 ///   by several threads at once.
 /// * *The call.* Meanwhile its partition does nothing else, and a query that is closed waits for it. So it must not take
 ///   for ever: a feed that has no rows for the moment returns true without any, after a while.
-/// * *Blocks.* What one call appends is a block: at most [`Rows::MAX`] rows, some two thousand are good. With several feeds
+/// * *Blocks.* What one call appends is a block: at most [`Rows::MAX`] rows, some four thousand are good. With several feeds
 ///   the blocks say in which order the rows stand; more than that does not depend on them.
 pub trait Feed: Send {
     /// Appends the next rows to `rows`, which is empty and has the relation's columns. False says that they were the

@@ -6,6 +6,7 @@
 
 use super::block_reader::BlockReader;
 use super::ranges::Range;
+use super::reads::Reads;
 use super::together::Together;
 use crate::api::DeadLetter;
 use crate::error::Error;
@@ -97,6 +98,8 @@ pub struct CutInput {
     pub input: usize,
     /// Where its blocks come from.
     pub cut: Box<dyn Cut>,
+    /// To be told of what is given out.
+    pub reads: Arc<Reads>,
 }
 
 struct State {
@@ -255,8 +258,8 @@ impl Blocks {
 
 impl Group {
     fn new(inputs: Vec<CutInput>, sources: &mut RangeFrom<usize>) -> Self {
-        let together = Together::new(inputs.len());
-        let state = |(CutInput { input, cut }, source)| InputState {
+        let together = Together::new(inputs.iter().map(|input| Arc::clone(&input.reads)));
+        let state = |(CutInput { input, cut, .. }, source)| InputState {
             source,
             input,
             cut,
@@ -419,7 +422,12 @@ mod tests {
         };
         let outlet = Outlet::single(Arc::clone(&mailbox));
         let cut = Box::new(Ranges::new(3 * BLOCK_BYTES as u64, BLOCK_BYTES));
-        let blocks = Blocks::new(vec![vec![CutInput { input: 0, cut }]], 1, outlet, Arc::new(shared));
+        let blocks = Blocks::new(
+            vec![vec![CutInput { input: 0, cut, reads: Arc::default() }]],
+            1,
+            outlet,
+            Arc::new(shared),
+        );
         let blocks = Arc::new(blocks);
         let setup = BlockReaderSetup {
             blocks: Arc::clone(&blocks),

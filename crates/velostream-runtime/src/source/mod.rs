@@ -7,6 +7,7 @@ pub mod door;
 pub mod file;
 pub mod ranges;
 pub mod reader;
+pub mod reads;
 mod stdin;
 pub mod table;
 mod together;

@@ -6,6 +6,7 @@
 use super::blocks::Blocks;
 use super::door::Door;
 use super::file::{Decoder, FileSource, io};
+use super::reads::Reads;
 use super::together::Together;
 use crate::api::DeadLetter;
 use crate::catalog::Origin;
@@ -32,6 +33,8 @@ pub struct Input {
     pub origin: Origin,
     /// The door that its records pass, with no record so far.
     pub door: Door,
+    /// To be told of what is given out.
+    pub reads: Arc<Reads>,
 }
 
 /// What a reader needs beside its files.
@@ -80,6 +83,7 @@ pub fn start<T: Send + 'static>(query: &str, what: T, read: fn(T)) -> Result<Joi
 struct Reading {
     input: usize,
     door: Door,
+    reads: Arc<Reads>,
     content: Content,
     decoded: Decoded,
     ended: bool,
@@ -111,7 +115,7 @@ impl Content {
 }
 
 impl Reading {
-    fn open(Input { input, origin, door }: Input) -> Result<Self> {
+    fn open(Input { input, origin, door, reads }: Input) -> Result<Self> {
         let fields = &door.relation.schema.fields;
         let content = match origin {
             Origin::File(source) => {
@@ -120,7 +124,7 @@ impl Reading {
             Origin::Feeds(feeds) => Content::Feeds(Rounds::new(feeds)),
         };
         let decoded = Decoded::new(fields);
-        Ok(Self { input, door, content, decoded, ended: false })
+        Ok(Self { input, door, reads, content, decoded, ended: false })
     }
 
     /// Decodes the next chunk and lets its rows in, with numbers from `next` on.
@@ -168,6 +172,7 @@ fn read_single(mut reading: Reading, chunk: &mut [u8], setup: &mut ReaderSetup) 
     while !reading.ended && !setup.is_over() {
         let mut next = setup.next;
         let (envelope, letters) = reading.next(chunk, &mut next, setup)?;
+        reading.reads.note(next.0 - setup.next.0, reading.door.watermark());
         setup.next = next;
         setup.shared.dead_letters.add(letters);
         if envelope.is_some_and(|envelope| setup.outlet.send_when_room(envelope).is_err()) {
@@ -181,7 +186,7 @@ fn read_single(mut reading: Reading, chunk: &mut [u8], setup: &mut ReaderSetup) 
 }
 
 fn read_together(mut readings: Vec<Reading>, chunk: &mut [u8], setup: &mut ReaderSetup) -> Result<()> {
-    let mut together = Together::new(readings.len());
+    let mut together = Together::new(readings.iter().map(|reading| Arc::clone(&reading.reads)));
     while !together.is_over() && !setup.is_over() {
         let given = match together.needs().map(|at| (at, &mut readings[at])) {
             Some((at, reading)) if reading.ended => {

@@ -3,6 +3,7 @@
 //! Each input keeps its own order: of their next rows the earliest is taken, of equal ones that of the first input. So
 //! nothing is given while an input that has not ended has no row in hand.
 
+use super::reads::Reads;
 use crate::api::DeadLetter;
 use crate::partition::interlaced::{Interlaced, Strand};
 use crate::partition::outlet::Parcel;
@@ -26,8 +27,9 @@ struct Track {
     /// Numbers of the rows in hand that are to be given next.
     seqs: Vec<Seq>,
     watermark: Watermark,
-    /// Records given.
+    /// Records given, of which this is told.
     given: u64,
+    reads: Arc<Reads>,
     /// Letters of records behind those given.
     letters: VecDeque<DeadLetter>,
 }
@@ -42,17 +44,18 @@ struct InHand {
 }
 
 impl Together {
-    /// So many inputs, of which nothing is given.
-    pub fn new(inputs: usize) -> Self {
-        let track = || Track {
+    /// Inputs of which nothing is given; each of these is told of what is given of one.
+    pub fn new(inputs: impl Iterator<Item = Arc<Reads>>) -> Self {
+        let track = |reads| Track {
             has_ended: false,
             block: None,
             seqs: Vec::new(),
             watermark: Watermark::NONE,
             given: 0,
+            reads,
             letters: VecDeque::new(),
         };
-        Self { tracks: std::iter::repeat_with(track).take(inputs).collect(), letters: Vec::new() }
+        Self { tracks: inputs.map(track).collect(), letters: Vec::new() }
     }
 
     /// The first input of which more is needed, or the end, before anything can be given.
@@ -173,9 +176,15 @@ impl Track {
         let Share { whole, .. } = Arc::get_mut(&mut share).expect("nobody else has any of it");
         whole.rebase(*next, self.given, self.watermark);
         self.watermark = whole.batch.time.after();
-        self.given += count;
+        self.note(count);
         next.0 += count;
         Some(share)
+    }
+
+    /// So many records more are given.
+    fn note(&mut self, records: u64) {
+        self.given += records;
+        self.reads.note(records, self.watermark);
     }
 
     /// The rows to be given, if there are any.
@@ -185,12 +194,12 @@ impl Track {
         let time = moves(&block.share.whole.batch.time, rows.start, &self.seqs, self.watermark);
         self.watermark = time.after();
         let before = self.given;
-        self.given += rows.len() as u64;
         block.from = rows.end;
         let share = Arc::clone(&block.share);
         self.block.take_if(|block| block.is_numbered());
         let seqs = Arc::from(self.seqs.as_slice());
         self.seqs.clear();
+        self.note(rows.len() as u64);
         Some(Strand { block: share, rows, seqs, time, before })
     }
 }
@@ -317,7 +326,7 @@ mod tests {
     fn in_blocks(inputs: &[Vec<Record>], cuts: &[usize], in_runs: bool) -> Found {
         let mut found = Found::default();
         let mut standing = vec![Watermark::NONE; inputs.len()];
-        let mut together = Together::new(inputs.len());
+        let mut together = Together::new(inputs.iter().map(|_| Arc::default()));
         let mut at = vec![0; inputs.len()];
         let mut cuts = cuts.iter().cycle();
         let mut next = Seq(1);

@@ -553,3 +553,25 @@ fn a_table_made_of_feeds_answers_when_they_have_ended() {
         );
     });
 }
+
+#[test]
+fn what_is_taken_from_feeds_counts_for_their_relations() {
+    let of = [vec![block_of(0, 100), block_of(200, 100)], vec![block_of(100, 100)]];
+    let records = of.iter().flatten().flatten();
+    let accepted = records.filter(|(_, x, _)| *x != Some(13)).count() as u64;
+    for partitions in COUNTS {
+        let mut t = start(partitions, false);
+        feed(&mut t, "s", feeds(&of));
+        feed(&mut t, "r", vec![timed(&[&[9_000, 9_500], &[]], || Ok(false))]);
+        let query = t.query(BOTH);
+        assert_eq!(t.drain(query).len() as u64, accepted + 2);
+        let metrics = t.engine.metrics();
+        let counts = |name: &str| {
+            let found = metrics.relations.iter().find(|relation| relation.name == name);
+            found.map(|relation| (relation.records_in, relation.watermark_micros)).expect("it exists")
+        };
+        let latest = of.iter().flatten().flatten().filter_map(|record| record.2).max();
+        assert_eq!(counts("s"), (accepted, latest.map(|ms| ms * 1000)), "partitions {partitions}");
+        assert_eq!(counts("r"), (2, Some(9_500_000)));
+    }
+}

@@ -319,3 +319,24 @@ fn of_a_named_pipe_nothing_is_lost() {
     writer.join().expect("it has written");
     assert_eq!((changes, letters), (vec!["+ a 3000 4501500".to_owned()], Vec::new()));
 }
+
+#[test]
+fn what_queries_read_of_a_file_counts_for_its_relation() {
+    let line =
+        |x: i64| if x == 77 { "no record\n".to_owned() } else { format!("{{\"x\":{x},\"ts\":{x}}}\n") };
+    let file = Temporary::new("counted.ndjson", &(0..5000).map(line).collect::<String>());
+    each(|t| {
+        t.exec(&format!(
+            "CREATE STREAM n (x INT CHECK (x <> 13), ts BIGINT, WATERMARK FOR ts AS ts)
+             WITH (connector = 'file', path = '{}')",
+            file.path()
+        ));
+        for readers in 0..3 {
+            let relations = t.engine.metrics().relations;
+            let found = (relations[0].records_in, relations[0].watermark_micros);
+            assert_eq!(found, (readers * 4998, (readers > 0).then_some(4_999_000)));
+            let query = t.query("SELECT COUNT(*) AS c FROM n EMIT FINAL");
+            assert_eq!(t.drain(query), ["+ 4998"]);
+        }
+    });
+}

@@ -71,23 +71,24 @@ impl<'a> RowTimes<'a> {
         spans: &mut Vec<Span>,
     ) -> bool {
         spans.clear();
+        let mut left = rows;
         for _ in 0..STRETCHES_MAX {
-            let left = &rows[spans.len()..];
             let Some(&first) = left.first() else { return true };
             let Some(slice) = self.get(first).and_then(|time| slice.move_to(grid, time)) else { break };
             let holds = |&row: &u32| self.get(row).is_some_and(|time| slice.holds(time));
-            let count = left.iter().position(|row| !holds(row)).unwrap_or(left.len());
-            let standing = time.standing_at(seqs[left[count - 1] as usize]);
-            if grid.closes_at(slice.span.first) <= standing.0 {
+            let (own, behind) = left.split_at(left.iter().position(|row| !holds(row)).unwrap_or(left.len()));
+            let closes = grid.closes_at(slice.span.first);
+            let standing = || own.last().map_or(time.before, |&row| time.standing_at(seqs[row as usize]));
+            if closes <= time.after().0 && closes <= standing().0 {
                 break;
             }
-            spans.resize(spans.len() + count, slice.span);
+            spans.resize(spans.len() + own.len(), slice.span);
+            left = behind;
         }
-        let is_done = spans.len() == rows.len();
-        if !is_done {
+        if !left.is_empty() {
             spans.clear();
         }
-        is_done
+        left.is_empty()
     }
 }
 
