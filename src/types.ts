@@ -119,7 +119,7 @@ export interface QueryMetrics {
 
 export interface EngineMetrics {
   queries: QueryMetrics[]
-  /** `recordsIn` counts records accepted; of a file, by all queries that read it. */
+  /** `recordsIn` counts records accepted; of a file, by all queries that read it. `watermark` is of the one that came furthest. */
   relations: { name: string; recordsIn: number; watermark: Date | null }[]
   stateBytes: number
   deadLettersTotal: number

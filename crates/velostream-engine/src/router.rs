@@ -130,3 +130,26 @@ fn share_of(hash: u64, count: u16) -> usize {
     let bits = (hash >> SHARE_SHIFT) & ((1 << SHARE_BITS) - 1);
     ((bits * u64::from(count)) >> SHARE_BITS) as usize
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_share_has_a_range_of_hashes_as_long_as_the_others() {
+        for count in [1, 2, 3, 7, 1000, u16::MAX] {
+            let mut lengths = vec![0_u32; usize::from(count)];
+            let mut last = 0;
+            for bits in 0..1 << SHARE_BITS {
+                let share = share_of(bits << SHARE_SHIFT | 0xff_ffff, count);
+                assert!(share == last || share == last + 1, "{bits} of {count}");
+                (last, lengths[share]) = (share, lengths[share] + 1);
+            }
+            let (least, most) = (lengths.iter().min(), lengths.iter().max());
+            assert!(most.zip(least).is_some_and(|(most, least)| most - least <= 1), "{count}");
+            let known: Vec<u16> = (0..count).rev().collect();
+            let shares = Shares::of(&known, count);
+            assert!((0..count).all(|share| shares.rows(share).rows == [u32::from(count - 1 - share)]));
+        }
+    }
+}

@@ -261,7 +261,7 @@ pub struct RelationMetrics {
     pub name: String,
     /// Records accepted; of a file or feeds, by all queries that read them.
     pub records_in: u64,
-    /// Its watermark, microseconds since the epoch.
+    /// Its watermark, microseconds since the epoch; of a file or feeds, of the query that came furthest.
     pub watermark_micros: Option<i64>,
 }
 

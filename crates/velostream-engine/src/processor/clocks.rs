@@ -108,11 +108,15 @@ impl Clocks {
     /// Keeps how a clock moved for behind the call: all of it, or from where to where.
     pub fn keep(&mut self, clock: ClockId, arrivals: &[Arrival<'_>], whole: bool) {
         let Clock { own, arrived, .. } = &mut self.times[clock];
-        let Some(TimeRuns { before, advances }) = arrived.take().map(|at| arrivals[at].time) else { return };
-        own.before = *before;
-        own.advances.clear();
-        let told = if whole { 0 } else { advances.len().saturating_sub(1) };
-        own.advances.extend_from_slice(&advances[told..]);
+        let untold = |advances: &[(Seq, Watermark)]| if whole { 0 } else { advances.len().saturating_sub(1) };
+        match arrived.take().map(|at| arrivals[at].time) {
+            Some(TimeRuns { before, advances }) => {
+                own.before = *before;
+                own.advances.clear();
+                own.advances.extend_from_slice(&advances[untold(advances)..]);
+            }
+            None => drop(own.advances.drain(..untold(&own.advances))),
+        }
     }
 
     /// How a clock that was kept moved in the last call.
@@ -182,6 +186,24 @@ mod tests {
         let mut least = TimeRuns::default();
         Merge::default().least(Known { times: &times, arrivals: &[] }, [0, 1].into_iter(), &mut least);
         least
+    }
+
+    #[test]
+    fn of_a_clock_that_is_kept_in_part_the_last_move_is_left() {
+        let (changes, time) = (ChangeBatch::default(), runs(0, &[(1, 20), (3, 50)]));
+        let origin = Origin::Source(0);
+        let arrivals = [Arrival { origin, changes: &changes, time: &time, selected: None }];
+        let mut clocks = Clocks::new(&[ClockPlan::Origin(origin), ClockPlan::Behind { clock: 0, micros: 5 }]);
+        let mut kept = |whole: bool, arrivals: &[Arrival<'_>]| {
+            clocks.set(arrivals, |_| Watermark(70));
+            [0, 1].map(|clock| {
+                clocks.keep(clock, arrivals, whole);
+                clocks.kept(clock).clone()
+            })
+        };
+        assert_eq!(kept(true, &arrivals), [time.clone(), runs(-5, &[(1, 15), (3, 45)])]);
+        assert_eq!(kept(false, &arrivals), [runs(0, &[(3, 50)]), runs(-5, &[(3, 45)])]);
+        assert_eq!(kept(false, &[]), [runs(70, &[]), runs(65, &[])]);
     }
 
     #[test]

@@ -300,7 +300,9 @@ impl QueryProcessor {
         nodes.rollback();
         out.truncate(from);
         report.truncate(before);
-        redo.run(redo::Again { nodes, standing, out, report }, arrivals)
+        redo.run(redo::Again { nodes, standing, out, report }, arrivals)?;
+        nodes.tell_time(arrivals, standing);
+        Ok(())
     }
 
     /// Consolidates what was appended from row `from` on and looks at the limits.

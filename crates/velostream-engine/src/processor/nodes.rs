@@ -295,6 +295,12 @@ impl Nodes {
         Ok(())
     }
 
+    /// Computes how these arrivals move the output's watermark, which were not run as a whole.
+    pub fn tell_time(&mut self, arrivals: &[Arrival<'_>], standing: &Standing) {
+        self.clocks.set(arrivals, |origin| standing.watermark(origin));
+        self.clocks.keep(self.time, arrivals, self.keeps_time);
+    }
+
     /// Whether it is asked for all of how the output's watermark moves, or from where to where.
     pub fn keep_output_time(&mut self, whole: bool) {
         self.keeps_time = whole;

@@ -110,12 +110,16 @@ const ENGINE: [Family<EngineMetrics>; 3] = [
 ];
 
 const RELATION: [Family<RelationMetrics>; 2] = [
-    counter("velostream_relation_records", "Records accepted.", |m| whole(m.records_in)),
+    counter("velostream_relation_records", "Records accepted, of a file by all queries that read it.", |m| {
+        whole(m.records_in)
+    }),
     of(
         "seconds",
-        gauge("velostream_relation_watermark_seconds", "Event time up to which all has come.", |m| {
-            seconds(m.watermark_micros)
-        }),
+        gauge(
+            "velostream_relation_watermark_seconds",
+            "Event time up to which all has come, of a file by the query that is furthest.",
+            |m| seconds(m.watermark_micros),
+        ),
     ),
 ];
 
@@ -126,9 +130,11 @@ const QUERY: [Family<QueryMetrics>; 2] = [
     gauge("velostream_query_output_rows", "Undelivered rows.", |m| whole(m.output_rows)),
     of(
         "seconds",
-        gauge("velostream_query_watermark_seconds", "Event time up to which all has come.", |m| {
-            seconds(m.watermark_micros)
-        }),
+        gauge(
+            "velostream_query_watermark_seconds",
+            "Event time up to which all has come, of a file by the query that is furthest.",
+            |m| seconds(m.watermark_micros),
+        ),
     ),
 ];
 

@@ -10,7 +10,7 @@ use velostream_engine::router::Router;
 use velostream_sql::shares::Route;
 
 /// One mailbox for each receiver, and how rows are told apart where there are several. Whoever sends
-/// computes, once, the hashes that tell; the receivers find their rows themselves.
+/// tells the rows of all receivers apart, once.
 pub struct Outlet {
     mailboxes: Vec<Arc<Mailbox>>,
     /// Per input of the pipeline; none where there is one receiver.

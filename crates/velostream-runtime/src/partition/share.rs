@@ -16,7 +16,7 @@ use velostream_sql::types::DataType;
 pub struct Share {
     /// The batch.
     pub whole: Envelope,
-    /// For each row the receiver it belongs to.
+    /// Which rows are whose.
     pub places: Places,
 }
 

@@ -286,3 +286,37 @@ fn chunks_of_any_size_give_the_same_changes() {
         }
     }
 }
+
+#[test]
+fn a_record_that_fails_among_others_leaves_their_time_to_who_reads_them() {
+    let records = |of: &[(i32, i32)]| -> Vec<String> {
+        of.iter()
+            .map(|(k, second)| format!(r#"{{"k":{k},"x":6,"ts":"2024-01-01T00:00:{second:02}Z"}}"#))
+            .collect()
+    };
+    // The second key fails; in one batch with others it is all done again, record by record.
+    for of in [[(1, 1), (2, 2), (1, 40), (1, 41)], [(1, 1), (1, 40), (2, 41), (1, 40)]] {
+        for (single, rest) in [(1, 1), (0, 4), (1, 3), (2, 2)] {
+            each(|t| {
+                t.exec(
+                    "CREATE STREAM s (k INT, x INT, ts TIMESTAMP, WATERMARK FOR ts AS ts);
+                     CREATE TABLE t (id INT PRIMARY KEY, k INT, d INT);
+                     INSERT INTO t VALUES (1, 1, 1), (2, 2, 0);
+                     CREATE STREAM d AS SELECT s.x / t.d AS q, s.ts FROM s JOIN t ON s.k = t.k",
+                );
+                let query = t.query(
+                    "SELECT window_start, COUNT(*) AS n FROM d WINDOW TUMBLING (ts, INTERVAL '10' SECOND)
+                     GROUP BY window_start EMIT FINAL",
+                );
+                let records = records(&of);
+                records[..single].iter().for_each(|record| t.insert("s", record));
+                records[single..].chunks(rest).for_each(|batch| t.insert("s", &batch.concat()));
+                t.end();
+                let ends = t.drain(query);
+                let counts: Vec<&str> = ends.iter().filter_map(|line| line.rsplit(' ').next()).collect();
+                assert_eq!(counts, ["1", "2"], "{ends:?}, {of:?} by {single} and {rest}");
+                assert_eq!(t.letters().len(), 1);
+            });
+        }
+    }
+}

@@ -13,6 +13,9 @@ struct FirstNumber {
 
 composite_state!(FirstNumber { numbers });
 
+/// One of so many rows that make a group is seldom enough to be looked for.
+const FEW: usize = 8;
+
 /// Takes in a number, 0 being none.
 #[inline]
 fn offer(first: &mut u64, number: u64) {
@@ -25,15 +28,22 @@ impl FirstNumber {
     /// Notes the numbers of the rows that made their groups: in most runs there are none.
     fn note_fresh(&mut self, input: &CallRows<'_>) {
         // Without a way out of the loop it takes many rows at a time.
-        if input.fresh.iter().fold(0, |any, fresh| any | fresh) == 0 {
+        let made: u32 = input.fresh.iter().map(|&fresh| u32::from(fresh != 0)).sum();
+        if made == 0 {
             return;
         }
         let numbers = self.numbers.write(input.groups);
         let rows = input.rows.iter().zip(input.groups).zip(input.fresh);
+        let rows = rows.map(|((&row, &group), &fresh)| (row as usize, group as usize, fresh != 0));
+        if made as usize * FEW < input.rows.len() {
+            return rows
+                .filter(|row| row.2)
+                .for_each(|(row, group, _)| numbers[group] = input.seqs[row].0 + 1);
+        }
         // Without branches: in new windows most rows make a group, but which ones is hard to guess.
-        for ((&row, &group), &fresh) in rows {
-            let (number, seq) = (&mut numbers[group as usize], input.seqs[row as usize]);
-            *number = if fresh != 0 { seq.0 + 1 } else { *number };
+        for (row, group, fresh) in rows {
+            let (number, seq) = (&mut numbers[group], input.seqs[row]);
+            *number = if fresh { seq.0 + 1 } else { *number };
         }
     }
 }

@@ -60,8 +60,8 @@ impl<'a> RowTimes<'a> {
         self.mask.is_none_or(|mask| mask[row] != 0).then(|| self.values[row])
     }
 
-    /// Fills in the spans of rows that stand in few stretches of time one behind the other, if none of them is late: else
-    /// there are none. `slice` is where to look first, `time` says by which watermark.
+    /// Fills in the spans of rows that stand in few stretches of time one behind the other and gives true, if none of them is
+    /// late; else false, and no spans. `slice` is where to look first, `time` says by which watermark.
     pub fn in_stretches(
         &self,
         grid: &Grid,
@@ -156,4 +156,47 @@ pub(super) fn leave_late(
     }
     rows.truncate(kept);
     spans.truncate(kept);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::time::Watermark;
+
+    /// The ends of the windows of ten microseconds that rows of these times, numbered from 1, are in, found by stretches.
+    fn ends(times: &[i64], mask: Option<&[u8]>, time: &TimeRuns) -> Option<Vec<i64>> {
+        let grid = Grid::new(WindowKind::Tumbling { size_micros: 10, offset_micros: 0 }, 0).expect("a grid");
+        let rows: Vec<u32> = (0..times.len() as u32).collect();
+        let seqs: Vec<Seq> = (1..=times.len() as u64).map(Seq).collect();
+        let (mut slice, mut spans) = (Slice::default(), Vec::new());
+        let times = RowTimes { values: times, mask };
+        let found = times.in_stretches(&grid, (&rows, &seqs), &mut slice, time, &mut spans);
+        assert!(found || spans.is_empty());
+        found.then(|| spans.iter().map(|span| span.last).collect())
+    }
+
+    fn moving(advances: &[(u64, i64)]) -> TimeRuns {
+        let advances = advances.iter().map(|&(seq, micros)| (Seq(seq), Watermark(micros))).collect();
+        TimeRuns { before: Watermark::NONE, advances }
+    }
+
+    #[test]
+    fn rows_are_late_by_the_watermark_before_the_last_of_their_stretch() {
+        let times = [3, 4, 12, 13];
+        assert_eq!(ends(&times, None, &moving(&[])), Some(vec![10, 10, 20, 20]));
+        assert_eq!(ends(&times, None, &moving(&[(2, 10), (4, 30)])), Some(vec![10, 10, 20, 20]));
+        assert_eq!(ends(&times, None, &moving(&[(1, 9)])), Some(vec![10, 10, 20, 20]));
+        assert_eq!(ends(&times, None, &moving(&[(1, 10)])), None);
+        assert_eq!(ends(&times, None, &moving(&[(3, 20)])), None);
+    }
+
+    #[test]
+    fn rows_in_many_stretches_or_without_a_time_are_looked_at_one_by_one() {
+        let times: Vec<i64> = (0..9).map(|at| at * 10).collect();
+        let expected: Vec<i64> = (1..9).map(|at| at * 10).collect();
+        assert_eq!(ends(&times[..8], None, &moving(&[])), Some(expected));
+        assert_eq!(ends(&times, None, &moving(&[])), None);
+        assert_eq!(ends(&[1, 2, 3], Some(&[1, 0, 1]), &moving(&[])), None);
+        assert_eq!(ends(&[], None, &moving(&[])), Some(Vec::new()));
+    }
 }
