@@ -190,7 +190,7 @@ impl Engine {
         common: &Common,
         to: &[Arc<Mailbox>],
     ) -> Result<ReceiverSetup> {
-        let options = self.kernel_options(common.before);
+        let options = self.kernel_options(common.before || sharing.is_updating_between());
         let plan = Kernel::new(&sharing.plan_of(sharing.first()), &options)?;
         let ways = of_inputs(&plan, &sharing.routes(plan.inputs()));
         let taker = || Some(Taker::new(place as u16, plan.inputs(), &ways));
@@ -341,6 +341,11 @@ impl Sharing {
             Cut::One(shares) => shares,
             Cut::Two(stages) => &stages.first,
         }
+    }
+
+    /// Whether the second stage takes back rows that the first has given.
+    fn is_updating_between(&self) -> bool {
+        matches!(&self.cut, Cut::Two(stages) if stages.between.schema.updating)
     }
 
     /// The order of the answer.

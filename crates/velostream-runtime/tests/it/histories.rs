@@ -61,6 +61,12 @@ pub const STAGED: &[&str] = &[
     "SELECT name, MAX(n) AS top FROM (SELECT name, s.j, COUNT(*) AS n FROM s JOIN names ON s.k = names.k GROUP BY name, s.j) AS c GROUP BY name EMIT CHANGES",
     "SELECT name, COUNT(*) AS n FROM (SELECT DISTINCT s.k, s.j, name FROM s LEFT JOIN names ON s.k = names.k) AS c GROUP BY name EMIT CHANGES",
     "SELECT name, SUM(LENGTH(k)) AS sum FROM (SELECT DISTINCT s.k, name FROM s LEFT JOIN names ON s.k = names.k) AS c GROUP BY name EMIT CHANGES",
+    "SELECT total, COUNT(*) AS n FROM (SELECT k, j, SUM(v) AS total FROM s GROUP BY k, j) AS c GROUP BY total EMIT CHANGES",
+    "SELECT n, COUNT(*) AS groups, MIN(k) AS low, MAX(j) AS high FROM (SELECT k, j, COUNT(*) AS n FROM s GROUP BY k, j) AS c GROUP BY n EMIT CHANGES",
+    "SELECT m, COUNT(*) AS n, MAX(x) AS x FROM (SELECT k, MAX(v) % 3 AS m, SUM(12 / v) AS x FROM s GROUP BY k, j HAVING COUNT(*) <> 2) AS c WHERE m > 0 GROUP BY m EMIT CHANGES",
+    "SELECT n, COUNT(*) AS panes, MAX(window_start) AS last FROM (SELECT k, window_start, COUNT(*) AS n FROM s WINDOW TUMBLING (SIZE 2 SECONDS) GROUP BY k) AS c GROUP BY n EMIT CHANGES",
+    "SELECT DISTINCT n FROM (SELECT k, j, COUNT(*) AS n FROM s GROUP BY k, j) AS c EMIT CHANGES",
+    "SELECT name, n, COUNT(*) AS keys FROM (SELECT name, s.k, COUNT(*) AS n FROM s JOIN names ON s.k = names.k GROUP BY name, s.k) AS c GROUP BY name, n EMIT CHANGES",
 ];
 
 /// Queries that one receiver answers whatever the number of partitions.
@@ -69,7 +75,8 @@ pub const SINGLE: &[&str] = &[
     "SELECT s.k, s.v, r.v AS w FROM s LEFT JOIN r WITHIN 2 SECONDS ON s.k = r.k AND s.j = r.j EMIT FINAL",
     "SELECT COUNT(*) AS n FROM s EMIT CHANGES",
     "SELECT k, COUNT(*) AS n FROM (SELECT k, j, SUM(v) AS total FROM s GROUP BY k, j) AS c WHERE total > 9 GROUP BY k EMIT FINAL",
-    "SELECT total, COUNT(*) AS n FROM (SELECT k, j, SUM(v) AS total FROM s GROUP BY k, j) AS c GROUP BY total EMIT CHANGES",
+    "SELECT total, COUNT(*) AS n FROM (SELECT k, j, SUM(v) AS total FROM s GROUP BY k, j) AS c GROUP BY total HAVING COUNT(*) < 3 EMIT CHANGES",
+    "SELECT total, SUM(top) AS n FROM (SELECT k, j, SUM(v) AS total, MAX(v) AS top FROM s GROUP BY k, j) AS c GROUP BY total EMIT CHANGES",
     "SELECT j, SUM(x) AS sum FROM (SELECT j, v - LAG(v) OVER (PARTITION BY k ORDER BY t) AS x FROM s) AS c GROUP BY j EMIT CHANGES",
     "SELECT k, v FROM s LIMIT 9",
     "SELECT name, COUNT(*) AS n, SUM(12 / (LENGTH(name) - 2)) AS x FROM names GROUP BY name",
@@ -81,6 +88,10 @@ pub const SINGLE: &[&str] = &[
 
 /// Queries over what other queries maintain, with those.
 pub const CHAINED: &[(&str, &str)] = &[
+    (
+        "CREATE TABLE sizes AS SELECT n, COUNT(*) AS keys FROM (SELECT k, j, COUNT(*) AS n FROM s GROUP BY k, j) AS c GROUP BY n",
+        "SELECT keys, COUNT(*) AS n, MAX(n) AS top, SUM(12 / (n - 9)) AS x FROM sizes GROUP BY keys EMIT CHANGES",
+    ),
     (
         "CREATE TABLE sums AS SELECT k, SUM(12 / v) AS total FROM s GROUP BY k",
         "SELECT total % 5 AS m, COUNT(*) AS n FROM sums GROUP BY total % 5 EMIT CHANGES",

@@ -3,14 +3,16 @@
 //! Each stage has receivers of its own; those of the second take the rows of the first in the order of their numbers,
 //! by keys of their own. That is one receiver's answer if
 //! * the first stage gives one row at most for each number, and takes none back: then a number has all its rows in one
-//!   receiver of the second, and no other row to stand before or behind;
+//!   receiver of the second, and no other row to stand before or behind. Or it changes one row at most, as where it keeps
+//!   groups, and the second has a group for the old one and for the new one: their changes stand as groups do, those that go
+//!   first, then by the groups' first records;
 //! * a record that the second stage leaves out is nowhere in the first, which has gone on by then: either the first
 //!   keeps nothing of records, as where they look up a table, or the second leaves none out.
 
-use super::{Shares, operator, shares};
+use super::{Order, Shares, operator, shares};
 use crate::bind::holds_key;
 use crate::catalog::{Relation, RelationId, RelationKind};
-use crate::plan::{Expr, JoinMethod, LogicalPlan, RelationRef, Side};
+use crate::plan::{Expr, JoinMethod, LogicalPlan, RelationRef, Side, WindowKind};
 use crate::types::Schema;
 use std::sync::Arc;
 
@@ -55,13 +57,20 @@ fn input_of_state(plan: &LogicalPlan) -> Option<&LogicalPlan> {
 }
 
 fn cut(plan: &LogicalPlan, below: &LogicalPlan, leaves_out: &dyn Fn(&LogicalPlan) -> bool) -> Option<Stages> {
-    let stream = Arc::clone(stream_of_single_rows(below)?);
+    let single = stream_of_single_rows(below);
+    let stream = Arc::clone(single.or_else(|| stream_of_single_changes(below))?);
     let first = shares(below)?;
     let between = between(below);
     let schema = Arc::clone(&between.schema);
     let source = LogicalPlan::Source { relation: Arc::new(RelationRef(Arc::clone(&between))), schema };
     let above = replaced(plan, below, &source);
-    let second = shares(&above)?;
+    let mut second = shares(&above)?;
+    if single.is_none() {
+        if !shows_groups(&above) {
+            return None;
+        }
+        second.order = Order::ByGroup;
+    }
     let leaves_out = leaves_out(&above);
     let is_sound = !leaves_out || !keeps_records(below);
     is_sound.then_some(Stages { first, second, stream, between, leaves_out })
@@ -88,6 +97,29 @@ fn stream_of_single_rows(plan: &LogicalPlan) -> Option<&Arc<Relation>> {
             stream_of_single_rows(input)
         }
         _ => None,
+    }
+}
+
+/// The stream of a plan each of whose records changes one row at most, under the record's number: of groups, in one window
+/// each.
+fn stream_of_single_changes(plan: &LogicalPlan) -> Option<&Arc<Relation>> {
+    match operator(plan) {
+        LogicalPlan::Aggregate { input, window, .. }
+            if window.as_ref().is_none_or(|window| matches!(window.kind, WindowKind::Tumbling { .. })) =>
+        {
+            stream_of_single_rows(input)
+        }
+        _ => None,
+    }
+}
+
+/// Whether a plan groups the rows of its source and shows these groups as they change, each with its key and as long as it
+/// has rows: so no two that a record changes cancel each other, and a record makes one of them at most.
+fn shows_groups(plan: &LogicalPlan) -> bool {
+    match plan {
+        LogicalPlan::Project { input, schema, .. } => schema.has_key() && shows_groups(input),
+        LogicalPlan::Aggregate { input, window: None, .. } => matches!(**input, LogicalPlan::Source { .. }),
+        _ => false,
     }
 }
 

@@ -85,16 +85,48 @@ fn a_first_stage_that_keeps_something_of_records_is_cut_off_where_the_second_lea
 }
 
 #[test]
+fn groups_of_groups_have_a_second_stage_that_leaves_none_out_and_shows_its_groups_alone() {
+    let totals = "(SELECT symbol, SUM(quantity) AS total FROM trades GROUP BY symbol) AS c";
+    let of_totals = format!("SELECT total, COUNT(*) FROM {totals} WHERE total > 3 GROUP BY total");
+    assert_eq!(cut(&of_totals, false), "trades by symbol, then by sum, ByGroup");
+    assert_eq!(cut(&of_totals, true), "none", "what the second stage rejects would be left in the first");
+    let of_panes = |window: &str| {
+        let panes = format!(
+            "(SELECT symbol, window_start, COUNT(*) AS n FROM trades WINDOW {window} GROUP BY symbol)"
+        );
+        format!("SELECT n, COUNT(*) FROM {panes} AS c GROUP BY n")
+    };
+    assert_eq!(cut(&of_panes("TUMBLING (SIZE 1 MINUTE)"), false), "trades by symbol, then by count, ByGroup");
+    check(&of_panes("HOPPING (SIZE 2 MINUTES, ADVANCE BY 1 MINUTE)"), "none");
+    check(&of_panes("SESSION (1 MINUTE)"), "none");
+    assert_eq!(
+        cut(&format!("SELECT DISTINCT total FROM {totals}"), false),
+        "trades by symbol, then by sum, ByGroup"
+    );
+    // Two groups that cancel each other, a group that goes for what is shown of it, and the first that is left.
+    check(&format!("SELECT COUNT(*) FROM {totals} GROUP BY total"), "none");
+    check(&format!("SELECT total, COUNT(*) FROM {totals} GROUP BY total HAVING COUNT(*) < 3"), "none");
+    check(&format!("SELECT total, COUNT(*) FROM {totals} GROUP BY total EMIT FINAL"), "none");
+    check(
+        "SELECT a, COUNT(*) FROM (SELECT a, n, COUNT(*) AS m FROM (SELECT a, b, COUNT(*) AS n FROM plain GROUP BY a, b) AS c
+           GROUP BY a, n HAVING COUNT(*) < 3) AS d GROUP BY a",
+        "one",
+    );
+    check(
+        "SELECT n % 2, COUNT(*) FROM (SELECT n, COUNT(*) AS m FROM (SELECT b, COUNT(*) AS n FROM plain GROUP BY b) AS c
+           GROUP BY n HAVING COUNT(*) < 3) AS d GROUP BY n % 2",
+        "none",
+    );
+    check(
+        &format!(
+            "SELECT n, COUNT(*) FROM (SELECT total, COUNT(*) AS n FROM {totals} GROUP BY total) AS d GROUP BY n"
+        ),
+        "none",
+    );
+}
+
+#[test]
 fn one_receiver_stays_where_a_number_may_have_several_rows_or_rows_are_taken_back() {
-    check(
-        "SELECT total, COUNT(*) FROM (SELECT symbol, SUM(quantity) AS total FROM trades GROUP BY symbol) AS c GROUP BY total",
-        "none",
-    );
-    check(
-        "SELECT n, COUNT(*) FROM (SELECT symbol, window_start, COUNT(*) AS n FROM trades
-           WINDOW TUMBLING (SIZE 1 MINUTE) GROUP BY symbol) AS c GROUP BY n",
-        "none",
-    );
     check(
         "SELECT t.quantity, COUNT(*) FROM trades t JOIN ticks k WITHIN 1 SECOND ON t.symbol = k.symbol GROUP BY t.quantity",
         "none",

@@ -304,11 +304,11 @@ mod tests {
 
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(5_000))]
-        /// Each number comes by one of three lanes and belongs to one of two receivers. Lanes are cut into batches as it
-        /// comes, and their events arrive in any order; the first lane may fail.
+        /// Each number comes by one of three lanes, with one row or two, each of which belongs to one of two receivers. Lanes
+        /// are cut into batches as it comes, and their events arrive in any order; the first lane may fail.
         #[test]
         fn arrival_and_cuts_change_nothing(
-            owners in prop::collection::vec((0..LANES, 0..PLACES), 2..30),
+            owners in prop::collection::vec((0..LANES, prop::collection::vec(0..PLACES, 1..3)), 2..30),
             cuts in prop::collection::vec(0..8_u8, 30),
             order in prop::collection::vec(0..LANES, 60),
             fails in prop::option::of(1..30_u64),
@@ -322,7 +322,11 @@ mod tests {
                 let members = Arc::new(BTreeSet::new());
                 Event::Barrier(Barrier { at: Seq(half), members, kind: BarrierKind::Flush(pass.clone()) })
             };
-            let numbered = || (1..=last).zip(&owners).map(|(seq, &(lane, place))| (seq, lane, place));
+            let rows = |(seq, (lane, places)): (u64, &(usize, Vec<u16>))| {
+                let lane = *lane;
+                places.iter().map(|&place| (seq, lane, place)).collect::<Vec<_>>()
+            };
+            let numbered = || (1..=last).zip(&owners).flat_map(rows);
             let mut waiting: Vec<_> = (0..LANES).map(|lane| {
                 let own: Vec<_> =
                     numbered().filter(|row| row.1 == lane).map(|(seq, _, place)| (seq, place)).collect();

@@ -5,7 +5,7 @@ mod path;
 
 use path::merge;
 use std::cmp::Ordering;
-use velostream_engine::batch::{ChangeBatch, Seq};
+use velostream_engine::batch::{ChangeBatch, Op, Seq};
 use velostream_engine::column::{Pick, Values};
 use velostream_engine::time::EventTime;
 use velostream_sql::shares::Order;
@@ -113,7 +113,8 @@ fn ranks<'p>(part: &'p ChangeBatch, windows: &'p [EventTime]) -> impl Fn(usize) 
     let (seqs, ops) = (part.seqs.as_slice(), part.ops.as_slice());
     let of = |values: &[i64], row: usize| values.get(row).copied().unwrap_or_default();
     move |row| Rank {
-        seq_and_comes: seqs[row].0 << 1 | u64::from(ops[row].is_addition()),
+        // An old row stands before the one that replaces it.
+        seq_and_comes: seqs[row].0 << 1 | u64::from(ops[row] != Op::Delete),
         window: of(windows, row),
         number: of(numbers, row),
     }
@@ -218,5 +219,59 @@ impl<K: Copy + Ord> Lists<K> {
         }
         *ends = pairs;
         std::mem::swap(entries, merged);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use velostream_sql::types::DataType;
+
+    /// What becomes of a group: the marks of its rows.
+    const CHANGES: [&[Op]; 3] = [&[Op::Insert], &[Op::Delete], &[Op::UpdateBefore, Op::UpdateAfter]];
+
+    /// A step's rows, each with its mark and the number of its group.
+    type Row = (u64, Op, i64);
+
+    fn batch(rows: &[Row]) -> ChangeBatch {
+        let mut batch = ChangeBatch::new(&[DataType::BigInt]);
+        for &(seq, op, number) in rows {
+            let Values::I64(numbers) = &mut batch.columns[0].values else { unreachable!("it is BIGINT") };
+            numbers.push(number);
+            batch.columns[0].validity.extend_valid(batch.ops.len(), 1);
+            batch.push_mark(op, Seq(seq), 0);
+        }
+        batch
+    }
+
+    proptest! {
+        /// Each step changes some groups, of three lanes. In each lane, and in the whole, groups that go come first, all by
+        /// their numbers; an old row stands before the new one.
+        #[test]
+        fn groups_of_a_step_stand_by_their_first_records_and_those_that_go_before_the_others(
+            steps in prop::collection::vec(prop::collection::btree_map(0..6_i64, (0..3_usize, 0..3_usize), 0..4), 1..20),
+            of in 1..9_usize,
+        ) {
+            let mut lanes = vec![Vec::new(); 3];
+            let mut expected: Vec<Row> = Vec::new();
+            for (seq, step) in (1..).zip(&steps) {
+                for goes in [true, false] {
+                    let groups = step.iter().filter(|(_, (_, change))| (CHANGES[*change][0] == Op::Delete) == goes);
+                    for (&number, &(lane, change)) in groups {
+                        let rows = CHANGES[change].iter().map(|&op| (seq, op, number));
+                        lanes[lane].extend(rows.clone());
+                        expected.extend(rows);
+                    }
+                }
+            }
+            let batches: Vec<Vec<ChangeBatch>> =
+                lanes.iter().map(|rows| rows.chunks(of).map(batch).collect()).collect();
+            let views: Vec<Vec<&ChangeBatch>> = batches.iter().map(|lane| lane.iter().collect()).collect();
+            let parts: Vec<&[Row]> = lanes.iter().flat_map(|rows| rows.chunks(of)).collect();
+            let picks = Merger::default().order(&views, Order::ByGroup);
+            let found: Vec<Row> = picks.iter().map(|pick| parts[pick.part as usize][pick.row as usize]).collect();
+            prop_assert_eq!(found, expected);
+        }
     }
 }
