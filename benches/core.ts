@@ -21,6 +21,8 @@ export interface PartitionsRun {
   readonly balance: number
   /** What the partitions worked, together. */
   readonly busySeconds: number
+  /** What a core took just then to write a cache line that the other had read; 0 with one partition. */
+  readonly lineNanos: number
 }
 
 /** The program, built. */

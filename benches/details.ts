@@ -91,6 +91,7 @@ function spread(scenario: Scenario, results: Result[], partitioned: readonly Par
     const isWithin = partitions > 1 && partitions <= cores && single !== undefined
     const efficiency = isWithin ? { efficiency: result.perSecond / (partitions * single.perSecond) } : {}
     const busyNanos = (median(made.map(({ busySeconds }) => busySeconds)) * 1e9) / result.records
-    result.partitions = { ...efficiency, balance: made[0]?.balance ?? Number.NaN, busyNanos }
+    const lineNanos = median(made.map((run) => run.lineNanos))
+    result.partitions = { ...efficiency, balance: made[0]?.balance ?? Number.NaN, busyNanos, lineNanos }
   }
 }

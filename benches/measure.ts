@@ -29,6 +29,8 @@ export interface Partitions {
   readonly balance: number
   /** What the partitions worked for each record, together. */
   readonly busyNanos: number
+  /** What a core took, behind these runs, to write a cache line that the other had read; 0 with one partition. */
+  readonly lineNanos: number
 }
 
 /** Runs once and keeps every row: the definition's own check. */

@@ -72,14 +72,15 @@ export function printResults(results: readonly Result[]): void {
 export function printPartitions(results: readonly Result[]): void {
   const rows = results.flatMap(({ scenario, contender, perSecond, partitions }) => {
     if (partitions === undefined) return []
-    const { efficiency, balance, busyNanos } = partitions
+    const { efficiency, balance, busyNanos, lineNanos } = partitions
     const reach = efficiency === undefined ? undefined : EFFICIENCY_TO_REACH * balance
     const spread = [shown(efficiency, 2), shown(reach, 2), balance.toFixed(2)]
-    return [[scenario, contender, millions(perSecond), ...spread, busyNanos.toFixed(1)]]
+    const nanos = [busyNanos.toFixed(1), lineNanos > 0 ? lineNanos.toFixed(1) : '']
+    return [[scenario, contender, millions(perSecond), ...spread, ...nanos]]
   })
   if (rows.length === 0) return
   console.log('\nPartitions, without JavaScript: with rows from feeds, or reading the file')
-  printTable(['scenario', 'door', 'M/s', 'efficiency', 'to reach', 'mean/largest', 'busy ns'], rows)
+  printTable(['scenario', 'door', 'M/s', 'efficiency', 'to reach', 'mean/largest', 'busy ns', 'line ns'], rows)
   const rateOf = (scenario: string, contender: string) =>
     results.find((result) => result.scenario === scenario && result.contender === contender)
   console.log(

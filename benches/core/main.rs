@@ -5,7 +5,8 @@
 //!   bench-core latency SCENARIO RECORDS                 one record at a time at core/1
 //!   bench-core state SCENARIO DOOR RECORDS              allocations, bytes per group, peak memory
 //!   bench-core steps SCENARIO DOOR fewer|more           the two runs whose instructions are subtracted
-//!   bench-core partitions SCENARIO RECORDS N [FILE|structs]  one run of an engine with N partitions and as many feeds
+//!   bench-core partitions SCENARIO RECORDS N [FILE|structs]  one run of an engine with N partitions and as many feeds, and
+//!                                                       what a core takes to write a line that the other has read
 //!   bench-core bare SCENARIO RECORDS                    a bare processor over what one feed would give
 //!   bench-core inserted SCENARIO RECORDS N              the same by insertion from one thread
 //!   bench-core by-key SCENARIO RECORDS N [FILE|structs] the same with `order: 'key'`
@@ -15,6 +16,7 @@ mod blocks;
 mod counting;
 mod doors;
 mod joined;
+mod lines;
 mod partitions;
 mod scenarios;
 mod session;

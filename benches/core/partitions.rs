@@ -5,6 +5,7 @@
 
 use crate::blocks::block;
 use crate::doors::{check, parts};
+use crate::lines;
 use crate::scenarios::{Row, Scenario, Tally};
 use std::ops::Range;
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -54,7 +55,10 @@ pub fn report(
         Records::File(path) => Input::File(path),
     };
     let Run { seconds, balance, busy_seconds } = run(scenario, records, how, &input)?;
-    Ok(vec![format!(r#"{{"seconds":{seconds:.9},"balance":{balance:.4},"busySeconds":{busy_seconds:.9}}}"#)])
+    let line_ns = if how.partitions > 1 { lines::write_ns() } else { 0.0 };
+    Ok(vec![format!(
+        r#"{{"seconds":{seconds:.9},"balance":{balance:.4},"busySeconds":{busy_seconds:.9},"lineNanos":{line_ns:.2}}}"#
+    )])
 }
 
 enum Input<'a> {
