@@ -21,6 +21,8 @@ pub struct KernelOptions {
     pub default_grace_micros: i64,
     /// The plan answers once, at its end: an aggregate without groups then gives its row even of no input.
     pub snapshot: bool,
+    /// The answer is the input of an operator of another kernel, as it would be within one.
+    pub inner: bool,
 }
 
 impl KernelOptions {
@@ -29,6 +31,7 @@ impl KernelOptions {
             default_grace_micros: self.default_grace_micros,
             before: self.before,
             snapshot: self.snapshot,
+            inner: self.inner,
             keep_tables: false,
         }
     }

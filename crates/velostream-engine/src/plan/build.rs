@@ -89,7 +89,7 @@ impl Builder {
     }
 
     fn root(&mut self, plan: &LogicalPlan) -> Result<Built> {
-        let before = self.options.before || !plan.schema().has_key();
+        let before = self.options.before || self.options.inner || !plan.schema().has_key();
         let mut built = match plan {
             LogicalPlan::Final { .. } => self.node(plan, before)?,
             _ if self.options.snapshot => self.make_final(plan)?,

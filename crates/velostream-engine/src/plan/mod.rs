@@ -33,6 +33,8 @@ pub struct PlanOptions {
     pub before: bool,
     /// Whether the plan answers once: every relation's current rows come as inserts, then the end.
     pub snapshot: bool,
+    /// Whether the answer is the input of an operator elsewhere: steps stand as operators give them, updates with the old row.
+    pub inner: bool,
     /// Whether source tables are given as records and tombstones, and the plan keeps their rows. Otherwise
     /// they are given as changes, updates as pairs.
     pub keep_tables: bool,
@@ -40,7 +42,7 @@ pub struct PlanOptions {
 
 impl Default for PlanOptions {
     fn default() -> Self {
-        Self { default_grace_micros: 0, before: false, snapshot: false, keep_tables: true }
+        Self { default_grace_micros: 0, before: false, snapshot: false, inner: false, keep_tables: true }
     }
 }
 

@@ -104,7 +104,8 @@ impl QueryProcessor {
             || Progress { watermark: StateCell::new(Watermark::NONE.0), ended: StateCell::new(false) };
         Ok(Self {
             nodes: Nodes::new(plan)?,
-            net: plan.updating.then(|| Net::new(&output_types, key, plan.options.before)),
+            net: (plan.updating && !plan.options.inner)
+                .then(|| Net::new(&output_types, key, plan.options.before)),
             standing: Standing {
                 last: StateCell::new(0),
                 sources: plan.sources.iter().map(|_| progress()).collect(),

@@ -112,7 +112,8 @@ impl Engine {
     }
 
     fn kernel_options(&self, before: bool) -> KernelOptions {
-        KernelOptions { before, default_grace_micros: self.options.default_grace_micros, snapshot: false }
+        let default_grace_micros = self.options.default_grace_micros;
+        KernelOptions { before, default_grace_micros, ..KernelOptions::default() }
     }
 
     fn ticket(&mut self, job: Job) -> Ticket {

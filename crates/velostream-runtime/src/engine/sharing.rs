@@ -6,7 +6,7 @@ use super::ways::Ways;
 use crate::api::OnError;
 use crate::catalog::PipelineId;
 use crate::error::Result;
-use crate::kernel::{self, Kernel};
+use crate::kernel::{self, Kernel, KernelOptions};
 use crate::metrics;
 use crate::partition::answer::Answer;
 use crate::partition::barrier::Reader;
@@ -190,7 +190,8 @@ impl Engine {
         common: &Common,
         to: &[Arc<Mailbox>],
     ) -> Result<ReceiverSetup> {
-        let options = self.kernel_options(common.before || sharing.is_updating_between());
+        let inner = sharing.is_updating_between();
+        let options = KernelOptions { inner, ..self.kernel_options(common.before) };
         let plan = Kernel::new(&sharing.plan_of(sharing.first()), &options)?;
         let ways = of_inputs(&plan, &sharing.routes(plan.inputs()));
         let taker = || Some(Taker::new(place as u16, plan.inputs(), &ways));

@@ -65,6 +65,8 @@ pub const STAGED: &[&str] = &[
     "SELECT n, COUNT(*) AS groups, MIN(k) AS low, MAX(j) AS high FROM (SELECT k, j, COUNT(*) AS n FROM s GROUP BY k, j) AS c GROUP BY n EMIT CHANGES",
     "SELECT m, COUNT(*) AS n, MAX(x) AS x FROM (SELECT k, MAX(v) % 3 AS m, SUM(12 / v) AS x FROM s GROUP BY k, j HAVING COUNT(*) <> 2) AS c WHERE m > 0 GROUP BY m EMIT CHANGES",
     "SELECT n, COUNT(*) AS panes, MAX(window_start) AS last FROM (SELECT k, window_start, COUNT(*) AS n FROM s WINDOW TUMBLING (SIZE 2 SECONDS) GROUP BY k) AS c GROUP BY n EMIT CHANGES",
+    "SELECT total % 5 AS m, COUNT(*) AS n, MIN(12 / (total - 30)) AS low, COUNT(*) FILTER (WHERE 12 / (j - 3) < -6) AS few FROM (SELECT k, j, SUM(v) AS total FROM s GROUP BY k, j) AS c GROUP BY total % 5 EMIT CHANGES",
+    "SELECT 12 / (x - 1) AS m, COUNT(*) AS n FROM (SELECT DISTINCT k, 12 / v AS x FROM s) AS c GROUP BY 12 / (x - 1) EMIT CHANGES",
     "SELECT DISTINCT n FROM (SELECT k, j, COUNT(*) AS n FROM s GROUP BY k, j) AS c EMIT CHANGES",
     "SELECT name, n, COUNT(*) AS keys FROM (SELECT name, s.k, COUNT(*) AS n FROM s JOIN names ON s.k = names.k GROUP BY name, s.k) AS c GROUP BY name, n EMIT CHANGES",
 ];

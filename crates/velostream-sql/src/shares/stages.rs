@@ -7,13 +7,15 @@
 //!   groups, and the second has a group for the old one and for the new one: their changes stand as groups do, those that go
 //!   first, then by the groups' first records;
 //! * a record that the second stage leaves out is nowhere in the first, which has gone on by then: either the first
-//!   keeps nothing of records, as where they look up a table, or the second leaves none out.
+//!   keeps nothing of records, as where they look up a table, or the second leaves none out. So what the second would
+//!   compute from a row, and may fail for, the first computes where that is needed.
 
 use super::{Order, Shares, operator, shares};
 use crate::bind::holds_key;
 use crate::catalog::{Relation, RelationId, RelationKind};
-use crate::plan::{Expr, JoinMethod, LogicalPlan, RelationRef, Side, WindowKind};
-use crate::types::Schema;
+use crate::explain::expression;
+use crate::plan::{Expr, ExprKind, JoinMethod, LogicalPlan, RelationRef, Side, WindowKind};
+use crate::types::{Field, Schema};
 use std::sync::Arc;
 
 /// A plan in two stages, each of which several receivers can share.
@@ -35,12 +37,46 @@ pub struct Stages {
 /// says of a plan whether it may leave records out, because it fails for them or because they come too late.
 #[must_use]
 pub fn stages(plan: &LogicalPlan, leaves_out: &dyn Fn(&LogicalPlan) -> bool) -> Option<Stages> {
+    uppermost_cut(plan, leaves_out).or_else(|| uppermost_cut(&with_columns(plan)?, leaves_out))
+}
+
+fn uppermost_cut(plan: &LogicalPlan, leaves_out: &dyn Fn(&LogicalPlan) -> bool) -> Option<Stages> {
     let mut below = plan;
     loop {
         below = input_of_state(below)?;
         if let Some(stages) = cut(plan, below, leaves_out) {
             return Some(stages);
         }
+    }
+}
+
+/// The same plan whose uppermost aggregate finds in columns what it computes from a row; nothing where it does already, or
+/// there is none.
+fn with_columns(plan: &LogicalPlan) -> Option<LogicalPlan> {
+    match plan {
+        LogicalPlan::Filter { input, .. } | LogicalPlan::Project { input, .. } => {
+            let input = with_columns(input)?;
+            Some(plan.clone().map_inputs(&mut |_| input.clone()))
+        }
+        LogicalPlan::Aggregate { input, keys, window: None, calls, schema } => {
+            let (mut keys, mut calls) = (keys.clone(), calls.clone());
+            let of_calls = calls.iter_mut().flat_map(|call| call.argument.iter_mut().chain(&mut call.filter));
+            let (mut items, mut fields) = (Vec::new(), Vec::new());
+            for expr in keys.iter_mut().chain(of_calls) {
+                let text = expression(expr, input.schema());
+                fields.push(Field::new(text, expr.data_type, expr.nullable));
+                let column = Expr { kind: ExprKind::Column(items.len()), ..expr.clone() };
+                items.push(std::mem::replace(expr, column));
+            }
+            if items.iter().all(|item| matches!(item.kind, ExprKind::Column(_))) {
+                return None;
+            }
+            let computed = Schema { updating: input.schema().updating, ..Schema::append_only(fields) };
+            let input =
+                Box::new(LogicalPlan::Project { input: input.clone(), items, schema: Arc::new(computed) });
+            Some(LogicalPlan::Aggregate { input, keys, window: None, calls, schema: Arc::clone(schema) })
+        }
+        _ => None,
     }
 }
 

@@ -21,11 +21,16 @@ fn keys(shares: &Shares, schema: &Schema) -> String {
 /// The keys of the first source in the first stage and of the second, and the order; `one` where one stage does, `none`
 /// where one receiver does it all. The second stage leaves records out, or does not.
 fn cut(sql: &str, leaves_out: bool) -> String {
+    cut_where(sql, &|_| leaves_out)
+}
+
+/// The same where the second stage leaves records out that `leaves_out` says it of.
+fn cut_where(sql: &str, leaves_out: &dyn Fn(&LogicalPlan) -> bool) -> String {
     let plan = plan_of(sql);
     if shares(&plan).is_some() {
         return "one".to_owned();
     }
-    let Some(stages) = stages(&plan, &|_| leaves_out) else { return "none".to_owned() };
+    let Some(stages) = stages(&plan, leaves_out) else { return "none".to_owned() };
     let of_stream = keys(&stages.first, &stages.stream.schema);
     let of_between = keys(&stages.second, &stages.between.schema);
     format!("{} by {of_stream}, then by {of_between}, {:?}", stages.stream.name, stages.second.order)
@@ -122,6 +127,28 @@ fn groups_of_groups_have_a_second_stage_that_leaves_none_out_and_shows_its_group
             "SELECT n, COUNT(*) FROM (SELECT total, COUNT(*) AS n FROM {totals} GROUP BY total) AS d GROUP BY n"
         ),
         "none",
+    );
+}
+
+#[test]
+fn what_may_fail_for_a_row_is_computed_by_a_first_stage_that_keeps_records() {
+    let divides = |plan: &LogicalPlan| {
+        let mut found = false;
+        plan.for_each(&mut |node| found |= format!("{node:?}").contains("Divide"));
+        found
+    };
+    let totals = "(SELECT symbol, SUM(quantity) AS total FROM trades GROUP BY symbol) AS c";
+    let by_share = format!("SELECT 12 / total AS share, COUNT(*) FROM {totals} GROUP BY 12 / total");
+    assert_eq!(cut_where(&by_share, &divides), "trades by symbol, then by (12 / sum), ByGroup");
+    let least = format!("SELECT total, MIN(12 / total) FROM {totals} GROUP BY total");
+    assert_eq!(cut_where(&least, &divides), "trades by symbol, then by sum, ByGroup");
+    let share_of_count = format!("SELECT total, 12 / COUNT(*) FROM {totals} GROUP BY total");
+    assert_eq!(cut_where(&share_of_count, &divides), "none", "it may fail for a group");
+    let joined = "SELECT name, MAX(12 / a) FROM plain JOIN accounts ON plain.a = accounts.id GROUP BY name";
+    let stages = stages(&plan_of(joined), &divides).expect("it is cut");
+    assert!(
+        divides(&stages.second.plan) && stages.leaves_out,
+        "the second stage may fail for what the first forgets"
     );
 }
 
