@@ -14,7 +14,9 @@ mod histories;
 #[path = "it/wakes.rs"]
 mod wakes;
 
-use histories::{CHAINED, Found, PLAIN, Random, SHARED, SINGLE, STAGED, Step, Way, long, mixed, run};
+use histories::{
+    CHAINED, Found, INTO_ONE, PLAIN, Random, SHARED, SINGLE, STAGED, Step, Way, long, mixed, run,
+};
 use std::sync::{Mutex, PoisonError};
 use velostream_runtime::{EngineOptions, Feed, Rows, dawdle_from};
 
@@ -67,7 +69,7 @@ fn random_way(random: &mut Random) -> Way {
 }
 
 fn all_queries() -> impl Iterator<Item = (&'static str, &'static str)> {
-    let plain = SHARED.iter().chain(STAGED).chain(SINGLE).map(|&sql| ("", sql));
+    let plain = SHARED.iter().chain(STAGED).chain(INTO_ONE).chain(SINGLE).map(|&sql| ("", sql));
     plain.chain(CHAINED.iter().copied())
 }
 

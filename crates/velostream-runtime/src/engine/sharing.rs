@@ -117,7 +117,7 @@ impl Engine {
             let setup = self.setup(common, Some(plan), schema, Box::new(inlet));
             return Ok(Receivers { setups: vec![setup], merging: None, mailboxes: vec![ways.mailboxes(0)] });
         };
-        let lanes: Vec<Arc<Mailbox>> = (0..sharing.count).map(|_| self.mailbox()).collect();
+        let lanes: Vec<Arc<Mailbox>> = (0..sharing.answers()).map(|_| self.mailbox()).collect();
         let mut mailboxes: Vec<Vec<Arc<Mailbox>>> = (0..sharing.count).map(|at| ways.mailboxes(at)).collect();
         let setups = match &sharing.cut {
             Cut::One(_) => {
@@ -304,6 +304,7 @@ impl Engine {
 fn told_apart(route: &Route, schema: &Schema) -> String {
     match route {
         Route::Deal => "dealt round".to_owned(),
+        Route::Keys(keys) if keys.is_empty() => "all by one".to_owned(),
         Route::Keys(keys) => {
             let keys = keys.iter().map(|key| expression(key, schema));
             format!("by {}", keys.collect::<Vec<_>>().join(", "))
@@ -347,6 +348,14 @@ impl Sharing {
     /// Whether the second stage takes back rows that the first has given.
     fn is_updating_between(&self) -> bool {
         matches!(&self.cut, Cut::Two(stages) if stages.between.schema.updating)
+    }
+
+    /// Receivers whose rows are merged.
+    fn answers(&self) -> usize {
+        match &self.cut {
+            Cut::Two(stages) if stages.second.is_one() => 1,
+            _ => self.count,
+        }
     }
 
     /// The order of the answer.

@@ -71,13 +71,23 @@ pub const STAGED: &[&str] = &[
     "SELECT name, n, COUNT(*) AS keys FROM (SELECT name, s.k, COUNT(*) AS n FROM s JOIN names ON s.k = names.k GROUP BY name, s.k) AS c GROUP BY name, n EMIT CHANGES",
 ];
 
+/// Queries whose second stage one receiver does, whatever the number of partitions.
+pub const INTO_ONE: &[&str] = &[
+    "SELECT k, COUNT(*) AS n FROM (SELECT k, j, SUM(v) AS total FROM s GROUP BY k, j) AS c WHERE total > 9 GROUP BY k EMIT FINAL",
+    "SELECT total, COUNT(*) AS n FROM (SELECT k, j, SUM(v) AS total FROM s GROUP BY k, j) AS c GROUP BY total HAVING COUNT(*) < 3 EMIT CHANGES",
+    "SELECT COUNT(*) AS n, MAX(total) AS top FROM (SELECT k, j, SUM(v) AS total FROM s GROUP BY k, j) AS c EMIT CHANGES",
+    "SELECT COUNT(*) AS n FROM (SELECT k, j, SUM(12 / v) AS total FROM s GROUP BY k, j) AS c GROUP BY total EMIT CHANGES",
+    "SELECT n, COUNT(*) AS panes FROM (SELECT k, window_start, COUNT(*) AS n FROM s WINDOW HOPPING (SIZE 4 SECONDS, ADVANCE BY 1 SECOND) GROUP BY k) AS c GROUP BY n EMIT CHANGES",
+    "SELECT n, COUNT(*) AS sessions, MAX(window_end) AS last FROM (SELECT k, window_start, window_end, COUNT(*) AS n FROM s WINDOW SESSION (2 SECONDS) GROUP BY k) AS c GROUP BY n EMIT CHANGES",
+    "SELECT m, COUNT(*) AS n FROM (SELECT n, COUNT(*) AS m FROM (SELECT k, j, COUNT(*) AS n FROM s GROUP BY k, j) AS c GROUP BY n) AS d WHERE m < 4 GROUP BY m EMIT CHANGES",
+    "SELECT MIN(n) AS low, COUNT(*) AS names FROM (SELECT name, COUNT(*) AS n FROM (SELECT DISTINCT s.k, s.j, name FROM s JOIN names ON s.k = names.k) AS c GROUP BY name) AS d EMIT CHANGES",
+];
+
 /// Queries that one receiver answers whatever the number of partitions.
 pub const SINGLE: &[&str] = &[
     "SELECT k, window_start, window_end, COUNT(*) AS n FROM s WINDOW SESSION (2 SECONDS) GROUP BY k EMIT FINAL",
     "SELECT s.k, s.v, r.v AS w FROM s LEFT JOIN r WITHIN 2 SECONDS ON s.k = r.k AND s.j = r.j EMIT FINAL",
     "SELECT COUNT(*) AS n FROM s EMIT CHANGES",
-    "SELECT k, COUNT(*) AS n FROM (SELECT k, j, SUM(v) AS total FROM s GROUP BY k, j) AS c WHERE total > 9 GROUP BY k EMIT FINAL",
-    "SELECT total, COUNT(*) AS n FROM (SELECT k, j, SUM(v) AS total FROM s GROUP BY k, j) AS c GROUP BY total HAVING COUNT(*) < 3 EMIT CHANGES",
     "SELECT total, SUM(top) AS n FROM (SELECT k, j, SUM(v) AS total, MAX(v) AS top FROM s GROUP BY k, j) AS c GROUP BY total EMIT CHANGES",
     "SELECT j, SUM(x) AS sum FROM (SELECT j, v - LAG(v) OVER (PARTITION BY k ORDER BY t) AS x FROM s) AS c GROUP BY j EMIT CHANGES",
     "SELECT k, v FROM s LIMIT 9",

@@ -1,7 +1,7 @@
 //! The answer is the same, row for row, whatever the number of partitions, the batches and the threads' timing.
 
 use crate::harness::Harness;
-use crate::histories::{Found, PLAIN, Random, SHARED, SINGLE, SOURCES, STAGED, Way, mixed, run};
+use crate::histories::{Found, INTO_ONE, PLAIN, Random, SHARED, SINGLE, SOURCES, STAGED, Way, mixed, run};
 use std::collections::BTreeMap;
 use velostream_runtime::{EngineOptions, PartitionMetricsSnapshot, QueryOptions};
 
@@ -11,7 +11,7 @@ const COUNTS: [usize; 5] = [1, 2, 3, 4, 8];
 #[test]
 fn the_answer_does_not_depend_on_partitions_batches_or_timing() {
     let history = mixed(&mut Random(SEED), 300);
-    let shared = SHARED.iter().chain(STAGED).map(|sql| (sql, true));
+    let shared = SHARED.iter().chain(STAGED).chain(INTO_ONE).map(|sql| (sql, true));
     let all = shared.chain(SINGLE.iter().map(|sql| (sql, false)));
     for (sql, is_shared) in all {
         for on_error in ["dead_letter", "stop"] {
@@ -194,6 +194,7 @@ fn explain_says_whose_rows_are_whose() {
         ("SELECT v % 3, COUNT(*) FROM s GROUP BY v % 3, j", "Partitions: 4, s by (v % 3), j"),
         ("SELECT s.v FROM s JOIN r WITHIN 1 SECOND ON s.k = r.k", "Partitions: 4, s by k; r by k"),
         (STAGED[0], "Partitions: 4, s by k; names by k, then by name"),
+        (INTO_ONE[0], "Partitions: 4, s by k, j, then all by one"),
         ("SELECT COUNT(*) FROM s", "Partitions: 1, because no key tells which rows meet"),
     ];
     for (sql, expected) in cases {
@@ -251,7 +252,9 @@ fn groups_that_one_record_changes_stand_as_in_one_receiver_whatever_the_history(
         |sql: &&&str| sql.contains("COUNT(*) AS n FROM s GROUP BY") || sql.contains("GROUP BY total");
     for seed in 1..=40 {
         let history = mixed(&mut Random(SEED.wrapping_mul(seed)), 120);
-        for (definitions, sql) in STAGED.iter().filter(are_groups).map(|sql| ("", *sql)).chain([of_sizes]) {
+        for (definitions, sql) in
+            STAGED.iter().filter(are_groups).chain(INTO_ONE).map(|sql| ("", *sql)).chain([of_sizes])
+        {
             let expected = run(definitions, sql, "dead_letter", &history, PLAIN);
             for (partitions, batch) in [(2, 1), (3, 7), (5, 64)] {
                 let (output_rows, mailbox_batches) = (1000, 2);

@@ -36,6 +36,12 @@ impl Shares {
     pub fn numbered(&self) -> LogicalPlan {
         if self.order.has_number() { number::numbered(self.plan.clone()) } else { self.plan.clone() }
     }
+
+    /// Whether all rows come to one share.
+    #[must_use]
+    pub fn is_one(&self) -> bool {
+        self.routes.iter().any(|(_, route)| matches!(route, Route::Keys(keys) if keys.is_empty()))
+    }
 }
 
 /// Which rows of a source must come to the same share.
@@ -43,7 +49,7 @@ impl Shares {
 pub enum Route {
     /// None: whole batches can be dealt round.
     Deal,
-    /// Those that agree on these expressions over the source.
+    /// Those that agree on these expressions over the source; without any, all.
     Keys(Vec<Expr>),
 }
 

@@ -10,7 +10,7 @@
 //!   keeps nothing of records, as where they look up a table, or the second leaves none out. So what the second would
 //!   compute from a row, and may fail for, the first computes where that is needed.
 
-use super::{Order, Shares, operator, shares};
+use super::{Order, Route, Shares, operator, shares};
 use crate::bind::holds_key;
 use crate::catalog::{Relation, RelationId, RelationKind};
 use crate::explain::expression;
@@ -33,18 +33,23 @@ pub struct Stages {
     pub leaves_out: bool,
 }
 
-/// The plan in two stages, cut as far up as can be; `None` where none of its operators can be told apart. `leaves_out`
+/// The plan in two stages, cut as far up as can be, the second shared by keys or, where it cannot be, one receiver's; `None`
+/// where none of its operators can be told apart. `leaves_out`
 /// says of a plan whether it may leave records out, because it fails for them or because they come too late.
 #[must_use]
 pub fn stages(plan: &LogicalPlan, leaves_out: &dyn Fn(&LogicalPlan) -> bool) -> Option<Stages> {
-    uppermost_cut(plan, leaves_out).or_else(|| uppermost_cut(&with_columns(plan)?, leaves_out))
+    let by_keys = |plan: &LogicalPlan| uppermost(plan, &|below| cut(plan, below, leaves_out));
+    by_keys(plan)
+        .or_else(|| by_keys(&with_columns(plan)?))
+        .or_else(|| uppermost(plan, &|below| cut_to_one(plan, below, leaves_out)))
 }
 
-fn uppermost_cut(plan: &LogicalPlan, leaves_out: &dyn Fn(&LogicalPlan) -> bool) -> Option<Stages> {
+/// The uppermost cut there is.
+fn uppermost(plan: &LogicalPlan, cut: &dyn Fn(&LogicalPlan) -> Option<Stages>) -> Option<Stages> {
     let mut below = plan;
     loop {
         below = input_of_state(below)?;
-        if let Some(stages) = cut(plan, below, leaves_out) {
+        if let Some(stages) = cut(below) {
             return Some(stages);
         }
     }
@@ -92,14 +97,12 @@ fn input_of_state(plan: &LogicalPlan) -> Option<&LogicalPlan> {
     }
 }
 
+/// A cut between two stages whose rows are both told apart by keys.
 fn cut(plan: &LogicalPlan, below: &LogicalPlan, leaves_out: &dyn Fn(&LogicalPlan) -> bool) -> Option<Stages> {
     let single = stream_of_single_rows(below);
-    let stream = Arc::clone(single.or_else(|| stream_of_single_changes(below))?);
+    let stream = single.or_else(|| stream_of_single_changes(below))?;
     let first = shares(below)?;
-    let between = between(below);
-    let schema = Arc::clone(&between.schema);
-    let source = LogicalPlan::Source { relation: Arc::new(RelationRef(Arc::clone(&between))), schema };
-    let above = replaced(plan, below, &source);
+    let (between, above) = parts(plan, below);
     let mut second = shares(&above)?;
     if single.is_none() {
         if !shows_groups(&above) {
@@ -109,7 +112,31 @@ fn cut(plan: &LogicalPlan, below: &LogicalPlan, leaves_out: &dyn Fn(&LogicalPlan
     }
     let leaves_out = leaves_out(&above);
     let is_sound = !leaves_out || !keeps_records(below);
-    is_sound.then_some(Stages { first, second, stream, between, leaves_out })
+    is_sound.then(|| Stages { first, second, stream: Arc::clone(stream), between, leaves_out })
+}
+
+/// A cut above groups, whose rows all come to one receiver, in order: it may do anything with them but leave records out.
+fn cut_to_one(
+    plan: &LogicalPlan,
+    below: &LogicalPlan,
+    leaves_out: &dyn Fn(&LogicalPlan) -> bool,
+) -> Option<Stages> {
+    let LogicalPlan::Aggregate { input, .. } = operator(below) else { return None };
+    let stream = stream_of_single_rows(input)?;
+    let first = shares(below)?;
+    let (between, above) = parts(plan, below);
+    let second =
+        Shares { routes: vec![(between.id, Route::Keys(Vec::new()))], plan: above, order: Order::ByRecord };
+    let is_sound = !leaves_out(&second.plan);
+    is_sound.then(|| Stages { first, second, stream: Arc::clone(stream), between, leaves_out: false })
+}
+
+/// The relation of a first stage's rows, and the plan over it.
+fn parts(plan: &LogicalPlan, below: &LogicalPlan) -> (Arc<Relation>, LogicalPlan) {
+    let between = between(below);
+    let (relation, schema) = (Arc::new(RelationRef(Arc::clone(&between))), Arc::clone(&between.schema));
+    let above = replaced(plan, below, &LogicalPlan::Source { relation, schema });
+    (between, above)
 }
 
 /// The stream of a plan that gives one row at most for each of its records, under the record's number, and takes none

@@ -32,6 +32,9 @@ fn cut_where(sql: &str, leaves_out: &dyn Fn(&LogicalPlan) -> bool) -> String {
     }
     let Some(stages) = stages(&plan, leaves_out) else { return "none".to_owned() };
     let of_stream = keys(&stages.first, &stages.stream.schema);
+    if stages.second.is_one() {
+        return format!("{} by {of_stream}, then one", stages.stream.name);
+    }
     let of_between = keys(&stages.second, &stages.between.schema);
     format!("{} by {of_stream}, then by {of_between}, {:?}", stages.stream.name, stages.second.order)
 }
@@ -102,32 +105,42 @@ fn groups_of_groups_have_a_second_stage_that_leaves_none_out_and_shows_its_group
         format!("SELECT n, COUNT(*) FROM {panes} AS c GROUP BY n")
     };
     assert_eq!(cut(&of_panes("TUMBLING (SIZE 1 MINUTE)"), false), "trades by symbol, then by count, ByGroup");
-    check(&of_panes("HOPPING (SIZE 2 MINUTES, ADVANCE BY 1 MINUTE)"), "none");
-    check(&of_panes("SESSION (1 MINUTE)"), "none");
     assert_eq!(
         cut(&format!("SELECT DISTINCT total FROM {totals}"), false),
         "trades by symbol, then by sum, ByGroup"
     );
-    // Two groups that cancel each other, a group that goes for what is shown of it, and the first that is left.
-    check(&format!("SELECT COUNT(*) FROM {totals} GROUP BY total"), "none");
-    check(&format!("SELECT total, COUNT(*) FROM {totals} GROUP BY total HAVING COUNT(*) < 3"), "none");
-    check(&format!("SELECT total, COUNT(*) FROM {totals} GROUP BY total EMIT FINAL"), "none");
     check(
         "SELECT a, COUNT(*) FROM (SELECT a, n, COUNT(*) AS m FROM (SELECT a, b, COUNT(*) AS n FROM plain GROUP BY a, b) AS c
            GROUP BY a, n HAVING COUNT(*) < 3) AS d GROUP BY a",
         "one",
     );
-    check(
-        "SELECT n % 2, COUNT(*) FROM (SELECT n, COUNT(*) AS m FROM (SELECT b, COUNT(*) AS n FROM plain GROUP BY b) AS c
-           GROUP BY n HAVING COUNT(*) < 3) AS d GROUP BY n % 2",
-        "none",
-    );
-    check(
+}
+
+#[test]
+fn groups_whose_order_only_one_receiver_knows_have_it_behind_the_others() {
+    let totals = "(SELECT symbol, SUM(quantity) AS total FROM trades GROUP BY symbol) AS c";
+    let of_panes = |window: &str| {
+        let panes = format!(
+            "(SELECT symbol, window_start, COUNT(*) AS n FROM trades WINDOW {window} GROUP BY symbol)"
+        );
+        format!("SELECT n, COUNT(*) FROM {panes} AS c GROUP BY n")
+    };
+    for sql in [
+        &of_panes("HOPPING (SIZE 2 MINUTES, ADVANCE BY 1 MINUTE)"),
+        &of_panes("SESSION (1 MINUTE)"),
+        &format!("SELECT COUNT(*), MAX(total) FROM {totals}"),
+        // Two groups that cancel each other, a group that goes for what is shown of it, and the first that is left.
+        &format!("SELECT COUNT(*) FROM {totals} GROUP BY total"),
+        &format!("SELECT total, COUNT(*) FROM {totals} GROUP BY total HAVING COUNT(*) < 3"),
+        &format!("SELECT total, COUNT(*) FROM {totals} GROUP BY total EMIT FINAL"),
         &format!(
             "SELECT n, COUNT(*) FROM (SELECT total, COUNT(*) AS n FROM {totals} GROUP BY total) AS d GROUP BY n"
         ),
-        "none",
-    );
+    ] {
+        assert_eq!(cut(sql, false), "trades by symbol, then one", "{sql}");
+        assert_eq!(cut(sql, true), "none", "{sql}");
+    }
+    check("SELECT COUNT(*) FROM (SELECT LAG(a) OVER (PARTITION BY b) AS x FROM plain) AS c", "none");
 }
 
 #[test]
@@ -161,12 +174,6 @@ fn one_receiver_stays_where_a_number_may_have_several_rows_or_rows_are_taken_bac
     // Of a table without a key, or by a part of it, a row may have several matches.
     check("SELECT name, COUNT(*) FROM plain JOIN parts ON plain.a = parts.id GROUP BY name", "none");
     check("SELECT bag.b, COUNT(*) FROM plain JOIN bag ON plain.a = bag.a GROUP BY bag.b", "none");
-    // A row is in several windows, each of which it may be the first of.
-    check(
-        "SELECT window_start, COUNT(*) FROM (SELECT symbol, window_start FROM trades
-           WINDOW HOPPING (SIZE 2 MINUTES, ADVANCE BY 1 MINUTE) GROUP BY symbol) AS c GROUP BY window_start",
-        "none",
-    );
     // Others may have given several rows one number.
     check("SELECT name, COUNT(*) FROM windowed JOIN accounts ON n = id GROUP BY name", "none");
     // Rows out of order revise those behind them.

@@ -22,7 +22,10 @@ impl PartitionReceiver {
     pub(super) fn publish_batch(&mut self, envelope: Envelope) {
         if let Some(next) = &mut self.setup.next_stage {
             let count = self.readers.len();
-            let places = Places::by(&mut next.router, &envelope, count as u16);
+            let places = match count {
+                1 => Places::One(0),
+                _ => Places::by(&mut next.router, &envelope, count as u16),
+            };
             let share = Arc::new(Share { whole: envelope, places });
             let mut each = std::iter::repeat_n(share, count);
             return self.publish(&mut |_| Event::Share(each.next().expect("there is one for each")));
