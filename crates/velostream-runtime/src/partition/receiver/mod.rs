@@ -1,7 +1,9 @@
 //! [`PartitionReceiver`]: one query's processor and state, owned by one thread, fed by its mailboxes.
 
+mod ending;
 mod given;
 mod letters;
+mod output;
 mod readers;
 mod setup;
 
@@ -10,14 +12,11 @@ pub use setup::{FirstStage, ReceiverSetup};
 
 use crate::error::{Error, Result};
 use crate::kernel::Kernel;
-use crate::metrics::PartitionMetrics;
 use crate::partition::barrier::{Barrier, BarrierKind, Reader, Subscription};
 use crate::partition::event::{Envelope, Event};
-use crate::partition::gather::Merged;
 use crate::partition::inlet::Work;
 use crate::partition::offsets::Offsets;
 use crate::partition::poison::guarded;
-use crate::sink::changes::{ChangeSink, Changes};
 use crate::source::table::TableStore;
 use crate::spares::Spares;
 use crate::trouble::strike;
@@ -249,35 +248,6 @@ impl PartitionReceiver {
         }
     }
 
-    fn end_input(&mut self, input: usize, seq: Seq) -> Result<()> {
-        self.last = self.last.max(seq);
-        self.at = seq;
-        if let Some(plan) = &mut self.setup.plan {
-            plan.pass(seq);
-            plan.end(input, &mut self.out)?;
-        }
-        self.open_inputs = self.open_inputs.saturating_sub(1);
-        if self.open_inputs == 0 {
-            return self.complete();
-        }
-        self.report_rows_of_time()?;
-        self.sink()?;
-        let time = self.moved();
-        self.deliver(time, 0, seq);
-        Ok(())
-    }
-
-    /// All inputs have ended.
-    fn complete(&mut self) -> Result<()> {
-        if let Some(plan) = &mut self.setup.plan {
-            plan.start(&mut self.out)?;
-        }
-        self.report_rows_of_time()?;
-        self.sink()?;
-        self.end();
-        Ok(())
-    }
-
     /// Whether records go to the next stage with the rows that are made from them.
     fn sends_records(&self, envelope: &Envelope) -> bool {
         let next = self.setup.next_stage.as_ref();
@@ -356,90 +326,6 @@ impl PartitionReceiver {
         Ok(())
     }
 
-    /// Gives changes on that others have computed.
-    fn pass_on(&mut self, merged: &mut Merged) -> Result<()> {
-        strike(&self.setup.query, "answer", self.batches);
-        self.last = merged.tail().into_iter().fold(self.last, Seq::max);
-        match &mut self.setup.sink {
-            Some(sink) => merged.view(|changes| take(sink.as_mut(), changes, &self.setup.metrics))?,
-            None => merged.give_to(&mut self.out),
-        }
-        let time = std::mem::take(&mut merged.time);
-        self.give_out(time.after(), time, merged.at_ms, merged.through);
-        self.account()
-    }
-
-    /// Gives the changes in hand to who takes them here, if somebody does.
-    fn sink(&mut self) -> Result<()> {
-        if let Some(sink) = &mut self.setup.sink {
-            let taken = take(sink.as_mut(), &Changes::new(&[&self.out], None), &self.setup.metrics);
-            self.out.clear();
-            taken?;
-        }
-        Ok(())
-    }
-
-    /// Counts and delivers what a batch has led to.
-    fn give_out(&mut self, watermark: Watermark, time: TimeRuns, at_ms: i64, through: Seq) {
-        self.batches += 1;
-        let metrics = &self.setup.metrics;
-        metrics.batches_in.fetch_add(1, Ordering::Relaxed);
-        metrics.watermark_micros.store(watermark.0, Ordering::Relaxed);
-        self.deliver(time, at_ms, through);
-    }
-
-    /// How time moved in the last call, as far as anybody is told.
-    fn moved(&self) -> TimeRuns {
-        let Some(time) = self.setup.plan.as_ref().map(Kernel::output_time) else {
-            return TimeRuns { before: self.watermark, advances: Vec::new() };
-        };
-        if self.readers.is_empty() {
-            return TimeRuns { before: time.after(), advances: Vec::new() };
-        }
-        time.clone()
-    }
-
-    /// Gives the changes in hand to the table, the readers and the caller, and tells the readers how far it is.
-    fn deliver(&mut self, time: TimeRuns, at_ms: i64, through: Seq) {
-        let mut records = std::mem::take(&mut self.records);
-        self.watermark = time.after();
-        self.setup.metrics.changes_out.fetch_add(self.out.len() as u64, Ordering::Relaxed);
-        if self.out.is_empty() && time.advances.is_empty() {
-            self.publish(&mut |_| Event::Through(through));
-            return;
-        }
-        let output = self.setup.output.clone();
-        let spare = output.as_ref().map_or_else(|| self.spares.take(), |output| output.spare());
-        let fresh = spare.unwrap_or_else(|| ChangeBatch::of(&self.setup.schema));
-        let mut changes = std::mem::replace(&mut self.out, fresh);
-        if let Some(table) = &mut self.setup.table {
-            let mut applied = table.empty();
-            table.apply(&changes, &mut applied);
-        }
-        let rows = changes.len() as u64;
-        if rows == 0 {
-            records.clear();
-        }
-        if !self.readers.is_empty() {
-            let given = if output.is_some() { changes.clone() } else { std::mem::take(&mut changes) };
-            self.publish_batch(Envelope {
-                input: 0,
-                batch: Batch { changes: given, time },
-                offsets: Offsets::Rows(self.offset),
-                at_ms,
-                accepted: Instant::now(),
-                through,
-                home: Some(Arc::clone(&self.spares)),
-                appended: Vec::new(),
-                records,
-            });
-        }
-        self.offset += rows;
-        if let Some(output) = output {
-            output.push(changes);
-        }
-    }
-
     /// Publishes the size of the state; past the engine's limit, the receiver that has grown fails.
     fn account(&mut self) -> Result<()> {
         let table = self.setup.table.as_ref().map_or(0, TableStore::bytes);
@@ -497,71 +383,6 @@ impl PartitionReceiver {
             self.readers.push(subscription.reader.clone());
         }
     }
-
-    /// The answer is complete: the last changes go out, then the end.
-    fn end(&mut self) {
-        self.phase = Phase::Ended;
-        self.setup.sink = None;
-        let time = TimeRuns { before: self.watermark, advances: Vec::new() };
-        let last = self.last;
-        // Without changes it says nothing yet of the end's own number, of which the end makes more in a next stage.
-        if !self.out.is_empty() {
-            self.deliver(time, 0, last);
-        }
-        self.publish(&mut |input| Event::End(input, last));
-        if let Some(output) = &self.setup.output {
-            output.end();
-        }
-        self.finish();
-    }
-
-    /// The query ends with an error, here and in all that reads it.
-    pub fn fail(&mut self, error: Error) {
-        if matches!(self.phase, Phase::Failed(_)) {
-            return;
-        }
-        self.release();
-        let (at, is_share) = (self.at, self.setup.is_share);
-        let mut inherited = error.clone();
-        if !is_share {
-            inherited.message = format!("{} has failed: {}", self.setup.query, error.message);
-        }
-        self.publish(&mut |_| {
-            let error = Box::new(inherited.clone());
-            if is_share { Event::ShareFailed(at, error) } else { Event::Failed(error) }
-        });
-        if let Some(output) = &self.setup.output {
-            output.fail(error.clone());
-        }
-        self.phase = Phase::Failed(error);
-        self.finish();
-    }
-
-    /// Lets go of all state: nothing will be asked of it.
-    fn release(&mut self) {
-        self.setup.plan = None;
-        self.setup.table = None;
-        self.setup.sink = None;
-        self.records.clear();
-        self.out.clear();
-        let bytes = std::mem::take(&mut self.state_bytes);
-        self.setup.shared.state_bytes.fetch_sub(bytes, Ordering::Relaxed);
-        self.setup.metrics.state_bytes.store(0, Ordering::Relaxed);
-    }
-
-    fn finish(&self) {
-        self.setup.finished.store(true, Ordering::Release);
-        self.setup.shared.wake.wake();
-    }
-}
-
-/// Counts changes and gives them to who takes them.
-fn take(sink: &mut dyn ChangeSink, changes: &Changes<'_>, metrics: &PartitionMetrics) -> Result<()> {
-    if changes.is_empty() {
-        return Ok(());
-    }
-    metrics.changes_out.fetch_add(changes.len() as u64, Ordering::Relaxed);
-    sink.take(changes)
 }
 
 impl Drop for PartitionReceiver {
