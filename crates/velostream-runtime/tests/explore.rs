@@ -238,6 +238,28 @@ fn two_stages_give_each_change_once_in_the_order_of_records() {
 }
 
 #[test]
+fn groups_of_groups_show_both_that_a_record_changes_in_the_order_of_one_receiver() {
+    let groups = "(SELECT k, COUNT(*) AS n FROM s GROUP BY k) AS c";
+    explore(move || {
+        for (sql, expected) in [
+            (
+                format!("SELECT n, COUNT(*) AS keys FROM {groups} GROUP BY n"),
+                &["+ 1 1", "~ 1 2", "~ 1 3", "~ 1 4", "~ 1 3", "+ 2 1", "~ 1 2", "~ 2 2"][..],
+            ),
+            // The second stage is one receiver's.
+            (
+                format!("SELECT MAX(n) AS top, COUNT(*) AS keys FROM {groups}"),
+                &["+ 1 1", "~ 1 2", "~ 1 3", "~ 1 4", "~ 2 4"],
+            ),
+        ] {
+            let mut t = narrow(2);
+            t.exec("CREATE STREAM s (k STRING, x INT)");
+            assert_eq!(run_through(&mut t, &sql), expected);
+        }
+    });
+}
+
+#[test]
 fn two_stages_answer_each_record_though_nothing_follows() {
     explore(|| {
         let mut t = narrow_with_names();
