@@ -147,8 +147,9 @@ pub trait Kernel: Send {
 
 /// How large any cell can be at most: adding up what came in is cheap; looking at the cells is exact.
 ///
-/// Derived from the cells and only ever too large, hence no state.
-#[derive(Debug)]
+/// Derived from the cells and only ever too large, hence nothing that a snapshot has. What was found by looking is true of
+/// the cells at that time: with them it goes back.
+#[derive(Debug, Clone, Copy)]
 struct Bound {
     magnitude: f64,
     /// Rows to come before the cells are looked at again, so that looking costs little per row.
@@ -156,6 +157,11 @@ struct Bound {
 }
 
 impl Bound {
+    /// Of no cells.
+    const NONE: Self = Self { magnitude: 0.0, rows_to_wait: 0 };
+    /// Of cells that have to be looked at.
+    const UNKNOWN: Self = Self { magnitude: f64::INFINITY, rows_to_wait: 0 };
+
     fn admits(&mut self, limit: f64, more: f64, rows: usize, exact: impl FnOnce() -> (f64, usize)) -> bool {
         if self.magnitude + more <= limit {
             self.magnitude += more;
@@ -181,13 +187,14 @@ pub struct Cells<K: Kernel> {
     kernel: K,
     cells: GroupColumns<K::Cell>,
     bound: Bound,
+    /// That at each open savepoint.
+    bounds_before: Vec<Bound>,
 }
 
 impl<K: Kernel> Cells<K> {
     /// No groups.
     pub fn new(kernel: K) -> Self {
-        let bound = Bound { magnitude: 0.0, rows_to_wait: 0 };
-        Self { kernel, cells: GroupColumns::default(), bound }
+        Self { kernel, cells: GroupColumns::default(), bound: Bound::NONE, bounds_before: Vec::new() }
     }
 
     /// The cells, of which the caller writes none but those of `groups`.
@@ -199,14 +206,17 @@ impl<K: Kernel> Cells<K> {
 impl<K: Kernel> State for Cells<K> {
     fn savepoint(&mut self) {
         self.cells.savepoint();
+        self.bounds_before.push(self.bound);
     }
 
     fn rollback(&mut self) {
         self.cells.rollback();
+        self.bound = self.bounds_before.pop().expect("rollback follows savepoint");
     }
 
     fn commit(&mut self) {
         self.cells.commit();
+        self.bounds_before.pop().expect("commit follows savepoint");
     }
 
     fn snapshot(&self, writer: &mut dyn SnapshotWriter) -> Result<()> {
@@ -214,7 +224,7 @@ impl<K: Kernel> State for Cells<K> {
     }
 
     fn restore(&mut self, reader: &mut dyn SnapshotReader) -> Result<()> {
-        self.bound = Bound { magnitude: f64::INFINITY, rows_to_wait: 0 };
+        self.bound = Bound::UNKNOWN;
         self.cells.restore(reader)
     }
 
@@ -223,7 +233,7 @@ impl<K: Kernel> State for Cells<K> {
     }
 
     fn release(&mut self) {
-        self.bound = Bound { magnitude: f64::INFINITY, rows_to_wait: 0 };
+        self.bound = Bound::UNKNOWN;
         self.cells.release();
     }
 }
@@ -239,7 +249,7 @@ impl<K: Kernel + 'static> Aggregate for Cells<K> {
 
     fn clear(&mut self) {
         self.cells.clear();
-        self.bound = Bound { magnitude: 0.0, rows_to_wait: 0 };
+        self.bound = Bound::NONE;
     }
 
     fn is_safe(&mut self, input: &CallRows<'_>) -> bool {

@@ -4,6 +4,7 @@ mod aggregates;
 mod basics;
 mod harness;
 mod over;
+mod overflow;
 mod properties;
 mod reference;
 mod shares;
