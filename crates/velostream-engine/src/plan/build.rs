@@ -143,7 +143,7 @@ impl Builder {
     /// Builds a subtree; `before` says whether its updates must show the old row.
     pub(super) fn node(&mut self, plan: &LogicalPlan, before: bool) -> Result<Built> {
         match plan {
-            LogicalPlan::Source { relation, schema } => Ok(self.source(&relation.0, schema)),
+            LogicalPlan::Source { relation, schema } => self.source(&relation.0, schema),
             LogicalPlan::Values { rows, schema } => {
                 self.values.push(ValuesPlan { rows: rows.clone(), types: types(schema) });
                 Ok(self.entry(Origin::Values(self.values.len() - 1), false))
@@ -210,7 +210,7 @@ impl Builder {
         if is_final { self.final_node(plan) } else { self.node(plan, before) }
     }
 
-    fn source(&mut self, relation: &Arc<Relation>, schema: &Arc<Schema>) -> Built {
+    fn source(&mut self, relation: &Arc<Relation>, schema: &Arc<Schema>) -> Result<Built> {
         let updating = schema.updating && !self.options.snapshot;
         let own = relation.is_source && self.options.keep_tables;
         self.unguarded |= updating && !own;
@@ -225,16 +225,17 @@ impl Builder {
             });
             self.sources.len() - 1
         });
+        self.sources[index].take_event_time_of(relation)?;
         let built = self.entry(Origin::Source(index), updating);
         if !keeps {
-            return built;
+            return Ok(built);
         }
         let key = table_key(schema);
         let line = match &key {
             Some(key) => format!("Table keyed by {}", explain::names(schema, key)),
             None => "Table without key".to_owned(),
         };
-        self.push(OperatorPlan::Table { key, show: Show::Changes }, schema, built, line)
+        Ok(self.push(OperatorPlan::Table { key, show: Show::Changes }, schema, built, line))
     }
 
     /// `Project` and the `Filter` below it become one node.

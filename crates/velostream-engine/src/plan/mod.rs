@@ -9,7 +9,7 @@ mod journal;
 pub(crate) use clock::{ClockId, ClockPlan, Origin};
 pub(crate) use journal::Journal;
 
-use crate::error::Result;
+use crate::error::{EngineError, Result};
 use crate::operators::aggregate::AggregateSpec;
 use crate::operators::join::JoinSpec;
 use crate::operators::join::interval::Bounds;
@@ -59,6 +59,23 @@ pub struct SourcePlan {
     pub needed: Vec<bool>,
     /// Whether the plan keeps the table's rows, so that a batch holds records and tombstones, not changes.
     pub keeps_table: bool,
+}
+
+impl SourcePlan {
+    /// Where the plan reads the relation once more: a file in FROM has the event time that one of the places gives it.
+    fn take_event_time_of(&mut self, relation: &Arc<Relation>) -> Result<()> {
+        match (self.relation.event_time, relation.event_time) {
+            (None, Some(_)) => self.relation = Arc::clone(relation),
+            (Some(one), Some(other)) if one != other => {
+                let name = &relation.name;
+                let text =
+                    format!("{name} has one event time in a query: declare it twice with CREATE STREAM");
+                return Err(EngineError::Unsupported(text));
+            }
+            _ => {}
+        }
+        Ok(())
+    }
 }
 
 /// Where a node's rows come from.

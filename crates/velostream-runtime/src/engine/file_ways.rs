@@ -15,7 +15,7 @@ use crate::source::reader::{self, Input, ReaderSetup};
 use crate::sync::JoinHandle;
 use std::sync::Arc;
 use velostream_engine::router::Router;
-use velostream_sql::catalog::RelationKind;
+use velostream_sql::catalog::{Relation, RelationKind};
 use velostream_sql::diagnostic::ErrorCode;
 use velostream_sql::shares::Route;
 
@@ -26,8 +26,9 @@ pub(super) struct ReadInput {
 }
 
 impl ReadInput {
-    /// Refuses feeds that another query takes: their rows are given once.
-    pub fn new(input: usize, source: SelfRead) -> Result<Self> {
+    /// As the query reads it, which may have made a column the event time of a file in FROM. Refuses feeds that another
+    /// query takes: their rows are given once.
+    pub fn new(input: usize, relation: &Arc<Relation>, mut source: SelfRead) -> Result<Self> {
         if let Origin::Feeds(feeds) = &source.origin
             && let Some(query) = feeds.taken_by()
         {
@@ -37,6 +38,7 @@ impl ReadInput {
                 "feeds have one reader: let it be a CREATE TABLE ... AS that others read, or feed {name} again"
             )));
         }
+        source.create.relation = Arc::clone(relation);
         Ok(Self { input, source })
     }
 

@@ -81,7 +81,7 @@ impl Engine {
         let (mut engine_inputs, mut files, mut derived) = (Vec::new(), Vec::new(), Vec::new());
         for (input, relation) in kernel.inputs().iter().enumerate() {
             if let Some(source) = self.catalog.self_read(relation.id) {
-                files.push(ReadInput::new(input, source)?);
+                files.push(ReadInput::new(input, relation, source)?);
             } else if self.catalog.source(relation.id).is_some() {
                 engine_inputs.push((input, relation.id));
             } else {

@@ -44,6 +44,36 @@ fn a_json_array_with_inferred_columns() {
 }
 
 #[test]
+fn the_column_of_a_window_or_of_over_is_the_event_time_of_a_file_in_from() {
+    let rows = [("20", "a"), ("25", "b"), ("21", "a"), ("31", "b")];
+    let json: Vec<_> =
+        rows.iter().map(|(at, k)| format!(r#"{{"k":"{k}","at":"2023-11-14T22:13:{at}Z"}}"#)).collect();
+    let csv: Vec<_> = rows.iter().map(|(at, k)| format!("{k},2023-11-14T22:13:{at}Z\n")).collect();
+    let files = [
+        Temporary::new("timed.ndjson", &json.join("\n")),
+        Temporary::new("timed.json", &format!("[{}]", json.join(","))),
+        Temporary::new("timed.csv", &format!("k,at\n{}", csv.concat())),
+    ];
+    for file in &files {
+        each(|t| {
+            let path = file.path();
+            let windows = format!(
+                "SELECT window_start, COUNT(*) AS n FROM '{path}' WINDOW TUMBLING (at, INTERVAL '2' SECOND)"
+            );
+            // The row of 21 comes when its window has closed.
+            let expected = ["+ 1700000000000000 1", "+ 1700000004000000 1", "+ 1700000010000000 1"];
+            let query = t.query(&windows);
+            assert_eq!(t.drain(query), expected, "{path}");
+            assert_eq!(t.engine.take_late().len(), 1, "{path}");
+            let query = t.query(&format!("SELECT n FROM ({windows}) AS w"));
+            assert_eq!(t.drain(query).len(), 3, "{path}");
+            let query = t.query(&format!("SELECT k, LAG(k) OVER (ORDER BY at) AS last FROM '{path}'"));
+            assert_eq!(t.drain(query), ["+ a NULL", "+ b a", "+ b b"], "{path}");
+        });
+    }
+}
+
+#[test]
 fn csv_with_declared_columns_delimiter_and_no_header() {
     let file = Temporary::new("stations.txt", "Oslo;-3.5\nRome;21.0\nOslo;4.5\nbad\nRome;x\n");
     each(|t| {
