@@ -1,14 +1,16 @@
 //! `Limit`: the first rows of an append-only input, then nothing any more.
 
-use crate::batch::ChangeBatch;
+use crate::batch::{ChangeBatch, Seq};
 use crate::error::Result;
 use crate::operators::{Context, Operator, Stateful};
 use crate::state::{State, StateCell, composite_state};
 
 struct Remaining {
     rows: StateCell<u64>,
+    /// The number of the last row that was let through.
+    last: StateCell<u64>,
 }
-composite_state!(Remaining { rows });
+composite_state!(Remaining { rows, last });
 
 /// The operator.
 pub struct Limit {
@@ -19,7 +21,7 @@ impl Limit {
     /// Lets `count` rows through.
     #[must_use]
     pub fn new(count: u64) -> Self {
-        Self { state: Remaining { rows: StateCell::new(count) } }
+        Self { state: Remaining { rows: StateCell::new(count), last: StateCell::new(0) } }
     }
 }
 
@@ -29,6 +31,9 @@ impl Operator for Limit {
         let rows = usize::try_from(remaining).map_or(input.len(), |remaining| remaining.min(input.len()));
         out.extend_range(input, 0, rows);
         self.state.rows.set(remaining - rows as u64);
+        if let Some(last) = input.seqs[..rows].last() {
+            self.state.last.set(last.0);
+        }
         Ok(())
     }
 }
@@ -42,7 +47,7 @@ impl Stateful for Limit {
         Some(&mut self.state)
     }
 
-    fn is_finished(&self) -> bool {
-        *self.state.rows.get() == 0
+    fn finished_at(&self) -> Option<Seq> {
+        (*self.state.rows.get() == 0).then(|| Seq(*self.state.last.get()))
     }
 }

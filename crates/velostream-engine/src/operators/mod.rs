@@ -77,9 +77,9 @@ pub trait Stateful: Send {
     fn state_mut(&mut self) -> Option<&mut dyn State> {
         None
     }
-    /// Whether nothing can come any more, whatever the input.
-    fn is_finished(&self) -> bool {
-        false
+    /// The number behind which nothing comes any more, whatever the input; `None` while something may.
+    fn finished_at(&self) -> Option<Seq> {
+        None
     }
     /// Groups or rows kept, for metrics.
     fn groups(&self) -> usize {

@@ -210,7 +210,7 @@ impl QueryProcessor {
         }
         result?;
         let place = |seq| row_of(&batch.changes.seqs, seq).map(|row| (0, row));
-        self.report.settle(place, std::slice::from_mut(rejects), &mut self.row_errors);
+        self.tell(place, std::slice::from_mut(rejects));
         self.note_deletes(input, batch);
         self.settle(out, from)
     }
@@ -226,7 +226,7 @@ impl QueryProcessor {
         let from = self.apply_several(inputs, self.journal.others, out)?;
         let step = inputs.iter().find_map(|(_, batch)| batch.changes.seqs.first());
         let place = |seq| step.filter(|&&found| found == seq).map(|_| (0, 0));
-        self.report.settle(place, std::slice::from_mut(rejects), &mut self.row_errors);
+        self.tell(place, std::slice::from_mut(rejects));
         self.settle(out, from)
     }
 
@@ -246,7 +246,7 @@ impl QueryProcessor {
             let each = inputs.iter().enumerate();
             each.filter_map(|(at, (_, batch))| Some((at, row_of(&batch.changes.seqs, seq)?))).next()
         };
-        self.report.settle(place, rejects, &mut self.row_errors);
+        self.tell(place, rejects);
         self.settle(out, from)
     }
 
@@ -304,6 +304,14 @@ impl QueryProcessor {
         redo.run(redo::Again { nodes, standing, out, report }, arrivals)?;
         nodes.tell_time(arrivals, standing);
         Ok(())
+    }
+
+    /// Passes on what failed and what was late; behind the last row of a LIMIT there are no records.
+    fn tell(&mut self, place: impl Fn(Seq) -> Option<(usize, u32)>, rejects: &mut [Rejects]) {
+        if let Some(last) = self.nodes.finished_at() {
+            self.report.end_behind(last);
+        }
+        self.report.settle(place, rejects, &mut self.row_errors);
     }
 
     /// Consolidates what was appended from row `from` on and looks at the limits.
@@ -370,7 +378,7 @@ impl QueryProcessor {
             .collect();
         self.run(&arrivals, self.journal.others, out)?;
         self.standing.started.set(true);
-        self.report.settle(|_| None, &mut [], &mut self.row_errors);
+        self.tell(|_| None, &mut []);
         self.settle(out, from)
     }
 
@@ -405,7 +413,7 @@ impl QueryProcessor {
         self.standing.advance(input.0, &empty, &time);
         self.empty = empty;
         result?;
-        self.report.settle(|_| None, &mut [], &mut self.row_errors);
+        self.tell(|_| None, &mut []);
         self.settle(out, from)
     }
 
@@ -497,7 +505,8 @@ impl QueryProcessor {
     #[must_use]
     pub fn is_finished(&self) -> bool {
         let ended = self.standing.sources.iter().all(|source| *source.ended.get());
-        self.nodes.is_finished() || (ended && (self.values.is_empty() || *self.standing.started.get()))
+        self.nodes.finished_at().is_some()
+            || (ended && (self.values.is_empty() || *self.standing.started.get()))
     }
 
     /// Whether a source has ended; one that the plan does not have never ends.

@@ -21,7 +21,7 @@ use crate::operators::{Arriving, Context, Joint, Operator, Stateful};
 use crate::plan::{ClockId, Input, JoinPlan, NodePlan, OperatorPlan, Origin, PhysicalPlan};
 use crate::state::{SnapshotReader, SnapshotWriter, State};
 use crate::time::TimeRuns;
-use velostream_sql::plan::Expr;
+use velostream_sql::plan::{Expr, Side};
 use velostream_sql::types::DataType;
 
 /// What a node does with its input or inputs.
@@ -39,6 +39,8 @@ struct Node {
     on_record: bool,
     /// Whether it has one input and no state, so that without rows it has nothing to do.
     rests_without_rows: bool,
+    /// The inputs whose rows make it give some.
+    feeds: Vec<Input>,
 }
 
 impl Node {
@@ -336,8 +338,22 @@ impl Nodes {
         }
     }
 
-    pub fn is_finished(&self) -> bool {
-        self.nodes.iter().any(|node| node.stateful().is_finished())
+    /// The number behind which nothing changes the answer any more but the end; `None` while a record may.
+    pub fn finished_at(&self) -> Option<Seq> {
+        self.node_finished_at(self.nodes.len().checked_sub(1)?)
+    }
+
+    /// The same of what a node gives: it is finished itself, or all that feeds it.
+    fn node_finished_at(&self, at: usize) -> Option<Seq> {
+        let node = &self.nodes[at];
+        let of_input = |input: &Input| match *input {
+            Input::Node(at) => self.node_finished_at(at),
+            Input::Origin(_) => None,
+        };
+        node.stateful().finished_at().or_else(|| {
+            let mut inputs = node.feeds.iter().map(of_input);
+            inputs.try_fold(Seq(0), |last, input| Some(last.max(input?)))
+        })
     }
 }
 
@@ -401,6 +417,11 @@ fn make_node(plan: &NodePlan) -> Result<Node> {
             Work::One(Box::new(Order::new(columns.clone(), &plan.types, *grace_micros)))
         }
     };
+    let feeds = match &plan.operator {
+        OperatorPlan::Join { method: JoinPlan::Lookup { stream: Side::Left }, .. } => &plan.inputs[..1],
+        OperatorPlan::Join { method: JoinPlan::Lookup { stream: Side::Right }, .. } => &plan.inputs[1..],
+        _ => &plan.inputs,
+    };
     let rests_without_rows = matches!(&work, Work::One(operator) if operator.state().is_none());
     Ok(Node {
         rests_without_rows,
@@ -408,6 +429,7 @@ fn make_node(plan: &NodePlan) -> Result<Node> {
         inputs: plan.inputs.clone(),
         time: plan.time,
         on_record: plan.on_record,
+        feeds: feeds.iter().map(|&(input, _)| input).collect(),
     })
 }
 

@@ -174,6 +174,34 @@ fn a_limit_ends_the_query() {
 }
 
 #[test]
+fn records_behind_a_limit_fail_for_nobody() {
+    each(|t| {
+        t.exec("CREATE STREAM s (a INT)");
+        for on_error in ["dead_letter", "stop"] {
+            let options = QueryOptions { on_error: Some(on_error.to_owned()), ..QueryOptions::default() };
+            let query = t.query_with("SELECT 6 / a AS x FROM s LIMIT 2", &options);
+            t.insert("s", r#"{"a":1} {"a":2} {"a":0} {"a":0}"#);
+            assert_eq!(t.drain(query), ["+ 6", "+ 3"], "{on_error}");
+        }
+        assert!(t.letters().is_empty());
+    });
+}
+
+#[test]
+fn a_limit_below_ends_what_it_alone_feeds_and_shows_what_is_final() {
+    each(|t| {
+        t.exec("CREATE STREAM s (a INT); CREATE STREAM r (a INT)");
+        let two = "(SELECT a FROM s LIMIT 2) AS x";
+        let sum = t.query(&format!("SELECT SUM(a) AS sum FROM {two} EMIT FINAL"));
+        let both = t.query(&format!("SELECT a FROM {two} UNION ALL SELECT a FROM r"));
+        t.insert("s", r#"{"a":1} {"a":2} {"a":3}"#);
+        assert_eq!(t.drain(sum), ["+ 3"]);
+        t.insert("r", r#"{"a":10}"#);
+        assert_eq!(t.changes(both), ["+ 1", "+ 2", "+ 10"]);
+    });
+}
+
+#[test]
 fn bad_records_leave_the_others_alone() {
     each(|t| {
         t.exec("CREATE STREAM s (a INT, b INT NOT NULL)");

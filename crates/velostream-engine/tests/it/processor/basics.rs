@@ -232,6 +232,30 @@ fn a_limit_ends_the_query() {
 }
 
 #[test]
+fn behind_the_last_row_of_a_limit_nothing_fails() {
+    let query = query(TRADES, "SELECT 6 / quantity AS r FROM trades LIMIT 2");
+    let records = [0, 1, 0, 2, 0, 0].map(|quantity| trade("A", 0.0, quantity, 0));
+    check(&query, &records, &["1 ! division by zero", "2 + 6", "3 ! division by zero", "4 + 3"]);
+}
+
+#[test]
+fn a_limit_below_ends_the_query_where_nothing_else_feeds_it() {
+    let ends = |sql: &str| {
+        let query = query(TRADES, sql);
+        let mut run = Run::new(&query);
+        run.feed(&[trade("A", 0.0, 0, 1), trade("B", 0.0, 0, 2), trade("C", 0.0, 0, 3)]);
+        run.processor.is_finished()
+    };
+    let two = "(SELECT symbol, quantity FROM trades LIMIT 2) AS x";
+    assert!(ends(&format!("SELECT symbol FROM {two} WHERE quantity > 1")));
+    assert!(ends(&format!("SELECT COUNT(*) FROM {two} EMIT FINAL")), "the row comes with the end");
+    assert!(!ends(&format!("SELECT symbol FROM {two} UNION ALL SELECT symbol FROM trades")));
+    assert!(ends(&format!(
+        "SELECT symbol FROM {two} UNION ALL SELECT y.symbol FROM (SELECT symbol FROM trades LIMIT 3) AS y"
+    )));
+}
+
+#[test]
 fn a_table_is_final_at_the_end() {
     let query = query(ACCOUNTS, "SELECT id, owner FROM accounts EMIT FINAL");
     let records =

@@ -26,10 +26,10 @@ impl PartitionReceiver {
         Ok(())
     }
 
-    /// All inputs have ended.
+    /// All inputs have ended, or no record changes anything any more.
     pub(super) fn complete(&mut self) -> Result<()> {
         if let Some(plan) = &mut self.setup.plan {
-            plan.start(&mut self.out)?;
+            plan.end_all(&mut self.out)?;
         }
         self.report_rows_of_time()?;
         self.sink()?;

@@ -321,7 +321,7 @@ impl PartitionReceiver {
         }
         self.account()?;
         if self.setup.plan.as_ref().is_some_and(Kernel::is_complete) {
-            self.end();
+            self.complete()?;
         }
         Ok(())
     }
