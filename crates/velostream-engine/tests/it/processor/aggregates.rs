@@ -169,3 +169,21 @@ fn how_large_sums_were_before_a_rollback_is_no_state() {
     assert_eq!(wanderer.log, homebody.log);
     assert_eq!(wanderer.snapshot(), homebody.snapshot());
 }
+
+#[test]
+fn of_equal_zeros_a_group_shows_the_first_in_each_of_its_windows() {
+    let create = "CREATE STREAM s (ts TIMESTAMP, d DOUBLE, WATERMARK FOR ts AS ts - INTERVAL '1' SECOND)";
+    let query = query(
+        create,
+        "SELECT window_end, d, COUNT(*) AS n FROM s WINDOW HOPPING (SIZE 4 SECONDS, ADVANCE BY 2 SECONDS) GROUP BY d EMIT FINAL",
+    );
+    let records = [(119, -0.0), (120, 0.0), (140, 2.0)].map(|(at, d)| record(vec![time(at), double(d)]));
+    let expected = [
+        "3 + 120000000 -0.0 1",
+        "3 + 122000000 -0.0 2",
+        "3 + 124000000 0.0 1",
+        "end + 142000000 2.0 1",
+        "end + 144000000 2.0 1",
+    ];
+    assert_eq!(run(&query, &records), expected);
+}

@@ -13,6 +13,7 @@ use crate::error::Result;
 use crate::functions::aggregate::merges_exactly;
 use crate::operators::Context;
 use crate::state::{GroupId, Pane, Panes};
+use velostream_sql::types::DataType;
 
 /// Most empty panes kept.
 const SPARE_MAX: usize = 128;
@@ -30,7 +31,10 @@ impl MergeScratch {
     /// Of windows that are merged from slices; `None` where they are not.
     pub fn new(spec: &AggregateSpec, grid: Option<&Grid>) -> Result<Option<Self>> {
         let overlaps = grid.is_some_and(Grid::overlaps);
-        let merges = spec.is_final && !spec.updating_input && spec.calls.iter().all(merges_exactly);
+        // Of equal zeros a group shows the first, which a merged pane need not know.
+        let shows_first = spec.keys.iter().any(|key| key.data_type == DataType::Double);
+        let is_exact = !shows_first && spec.calls.iter().all(merges_exactly);
+        let merges = spec.is_final && !spec.updating_input && is_exact;
         if !overlaps || !merges {
             return Ok(None);
         }
