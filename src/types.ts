@@ -111,6 +111,7 @@ export interface PartitionMetrics {
 export interface QueryMetrics {
   id: string
   sql: string
+  /** The time up to which its answer is complete: that of its streams, held back by what their windows wait for late records. */
   watermark: Date | null
   /** Undelivered changes. */
   outputRows: number

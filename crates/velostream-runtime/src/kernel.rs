@@ -7,7 +7,7 @@ use velostream_engine::error::{RecordError, Rejects};
 use velostream_engine::limits::Limits;
 use velostream_engine::plan::{PhysicalPlan, PlanOptions, SourceId};
 use velostream_engine::processor::QueryProcessor;
-use velostream_engine::time::{TimeRuns, Watermark};
+use velostream_engine::time::TimeRuns;
 use velostream_sql::catalog::{Relation, RelationKind};
 use velostream_sql::plan::{Expr, LogicalPlan, RelationRef};
 use velostream_sql::types::Schema;
@@ -226,12 +226,6 @@ impl Kernel {
     /// An empty batch of the answer's columns.
     pub fn empty(&self) -> ChangeBatch {
         ChangeBatch::of(&self.schema)
-    }
-
-    /// The smallest watermark of the inputs of which something is known.
-    pub fn watermark(&self) -> Watermark {
-        let each = (0..self.inputs.len()).map(|input| self.processor.watermark(SourceId(input)));
-        each.filter(|&watermark| watermark != Watermark::NONE).min().unwrap_or(Watermark::NONE)
     }
 
     /// Whether [`Self::output_time`] is to have every move, or the last one of each call alone.

@@ -75,6 +75,11 @@ pub struct Pipeline {
 }
 
 impl Pipeline {
+    /// Up to which time all partitions have given their rows; nothing where one knows of none, or all has passed.
+    pub fn watermark(&self) -> Option<i64> {
+        self.metrics.iter().map(Stages::watermark).min()?
+    }
+
     /// Whether all of its input is given out.
     pub fn is_finished(&self) -> bool {
         self.finished.load(Ordering::Acquire)

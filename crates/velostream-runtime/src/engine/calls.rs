@@ -243,7 +243,7 @@ impl Engine {
             What::Derived(derived) => {
                 let pipeline = self.pipelines.get(&derived.pipeline?)?;
                 let records_in = pipeline.answer.changes_out.load(Ordering::Relaxed);
-                Some(RelationMetrics { name, records_in, watermark_micros: pipeline.answer.watermark() })
+                Some(RelationMetrics { name, records_in, watermark_micros: pipeline.watermark() })
             }
             What::View => None,
         }
@@ -302,7 +302,7 @@ fn query_metrics(pipeline: &Pipeline) -> QueryMetrics {
     QueryMetrics {
         id: pipeline.name.clone(),
         sql: pipeline.sql.to_string(),
-        watermark_micros: pipeline.answer.watermark(),
+        watermark_micros: pipeline.watermark(),
         output_rows: pipeline.output.as_ref().map_or(0, |output| output.rows() as u64),
         partitions: pipeline
             .metrics

@@ -174,16 +174,15 @@ impl Stages {
         }
     }
 
+    /// The watermark of the rows that go out, unless nothing is known or everything has passed.
+    pub fn watermark(&self) -> Option<i64> {
+        let last = self.0.last()?.watermark_micros.load(Relaxed);
+        Some(last).filter(|&micros| micros != i64::MIN && micros != i64::MAX)
+    }
+
     /// Of the first stage, whose records they are.
     pub fn latency(&self) -> &Histogram {
         &self.0[0].latency
-    }
-}
-
-impl PartitionMetrics {
-    /// The watermark, unless nothing is known or everything has passed.
-    pub fn watermark(&self) -> Option<i64> {
-        Some(self.watermark_micros.load(Relaxed)).filter(|&micros| micros != i64::MIN && micros != i64::MAX)
     }
 }
 

@@ -174,6 +174,29 @@ fn a_limit_ends_the_query() {
 }
 
 #[test]
+fn a_querys_watermark_is_that_of_its_rows_whatever_the_partitions() {
+    each(|t| {
+        t.exec(
+            "CREATE STREAM s (k STRING, t TIMESTAMP, WATERMARK FOR t AS t) WITH (timestamp_format = '%s');
+             CREATE TABLE names (k STRING PRIMARY KEY, name STRING)",
+        );
+        t.query("SELECT s.k, name FROM s JOIN names ON s.k = names.k");
+        t.query(
+            "SELECT k, COUNT(*) AS n FROM s WINDOW TUMBLING (SIZE 1 SECOND, GRACE PERIOD 3 SECONDS) GROUP BY k",
+        );
+        let watermarks = |t: &mut Harness| {
+            t.flush();
+            t.engine.metrics().queries.iter().map(|query| query.watermark_micros).collect::<Vec<_>>()
+        };
+        t.insert("s", r#"{"k":"a","t":"100"}"#);
+        let expected = [Some(100_000_000), Some(97_000_000)];
+        assert_eq!(watermarks(t), expected);
+        t.insert("names", r#"{"k":"a","name":"A"}"#);
+        assert_eq!(watermarks(t), expected, "a table that is looked up has no time");
+    });
+}
+
+#[test]
 fn records_behind_a_limit_fail_for_nobody() {
     each(|t| {
         t.exec("CREATE STREAM s (a INT)");

@@ -293,7 +293,6 @@ impl PartitionReceiver {
             Given::Step(_) => plan.process_step(&batches(), out, &mut rejected[0])?,
             Given::Turns(_) => plan.process_turns(&batches(), out, rejected)?,
         }
-        let watermark = plan.watermark();
         self.last = given.tail().into_iter().fold(self.last, Seq::max);
         let stop =
             self.report(if let Given::Turns(parts) = given { parts } else { std::slice::from_ref(first) });
@@ -315,7 +314,7 @@ impl PartitionReceiver {
             metrics.latency.add(end - first.accepted, records);
         }
         self.sink()?;
-        self.give_out(watermark, time, first.at_ms, through);
+        self.give_out(time, first.at_ms, through);
         if let Some(stop) = stop {
             return Err(stop.error);
         }

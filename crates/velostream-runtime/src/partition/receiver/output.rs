@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 use velostream_engine::batch::{Batch, ChangeBatch, Seq};
-use velostream_engine::time::{TimeRuns, Watermark};
+use velostream_engine::time::TimeRuns;
 
 impl PartitionReceiver {
     /// Gives changes on that others have computed.
@@ -25,7 +25,7 @@ impl PartitionReceiver {
             None => merged.give_to(&mut self.out),
         }
         let time = std::mem::take(&mut merged.time);
-        self.give_out(time.after(), time, merged.at_ms, merged.through);
+        self.give_out(time, merged.at_ms, merged.through);
         self.account()
     }
 
@@ -40,11 +40,11 @@ impl PartitionReceiver {
     }
 
     /// Counts and delivers what a batch has led to.
-    pub(super) fn give_out(&mut self, watermark: Watermark, time: TimeRuns, at_ms: i64, through: Seq) {
+    pub(super) fn give_out(&mut self, time: TimeRuns, at_ms: i64, through: Seq) {
         self.batches += 1;
         let metrics = &self.setup.metrics;
         metrics.batches_in.fetch_add(1, Ordering::Relaxed);
-        metrics.watermark_micros.store(watermark.0, Ordering::Relaxed);
+        metrics.watermark_micros.store(time.after().0, Ordering::Relaxed);
         self.deliver(time, at_ms, through);
     }
 
