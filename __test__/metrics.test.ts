@@ -78,6 +78,7 @@ for (const partitions of [0, 1, 3]) {
     t.is(valueOf(db, 'velostream_state_bytes'), metrics.stateBytes)
     t.is(valueOf(db, 'velostream_dead_letters_total'), 2)
     t.is(valueOf(db, 'velostream_dead_letters_dropped_total'), 0)
+    t.is(valueOf(db, 'velostream_late_dropped_total'), 0)
     t.is(valueOf(db, 'velostream_relation_records_total', { relation: 's' }), 4)
     t.is(valueOf(db, 'velostream_relation_watermark_seconds', { relation: 's' }), 3)
     t.is(valueOf(db, 'velostream_query_watermark_seconds', { query: 'counts' }), 3)

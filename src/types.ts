@@ -28,7 +28,10 @@ export interface OpenOptions {
   mailboxBytes?: number
   /** State of all queries together, bytes. Past it the growing query ends with ERR_VELO_LIMIT. Default: half of the memory. */
   memoryLimit?: number
-  /** Dead letters kept, default 1000; beyond it the oldest is dropped and counted. */
+  /**
+   * Dead letters kept, default 1000; beyond it the oldest is dropped and counted. So are late records until listeners are
+   * told of them, which is at every turn of the event loop.
+   */
   deadLetterCapacity?: number
   /** Seed of RANDOM() and UUID(). */
   seed?: number
@@ -125,6 +128,8 @@ export interface EngineMetrics {
   stateBytes: number
   deadLettersTotal: number
   deadLettersDropped: number
+  /** Late records beyond `deadLetterCapacity` of which no 'late' listener was told. */
+  lateDropped: number
 }
 
 /** A record that could not be processed. */

@@ -100,6 +100,7 @@ pub struct NativeMetrics {
     pub state_bytes: f64,
     pub dead_letters_total: f64,
     pub dead_letters_dropped: f64,
+    pub late_dropped: f64,
 }
 
 impl From<EngineMetrics> for NativeMetrics {
@@ -115,6 +116,7 @@ impl From<EngineMetrics> for NativeMetrics {
             state_bytes: from.state_bytes as f64,
             dead_letters_total: from.dead_letters_total as f64,
             dead_letters_dropped: from.dead_letters_dropped as f64,
+            late_dropped: from.late_dropped as f64,
         }
     }
 }

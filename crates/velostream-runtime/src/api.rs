@@ -278,6 +278,8 @@ pub struct EngineMetrics {
     pub dead_letters_total: u64,
     /// Those among them that are no longer kept.
     pub dead_letters_dropped: u64,
+    /// Late records that went before anybody took them.
+    pub late_dropped: u64,
 }
 
 /// What a ticket gives, or why not.

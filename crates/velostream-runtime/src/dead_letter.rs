@@ -66,8 +66,18 @@ struct State {
     /// How many of the last letters nobody has taken yet.
     new: usize,
     late: VecDeque<LateRecord>,
-    total: u64,
-    dropped: u64,
+    counts: Counts,
+}
+
+/// What was left out so far.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Counts {
+    /// Dead letters.
+    pub letters: u64,
+    /// Those among them that are no longer kept.
+    pub letters_dropped: u64,
+    /// Late records that were no longer kept when somebody asked for them.
+    pub late_dropped: u64,
 }
 
 /// The engine's dead letters and late records. Locked once per batch that has some.
@@ -101,24 +111,25 @@ impl DeadLetters {
         }
         let mut state = self.lock();
         for letter in letters {
-            state.total += 1;
+            state.counts.letters += 1;
             state.new += 1;
             state.letters.push_back(letter);
             if state.letters.len() > self.capacity {
                 state.letters.pop_front();
-                state.dropped += 1;
+                state.counts.letters_dropped += 1;
             }
         }
         state.new = state.new.min(state.letters.len());
     }
 
-    /// Adds late records; beyond the capacity the oldest go (they stay counted in the metrics).
+    /// Adds late records; beyond the capacity the oldest go and are counted.
     fn add_late(&self, late: impl IntoIterator<Item = LateRecord>) {
         let mut state = self.lock();
         for record in late {
             state.late.push_back(record);
             if state.late.len() > self.capacity {
                 state.late.pop_front();
+                state.counts.late_dropped += 1;
             }
         }
     }
@@ -142,8 +153,7 @@ impl DeadLetters {
     }
 
     /// How many there were, and how many of them are no longer kept.
-    pub fn counts(&self) -> (u64, u64) {
-        let state = self.lock();
-        (state.total, state.dropped)
+    pub fn counts(&self) -> Counts {
+        self.lock().counts
     }
 }

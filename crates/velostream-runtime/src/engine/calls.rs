@@ -190,13 +190,14 @@ impl Engine {
     #[must_use]
     pub fn metrics(&self) -> EngineMetrics {
         let queries = self.pipelines.values().filter(|pipeline| pipeline.purpose != Purpose::Ask);
-        let (dead_letters_total, dead_letters_dropped) = self.shared.dead_letters.counts();
+        let counts = self.shared.dead_letters.counts();
         EngineMetrics {
             queries: queries.map(query_metrics).collect(),
             relations: self.catalog.entries().filter_map(|entry| self.relation_metrics(entry)).collect(),
             state_bytes: self.shared.state_bytes.load(Ordering::Relaxed),
-            dead_letters_total,
-            dead_letters_dropped,
+            dead_letters_total: counts.letters,
+            dead_letters_dropped: counts.letters_dropped,
+            late_dropped: counts.late_dropped,
         }
     }
 

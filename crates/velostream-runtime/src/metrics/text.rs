@@ -98,7 +98,7 @@ fn seconds(micros: Option<i64>) -> Option<Number> {
     micros.map(|micros| Number::Real(micros as f64 / 1e6))
 }
 
-const ENGINE: [Family<EngineMetrics>; 3] = [
+const ENGINE: [Family<EngineMetrics>; 4] = [
     of(
         "bytes",
         gauge("velostream_state_bytes", "State of all queries and tables.", |m| whole(m.state_bytes)),
@@ -106,6 +106,9 @@ const ENGINE: [Family<EngineMetrics>; 3] = [
     counter("velostream_dead_letters", "Dead letters.", |m| whole(m.dead_letters_total)),
     counter("velostream_dead_letters_dropped", "Dead letters no longer kept.", |m| {
         whole(m.dead_letters_dropped)
+    }),
+    counter("velostream_late_dropped", "Late records that went before anybody took them.", |m| {
+        whole(m.late_dropped)
     }),
 ];
 
@@ -287,6 +290,7 @@ mod tests {
             state_bytes: 96,
             dead_letters_total: 5,
             dead_letters_dropped: 2,
+            late_dropped: 1,
         }
     }
 

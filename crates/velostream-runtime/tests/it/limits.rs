@@ -87,6 +87,23 @@ fn dead_letters_are_bounded_and_counted() {
 }
 
 #[test]
+fn late_records_that_nobody_takes_are_bounded_and_counted() {
+    for partitions in [0, 1, 3] {
+        let options = EngineOptions { partitions, dead_letter_capacity: 2, ..EngineOptions::default() };
+        let mut t = Harness::new(options);
+        t.exec("CREATE STREAM s (k INT, t TIMESTAMP, WATERMARK FOR t AS t) WITH (timestamp_format = '%s')");
+        t.query("SELECT k, COUNT(*) AS n FROM s WINDOW TUMBLING (SIZE 1 SECOND) GROUP BY k");
+        let late = (0..5).map(|k| format!(r#"{{"k":{k},"t":"10"}}"#)).collect::<String>();
+        t.insert("s", &format!(r#"{{"k":0,"t":"100"}}{late}"#));
+        t.flush();
+        let metrics = t.engine.metrics();
+        let counted: u64 = metrics.queries[0].partitions.iter().map(|each| each.late).sum();
+        assert_eq!((counted, metrics.late_dropped), (5, 3));
+        assert_eq!(t.engine.take_late().len(), 2);
+    }
+}
+
+#[test]
 fn counters_count() {
     each(|t| {
         t.exec("CREATE STREAM s (x INT)");
