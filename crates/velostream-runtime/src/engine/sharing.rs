@@ -282,10 +282,17 @@ impl Engine {
             return None;
         }
         let Some(sharing) = self.sharing(plan, Purpose::Query, false) else {
-            return Some("Partitions: 1, because no key tells which rows meet".to_owned());
+            let would_be_cut = stages(plan, &|_| false).is_some();
+            let why = if would_be_cut {
+                "a record may fail, or be late, where rows meet by other keys than before"
+            } else {
+                "no key tells which rows meet"
+            };
+            return Some(format!("Partitions: 1, because {why}"));
         };
+        let relations = kernel::sources_of(plan);
         let source = |(id, route): &(RelationId, Route)| {
-            let relation = &self.catalog.get(*id)?.relation;
+            let relation = relations.iter().find(|relation| relation.id == *id)?;
             Some(format!("{} {}", relation.name, told_apart(route, &relation.schema)))
         };
         let sources: Vec<String> = sharing.first().routes.iter().filter_map(source).collect();

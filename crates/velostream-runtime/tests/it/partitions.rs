@@ -196,11 +196,23 @@ fn explain_says_whose_rows_are_whose() {
         (STAGED[0], "Partitions: 4, s by k; names by k, then by name"),
         (INTO_ONE[0], "Partitions: 4, s by k, j, then all by one"),
         ("SELECT COUNT(*) FROM s", "Partitions: 1, because no key tells which rows meet"),
+        (
+            "SELECT n, SUM(j) FROM (SELECT k, j, COUNT(*) AS n FROM s GROUP BY k, j) AS c GROUP BY n",
+            "Partitions: 1, because a record may fail, or be late, where rows meet by other keys than before",
+        ),
     ];
     for (sql, expected) in cases {
         assert_eq!(last(4, sql), expected, "{sql}");
         assert!(!last(1, sql).starts_with("Partitions"), "{sql}");
     }
+    let file = std::env::temp_dir().join(format!("velostream-{}-explained.csv", std::process::id()));
+    std::fs::write(&file, "k,v\na,1\n").expect("a temporary file can be written");
+    let path = file.to_string_lossy();
+    assert_eq!(
+        last(4, &format!("SELECT k, COUNT(*) FROM '{path}' GROUP BY k")),
+        format!("Partitions: 4, {path} by k")
+    );
+    std::fs::remove_file(&file).expect("it is there");
 }
 
 #[test]

@@ -10,7 +10,13 @@ fn constants_and_descriptions() {
         t.exec("CREATE TABLE k (a INT PRIMARY KEY, b STRING)");
         assert_eq!(t.all("DESCRIBE k"), ["a INT false true", "b STRING true false"]);
         assert_eq!(t.all("SHOW TABLES"), ["k TABLE NULL"]);
-        assert!(!t.all("EXPLAIN SELECT a FROM k").is_empty());
+        t.exec("CREATE STREAM s (a INT, t TIMESTAMP, WATERMARK FOR t AS t)");
+        let windows = "SELECT a, COUNT(*) AS n FROM s WINDOW TUMBLING (SIZE 1 SECOND) GROUP BY a";
+        for sql in ["SELECT a FROM k", windows, &format!("{windows} EMIT CHANGES")] {
+            let asked = t.all(&format!("EXPLAIN {sql}"));
+            assert_eq!(asked.join("\n"), t.engine.explain(sql).expect("it is right"), "{sql}");
+        }
+        t.exec("DROP STREAM s");
         t.exec("CREATE TABLE d AS SELECT b, COUNT(*) AS n FROM k GROUP BY b");
         assert_eq!(t.all("SHOW QUERIES")[0], "d running SELECT b, COUNT(*) AS n FROM k GROUP BY b");
         assert_eq!(t.try_all("DROP TABLE d").expect_err("no rows").code, ErrorCode::Argument);

@@ -184,7 +184,11 @@ impl<'a> Binder<'a> {
             Kind::Show(kind) => Ok(Statement::Show(*kind)),
             Kind::Describe(name) => self.relation(name).map(Statement::Describe),
             Kind::Explain { analyze, query } => {
-                self.top_query(query).map(|query| Statement::Explain { query, analyze: *analyze })
+                // Of the query as it would run, also where the plan is asked for as rows of a moment.
+                let snapshot = std::mem::take(&mut self.options.snapshot);
+                let query = self.top_query(query);
+                self.options.snapshot = snapshot;
+                query.map(|query| Statement::Explain { query, analyze: *analyze })
             }
             Kind::Set { key, value } => Ok(Statement::Set { key: Arc::clone(key), value: Arc::clone(value) }),
         };
