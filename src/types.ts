@@ -116,7 +116,7 @@ export interface QueryMetrics {
   sql: string
   /** The time up to which its answer is complete: that of its streams, held back by what their windows wait for late records. */
   watermark: Date | null
-  /** Undelivered changes. */
+  /** Undelivered changes; with `before` an update counts twice. */
   outputRows: number
   partitions: PartitionMetrics[]
 }

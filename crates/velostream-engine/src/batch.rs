@@ -81,6 +81,12 @@ impl ChangeBatch {
         self.ops.is_empty()
     }
 
+    /// Changes: an update is one, with its old row and without.
+    #[must_use]
+    pub fn changes(&self) -> usize {
+        self.ops.iter().filter(|&&op| op != Op::UpdateBefore).count()
+    }
+
     /// Takes all rows out and keeps the buffers.
     pub fn clear(&mut self) {
         self.truncate(0);

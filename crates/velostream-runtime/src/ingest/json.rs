@@ -178,7 +178,7 @@ impl JsonDecoder {
                 Some(b',') if self.in_array => {}
                 Some(b']') if self.in_array => self.in_array = false,
                 _ => {
-                    match self.record(&mut cursor, valid_to, out) {
+                    match self.record(&mut cursor, (valid_to, end), out) {
                         Ok(named) => out.finish_row(named),
                         Err(Refusal::Fault(Fault::Incomplete))
                             if !end && bytes.len() - start <= RECORD_BYTES_MAX =>
@@ -237,12 +237,12 @@ impl JsonDecoder {
     fn record(
         &mut self,
         cursor: &mut Cursor<'_>,
-        valid_to: usize,
+        (valid_to, end): (usize, bool),
         out: &mut Decoded,
     ) -> Result<u32, Refusal> {
         let start = cursor.at;
         if cursor.bytes[start] != b'{' {
-            return Err(Fault::Malformed(start, "an object").into());
+            return Err(other_value(cursor, self.in_array, end));
         }
         cursor.at += 1;
         let mut unfit = None;
@@ -480,6 +480,23 @@ fn epoch_micros(number: &NumberToken<'_>) -> Option<i64> {
     let micros = (double(number)? * 1_000.0).round();
     // The first double past the largest 64-bit integer is 2^63.
     (micros.abs() < 9_223_372_036_854_775_808.0).then_some(micros as i64)
+}
+
+/// Why a value in the place of a record is refused: one that stands alone in its line, or in an array, is passed over alone.
+fn other_value(cursor: &mut Cursor<'_>, in_array: bool, end: bool) -> Refusal {
+    let start = cursor.at;
+    let refused = Fault::Malformed(start, "an object").into();
+    let Ok(value) = cursor.skip_value() else { return refused };
+    if value.contains(&b'\n') {
+        return refused;
+    }
+    let behind = cursor.bytes[cursor.at..].iter().find(|byte| !matches!(byte, b' ' | b'\t' | b'\r'));
+    match behind {
+        None if !end => Fault::Incomplete.into(),
+        None | Some(b'\n') => Refusal::Unfit(cursor.at, "expected an object".to_owned()),
+        Some(b',' | b']') if in_array => Refusal::Unfit(cursor.at, "expected an object".to_owned()),
+        Some(_) => refused,
+    }
 }
 
 /// Where reading goes on behind a broken record that begins at `start`: at an object that follows a brace,

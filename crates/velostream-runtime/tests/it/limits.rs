@@ -1,7 +1,7 @@
 //! Bounds: mailboxes, outputs, memory, dead letters.
 
 use crate::harness::{Harness, each, show};
-use velostream_runtime::{Admission, ChangeBatch, EngineOptions, ErrorCode, Pull};
+use velostream_runtime::{Admission, ChangeBatch, EngineOptions, ErrorCode, Pull, QueryOptions};
 
 #[test]
 fn a_slow_reader_makes_insert_wait_and_loses_nothing() {
@@ -120,6 +120,12 @@ fn counters_count() {
         assert!(latency.max >= latency.p50 && latency.p50 > 0.0);
         assert!(metrics.state_bytes > 0);
         assert_eq!(metrics.queries[0].output_rows, 100);
+        t.engine.close_query(query);
+        let before = QueryOptions { before: true, ..QueryOptions::default() };
+        let query = t.query_with("SELECT COUNT(*) AS n FROM s", &before);
+        t.insert("s", r#"{"x":1} {"x":2} {"x":3}"#);
+        t.flush();
+        assert_eq!(t.engine.metrics().queries[0].partitions[0].changes_out, 3, "with old rows or without");
         t.engine.close_query(query);
         assert_eq!(t.engine.metrics().state_bytes, 0);
     });

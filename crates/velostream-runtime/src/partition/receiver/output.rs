@@ -63,7 +63,7 @@ impl PartitionReceiver {
     pub(super) fn deliver(&mut self, time: TimeRuns, at_ms: i64, through: Seq) {
         let mut records = std::mem::take(&mut self.records);
         self.watermark = time.after();
-        self.setup.metrics.changes_out.fetch_add(self.out.len() as u64, Ordering::Relaxed);
+        self.setup.metrics.changes_out.fetch_add(self.out.changes() as u64, Ordering::Relaxed);
         if self.out.is_empty() && time.advances.is_empty() {
             self.publish(&mut |_| Event::Through(through));
             return;
@@ -106,6 +106,7 @@ fn take(sink: &mut dyn ChangeSink, changes: &Changes<'_>, metrics: &PartitionMet
     if changes.is_empty() {
         return Ok(());
     }
-    metrics.changes_out.fetch_add(changes.len() as u64, Ordering::Relaxed);
+    let count = changes.batches().iter().map(|batch| batch.changes()).sum::<usize>();
+    metrics.changes_out.fetch_add(count as u64, Ordering::Relaxed);
     sink.take(changes)
 }

@@ -192,6 +192,25 @@ fn arrays_go_on_behind_a_bad_record() {
 }
 
 #[test]
+fn another_value_in_the_place_of_a_record_is_passed_over_alone() {
+    json(
+        two(),
+        "{\"a\":1}\n[1]\n\"s\" \n{\"a\":2}\n5 apples\n[2, {\"a\":3}, [\"x\"]]\n7\n",
+        &[
+            "BigInt(1) Null",
+            "BigInt(2) Null",
+            "BigInt(3) Null",
+            "bad 9 expected an object: 1",
+            "bad 12 expected an object: \"s\"",
+            "bad 25 malformed JSON: expected an object at byte 0 of the record: 5 apples",
+            "bad 35 expected an object: 2",
+            "bad 47 expected an object: [\"x\"]",
+            "bad 54 expected an object: 7",
+        ],
+    );
+}
+
+#[test]
 fn deep_nesting_is_refused_not_followed() {
     let deep = format!("{{\"x\":{}1{}}}\n{{\"a\":1}}", "[".repeat(5_000), "]".repeat(5_000));
     let mut decoder = JsonDecoder::new(two());
