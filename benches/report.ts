@@ -80,7 +80,10 @@ export function printPartitions(results: readonly Result[]): void {
   })
   if (rows.length === 0) return
   console.log('\nPartitions, without JavaScript: with rows from feeds, or reading the file')
-  printTable(['scenario', 'door', 'M/s', 'efficiency', 'to reach', 'mean/largest', 'busy ns', 'line ns'], rows)
+  printTable(
+    ['scenario', 'door', 'M/s', 'efficiency', 'to reach', 'mean/largest', 'busy ns', 'line ns'],
+    rows,
+  )
   const rateOf = (scenario: string, contender: string) =>
     results.find((result) => result.scenario === scenario && result.contender === contender)
   console.log(

@@ -38,6 +38,10 @@ pub struct FileSource {
     inferred: bool,
 }
 
+/// What to do about a file without records that is read as JSON, as its name says nothing else.
+const NOT_JSON: &str = " as JSON; if it is CSV, declare it: \
+     CREATE STREAM name WITH (connector = 'file', path = '...', format = 'csv')";
+
 /// Whether a path means standard input.
 pub fn is_stdin(path: &str) -> bool {
     path == "-" || path.eq_ignore_ascii_case("stdin")
@@ -100,8 +104,10 @@ impl FileSource {
             FileFormat::Json => infer_json(sample),
             FileFormat::Csv(options) => infer_csv(sample, options),
         };
+        let is_json = self.format == FileFormat::Json && !sample.trim_ascii().is_empty();
+        let hint = if is_json { NOT_JSON } else { "" };
         let Inferred { fields, timestamp_format } =
-            inferred.map_err(|message| format!("{}: {message}", self.name()))?;
+            inferred.map_err(|message| format!("{}: {message}{hint}", self.name()))?;
         self.inferred = true;
         self.timestamp_format = self.timestamp_format.take().or(timestamp_format);
         Ok(fields)

@@ -173,10 +173,14 @@ fn who_reads_a_table_over_a_file_that_is_being_read_gets_changes_in_the_order_of
 fn files_that_cannot_be_read() {
     let empty = Temporary::new("empty.json", "");
     let directory = std::env::temp_dir().to_string_lossy().into_owned();
+    let named = Temporary::new("rows.txt", "a,b\n1,2\n");
     each(|t| {
-        for (path, reason) in
-            [("no/such/file.json", "no such file"), (directory.as_str(), "directory"), (&empty.path(), "")]
-        {
+        for (path, reason) in [
+            ("no/such/file.json", "no such file"),
+            (directory.as_str(), "directory"),
+            (&empty.path(), ""),
+            (&named.path(), "if it is CSV, declare it"),
+        ] {
             let error = t.try_all(&format!("SELECT * FROM '{path}'")).expect_err(path);
             assert_eq!(error.code, ErrorCode::Io, "{path}");
             assert!(error.message.contains(reason), "{path}: {}", error.message);
