@@ -11,6 +11,7 @@ use crate::source::blocks::Blocks;
 use crate::sync::{AtomicBool, JoinHandle};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use velostream_engine::time::Watermark;
 use velostream_sql::catalog::RelationId;
 use velostream_sql::types::Schema;
 
@@ -75,9 +76,11 @@ pub struct Pipeline {
 }
 
 impl Pipeline {
-    /// Up to which time all partitions have given their rows; nothing where one knows of none, or all has passed.
+    /// Up to which time all partitions have given their rows; nothing while one knows of none.
     pub fn watermark(&self) -> Option<i64> {
-        self.metrics.iter().map(Stages::watermark).min()?
+        let answers = self.metrics.iter().filter_map(Stages::answer);
+        let least = answers.map(|metrics| metrics.watermark_micros.load(Ordering::Relaxed)).min()?;
+        (least != Watermark::NONE.0).then_some(least)
     }
 
     /// Whether all of its input is given out.

@@ -16,7 +16,6 @@ use crate::partition::mailbox::Mailbox;
 use crate::partition::receiver::{FirstStage, PartitionReceiver, ReceiverSetup, ToNextStage};
 use crate::partition::share::{Taker, Way};
 use crate::pipeline::Purpose;
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use velostream_engine::router::Router;
 use velostream_sql::catalog::{Relation, RelationId};
@@ -67,11 +66,16 @@ pub(super) struct Receivers {
 impl Receivers {
     /// The counters of those that run the plan, by partition.
     pub fn metrics(&self) -> Vec<metrics::Stages> {
-        let mut metrics: BTreeMap<usize, metrics::Stages> = BTreeMap::new();
-        for setup in &self.setups {
-            metrics.entry(setup.partition).or_default().0.push(Arc::clone(&setup.metrics));
-        }
-        metrics.into_values().collect()
+        let is_second = |setup: &&ReceiverSetup| setup.first_stage.is_some();
+        let is_staged = self.setups.iter().any(|setup| is_second(&setup));
+        let stages = |first: &ReceiverSetup| {
+            let mut seconds = self.setups.iter().filter(is_second);
+            let second = seconds.find(|second| second.partition == first.partition);
+            let second = second.map(|second| Arc::clone(&second.metrics));
+            let answers = !is_staged || second.is_some();
+            metrics::Stages { first: Arc::clone(&first.metrics), second, answers }
+        };
+        self.setups.iter().filter(|setup| !is_second(setup)).map(stages).collect()
     }
 
     /// Those whose rows are merged, or are the answer.

@@ -122,7 +122,7 @@ pub struct PartitionMetrics {
     pub busy_nanos: AtomicU64,
     pub state_bytes: AtomicU64,
     pub groups: AtomicU64,
-    /// `i64::MIN` before any.
+    /// The last one before the end; `i64::MIN` before any.
     pub watermark_micros: AtomicI64,
     pub latency: Histogram,
 }
@@ -144,25 +144,29 @@ impl Default for PartitionMetrics {
     }
 }
 
-/// The counters of one partition: of its receiver in each stage of the plan, in their order.
-#[derive(Default)]
-pub struct Stages(pub Vec<Arc<PartitionMetrics>>);
+/// The counters of one partition: of its receivers.
+pub struct Stages {
+    /// In the first stage of the plan, whose records are the query's.
+    pub first: Arc<PartitionMetrics>,
+    /// In the second, if it has one there.
+    pub second: Option<Arc<PartitionMetrics>>,
+    /// Whether what goes out of it is the answer, or the second stage's alone.
+    pub answers: bool,
+}
 
 impl Stages {
     /// The counters now; `mailbox` is the depth of its mailboxes in batches and bytes. What comes in is counted by the
     /// first stage, what goes out by the last, and the rest by all.
     pub fn snapshot(&self, partition: usize, mailbox: (u64, u64)) -> PartitionMetricsSnapshot {
-        let of = |stage: Option<&Arc<PartitionMetrics>>, count: fn(&PartitionMetrics) -> &AtomicU64| {
-            stage.map_or(0, |stage| count(stage).load(Relaxed))
-        };
+        let first = |count: fn(&PartitionMetrics) -> &AtomicU64| count(&self.first).load(Relaxed);
         let sum = |count: fn(&PartitionMetrics) -> &AtomicU64| {
-            self.0.iter().map(|stage| count(stage).load(Relaxed)).sum::<u64>()
+            first(count) + self.second.as_ref().map_or(0, |second| count(second).load(Relaxed))
         };
         PartitionMetricsSnapshot {
             partition,
-            records_in: of(self.0.first(), |each| &each.records_in),
-            batches_in: of(self.0.first(), |each| &each.batches_in),
-            changes_out: of(self.0.last(), |each| &each.changes_out),
+            records_in: first(|each| &each.records_in),
+            batches_in: first(|each| &each.batches_in),
+            changes_out: self.answer().map_or(0, |answer| answer.changes_out.load(Relaxed)),
             late: sum(|each| &each.late),
             dead_letters: sum(|each| &each.dead_letters),
             busy_ms: sum(|each| &each.busy_nanos) as f64 / 1e6,
@@ -174,15 +178,14 @@ impl Stages {
         }
     }
 
-    /// The watermark of the rows that go out, unless nothing is known or everything has passed.
-    pub fn watermark(&self) -> Option<i64> {
-        let last = self.0.last()?.watermark_micros.load(Relaxed);
-        Some(last).filter(|&micros| micros != i64::MIN && micros != i64::MAX)
+    /// Those of the receiver whose changes are the answer's.
+    pub fn answer(&self) -> Option<&PartitionMetrics> {
+        self.answers.then_some(self.second.as_ref().unwrap_or(&self.first))
     }
 
     /// Of the first stage, whose records they are.
     pub fn latency(&self) -> &Histogram {
-        &self.0[0].latency
+        &self.first.latency
     }
 }
 

@@ -256,8 +256,8 @@ pub struct Found {
     pub letters: BTreeMap<(String, Option<String>), Vec<String>>,
     /// The same of late records.
     pub late: BTreeMap<(String, Option<String>), Vec<String>>,
-    /// Letters and late records, as the receivers have counted them.
-    pub counted: (u64, u64),
+    /// Letters, late records and changes, as the receivers have counted them.
+    pub counted: (u64, u64, u64),
 }
 
 struct Run {
@@ -412,6 +412,6 @@ pub fn run(definitions: &str, sql: &str, on_error: &str, history: &[Step], way: 
         receivers: partitions.len(),
         letters,
         late: lates,
-        counted: (count(|each| each.dead_letters), count(|each| each.late)),
+        counted: (count(|each| each.dead_letters), count(|each| each.late), count(|each| each.changes_out)),
     }
 }

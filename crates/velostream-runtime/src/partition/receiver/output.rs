@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 use velostream_engine::batch::{Batch, ChangeBatch, Seq};
-use velostream_engine::time::TimeRuns;
+use velostream_engine::time::{TimeRuns, Watermark};
 
 impl PartitionReceiver {
     /// Gives changes on that others have computed.
@@ -44,7 +44,9 @@ impl PartitionReceiver {
         self.batches += 1;
         let metrics = &self.setup.metrics;
         metrics.batches_in.fetch_add(1, Ordering::Relaxed);
-        metrics.watermark_micros.store(time.after().0, Ordering::Relaxed);
+        if time.after() != Watermark::END {
+            metrics.watermark_micros.store(time.after().0, Ordering::Relaxed);
+        }
         self.deliver(time, at_ms, through);
     }
 
