@@ -154,6 +154,8 @@ pub(super) struct Nodes {
     time: ClockId,
     keeps_time: bool,
     nothing: Nothing,
+    /// Whether there is a LIMIT.
+    can_finish: bool,
 }
 
 /// Which nodes a batch reaches; the others rest.
@@ -243,6 +245,7 @@ impl Nodes {
                 sources: plan.sources.iter().map(|source| ChangeBatch::new(&source.types)).collect(),
                 values: plan.values.iter().map(|values| ChangeBatch::new(&values.types)).collect(),
             },
+            can_finish: plan.nodes.iter().any(|node| matches!(node.operator, OperatorPlan::Limit(_))),
         })
     }
 
@@ -281,7 +284,7 @@ impl Nodes {
         out: &mut ChangeBatch,
         report: &mut Report,
     ) -> Result<()> {
-        let Self { nodes, buffers, routes, clocks, nothing, time, keeps_time } = self;
+        let Self { nodes, buffers, routes, clocks, nothing, time, keeps_time, .. } = self;
         clocks.set(arrivals, |origin| standing.watermark(origin));
         let last = nodes.len() - 1;
         for &index in routes.of_all(arrivals) {
@@ -340,7 +343,8 @@ impl Nodes {
 
     /// The number behind which nothing changes the answer any more but the end; `None` while a record may.
     pub fn finished_at(&self) -> Option<Seq> {
-        self.node_finished_at(self.nodes.len().checked_sub(1)?)
+        // Asked for every batch, which may be one record.
+        if self.can_finish { self.node_finished_at(self.nodes.len() - 1) } else { None }
     }
 
     /// The same of what a node gives: it is finished itself, or all that feeds it.
