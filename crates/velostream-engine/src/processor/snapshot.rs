@@ -5,7 +5,7 @@ use crate::error::{EngineError, Result};
 use crate::state::{SnapshotReader, SnapshotWriter, State, Storable};
 
 const MAGIC: u32 = 0x4f4c_4556;
-const VERSION: u32 = 3;
+const VERSION: u32 = 4;
 
 /// FNV-1a, 64 bits: finds damage, not malice.
 struct Checksum(u64);
