@@ -158,11 +158,6 @@ impl Kernel {
         Ok(self.processor.process_turns(&inputs, out, rejects)?)
     }
 
-    /// Emits the plan's constant rows, once.
-    pub fn start(&mut self, out: &mut ChangeBatch) -> Result<()> {
-        Ok(self.processor.start(out)?)
-    }
-
     /// Takes notice that `seq` is given out, so that what becomes final at the end comes behind it.
     pub fn pass(&mut self, seq: Seq) {
         self.processor.pass(seq);
@@ -174,9 +169,9 @@ impl Kernel {
         Ok(self.processor.end(SourceId(input), out)?)
     }
 
-    /// Every input ends, one after another in the order of the relations' making.
+    /// Every input ends, one after another in the order of the relations' making; constant rows come if nothing else does.
     pub fn end_all(&mut self, out: &mut ChangeBatch) -> Result<()> {
-        self.start(out)?;
+        self.processor.start(out)?;
         self.by_age().into_iter().try_for_each(|input| self.end(input, out))
     }
 
@@ -185,6 +180,11 @@ impl Kernel {
         let mut inputs: Vec<usize> = (0..self.inputs.len()).collect();
         inputs.sort_by_key(|&input| self.inputs[input].id);
         inputs
+    }
+
+    /// The number at which a LIMIT was reached behind which no record changes the answer.
+    pub fn finished_at(&self) -> Option<Seq> {
+        self.processor.finished_at()
     }
 
     /// Whether no further record can change the answer, as after LIMIT.

@@ -2,7 +2,7 @@
 
 use crate::catalog::PipelineId;
 use crate::feed::rounds::Feeds;
-use crate::metrics::{PartitionMetrics, Stages};
+use crate::metrics::{PartitionCounters, PartitionMetrics};
 use crate::partition::mailbox::Mailbox;
 use crate::partition::outlet::Outlet;
 use crate::partition::receiver::{PartitionReceiver, PartitionStats};
@@ -56,7 +56,7 @@ pub struct Pipeline {
     /// Its output, where the engine or the caller takes it.
     pub output: Option<Arc<OutputQueue>>,
     /// Counters of each partition.
-    pub metrics: Vec<Stages>,
+    pub metrics: Vec<PartitionCounters>,
     /// Those of the receiver that gives the answer.
     pub answer: Arc<PartitionMetrics>,
     /// The input has ended or failed and all of it is given out.
@@ -78,7 +78,7 @@ pub struct Pipeline {
 impl Pipeline {
     /// Up to which time all partitions have given their rows; nothing while one knows of none.
     pub fn watermark(&self) -> Option<i64> {
-        let answers = self.metrics.iter().filter_map(Stages::answer);
+        let answers = self.metrics.iter().filter_map(PartitionCounters::answer);
         let least = answers.map(|metrics| metrics.watermark_micros.load(Ordering::Relaxed)).min()?;
         (least != Watermark::NONE.0).then_some(least)
     }

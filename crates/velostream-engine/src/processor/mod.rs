@@ -51,13 +51,24 @@ impl Standing {
         }
     }
 
-    /// Notes how far a source has come with a batch.
-    fn advance(&mut self, source: usize, changes: &ChangeBatch, time: &TimeRuns) {
-        let last = changes.seqs.last().copied().unwrap_or_default();
-        let moved = time.advances.last().map_or(Seq(0), |&(seq, _)| seq);
-        let last = last.max(moved).0.max(*self.last.get());
-        self.last.set(last);
-        self.sources[source].watermark.set(time.after().0);
+    /// Whether nothing more enters at an origin.
+    fn has_ended(&self, origin: Origin) -> bool {
+        match origin {
+            Origin::Source(source) => *self.sources[source].ended.get(),
+            Origin::Values(_) => *self.started.get(),
+        }
+    }
+
+    /// Notes how far a source has come with a batch, of which what stands behind number `until` does not count.
+    fn advance(&mut self, source: usize, changes: &ChangeBatch, time: &TimeRuns, until: Option<Seq>) {
+        let until = until.unwrap_or(Seq(u64::MAX));
+        let counts = |&&seq: &&Seq| seq <= until;
+        let moved = time.advances.iter().rfind(|&&(seq, _)| seq <= until);
+        let watermark = moved.map_or(time.before, |&(_, watermark)| watermark);
+        let last = changes.seqs.iter().rfind(counts).copied().unwrap_or_default();
+        let last = last.max(moved.map_or(Seq(0), |&(seq, _)| seq));
+        self.last.set(last.0.max(*self.last.get()));
+        self.sources[source].watermark.set(watermark.0);
     }
 }
 
@@ -185,6 +196,9 @@ impl QueryProcessor {
         self.open(input)?;
         self.start(out)?;
         self.report.clear();
+        if self.finished_at().is_some() {
+            return Ok(());
+        }
         let from = out.len();
         let standing = self.watermark(input);
         let own_time = (standing > batch.time.before).then(|| {
@@ -203,14 +217,15 @@ impl QueryProcessor {
         if is_whole && !self.report.failures.is_empty() {
             out.truncate(from);
         } else {
-            self.standing.advance(input.0, &batch.changes, time);
+            let until = self.finished_at();
+            self.standing.advance(input.0, &batch.changes, time, until);
         }
         if let Some(own) = own_time {
             self.time = own;
         }
         result?;
         let place = |seq| row_of(&batch.changes.seqs, seq).map(|row| (0, row));
-        self.tell(place, std::slice::from_mut(rejects));
+        self.report.settle(place, std::slice::from_mut(rejects), &mut self.row_errors);
         self.note_deletes(input, batch);
         self.settle(out, from)
     }
@@ -226,7 +241,7 @@ impl QueryProcessor {
         let from = self.apply_several(inputs, self.journal.others, out)?;
         let step = inputs.iter().find_map(|(_, batch)| batch.changes.seqs.first());
         let place = |seq| step.filter(|&&found| found == seq).map(|_| (0, 0));
-        self.tell(place, std::slice::from_mut(rejects));
+        self.report.settle(place, std::slice::from_mut(rejects), &mut self.row_errors);
         self.settle(out, from)
     }
 
@@ -246,7 +261,7 @@ impl QueryProcessor {
             let each = inputs.iter().enumerate();
             each.filter_map(|(at, (_, batch))| Some((at, row_of(&batch.changes.seqs, seq)?))).next()
         };
-        self.tell(place, rejects);
+        self.report.settle(place, rejects, &mut self.row_errors);
         self.settle(out, from)
     }
 
@@ -261,6 +276,9 @@ impl QueryProcessor {
         self.start(out)?;
         self.report.clear();
         let from = out.len();
+        if self.finished_at().is_some() {
+            return Ok(from);
+        }
         let mut times = Vec::with_capacity(inputs.len());
         for &(input, batch) in inputs {
             let mut time = TimeRuns::default();
@@ -277,24 +295,27 @@ impl QueryProcessor {
             })
             .collect();
         let result = self.run(&arrivals, is_journaled, out);
+        let until = self.finished_at();
         for (&(input, batch), time) in inputs.iter().zip(&times) {
-            self.standing.advance(input.0, &batch.changes, time);
+            self.standing.advance(input.0, &batch.changes, time, until);
         }
         result?;
         inputs.iter().for_each(|&(input, batch)| self.note_deletes(input, batch));
         Ok(from)
     }
 
-    /// Runs arrivals, by their numbers, under a savepoint where they need one.
+    /// Runs arrivals, by their numbers, under a savepoint where they need one: to leave out what fails, and, so that batches
+    /// make no difference, to leave out what stands behind a LIMIT.
     fn run(&mut self, arrivals: &[Arrival<'_>], is_journaled: bool, out: &mut ChangeBatch) -> Result<()> {
         let Self { nodes, standing, report, redo, .. } = self;
-        if !is_journaled {
+        if !is_journaled && !nodes.can_finish() {
             return nodes.run(arrivals, standing, out, report);
         }
         let (from, before) = (out.len(), report.mark());
         nodes.savepoint();
         nodes.run(arrivals, standing, out, report)?;
-        if report.failures.len() == before.failures {
+        let has_failed = is_journaled && report.failures.len() > before.failures;
+        if !has_failed && !nodes.is_reached_amid(arrivals) {
             nodes.commit();
             return Ok(());
         }
@@ -304,14 +325,6 @@ impl QueryProcessor {
         redo.run(redo::Again { nodes, standing, out, report }, arrivals)?;
         nodes.tell_time(arrivals, standing);
         Ok(())
-    }
-
-    /// Passes on what failed and what was late; behind the last row of a LIMIT there are no records.
-    fn tell(&mut self, place: impl Fn(Seq) -> Option<(usize, u32)>, rejects: &mut [Rejects]) {
-        if let Some(last) = self.nodes.finished_at() {
-            self.report.end_behind(last);
-        }
-        self.report.settle(place, rejects, &mut self.row_errors);
     }
 
     /// Consolidates what was appended from row `from` on and looks at the limits.
@@ -378,7 +391,7 @@ impl QueryProcessor {
             .collect();
         self.run(&arrivals, self.journal.others, out)?;
         self.standing.started.set(true);
-        self.tell(|_| None, &mut []);
+        self.report.settle(|_| None, &mut [], &mut self.row_errors);
         self.settle(out, from)
     }
 
@@ -410,10 +423,10 @@ impl QueryProcessor {
         let origin = Origin::Source(input.0);
         let arrival = Arrival { origin, changes: &empty, time: &time, selected: None };
         let result = self.run(&[arrival], self.journal.sources[input.0], out);
-        self.standing.advance(input.0, &empty, &time);
+        self.standing.advance(input.0, &empty, &time, None);
         self.empty = empty;
         result?;
-        self.tell(|_| None, &mut []);
+        self.report.settle(|_| None, &mut [], &mut self.row_errors);
         self.settle(out, from)
     }
 
@@ -501,12 +514,17 @@ impl QueryProcessor {
         self.nodes.groups()
     }
 
+    /// The number at which a LIMIT was reached that nothing but the end goes by; records behind it change nothing.
+    #[must_use]
+    pub fn finished_at(&self) -> Option<Seq> {
+        self.nodes.finished_at(&self.standing)
+    }
+
     /// Whether nothing can come any more: a LIMIT is reached, or every source has ended.
     #[must_use]
     pub fn is_finished(&self) -> bool {
         let ended = self.standing.sources.iter().all(|source| *source.ended.get());
-        self.nodes.finished_at().is_some()
-            || (ended && (self.values.is_empty() || *self.standing.started.get()))
+        self.finished_at().is_some() || (ended && (self.values.is_empty() || *self.standing.started.get()))
     }
 
     /// Whether a source has ended; one that the plan does not have never ends.

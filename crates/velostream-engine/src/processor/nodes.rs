@@ -156,6 +156,8 @@ pub(super) struct Nodes {
     nothing: Nothing,
     /// Whether there is a LIMIT.
     can_finish: bool,
+    /// The nodes that need not run any more, while a batch runs.
+    idle: Vec<bool>,
 }
 
 /// Which nodes a batch reaches; the others rest.
@@ -246,6 +248,7 @@ impl Nodes {
                 values: plan.values.iter().map(|values| ChangeBatch::new(&values.types)).collect(),
             },
             can_finish: plan.nodes.iter().any(|node| matches!(node.operator, OperatorPlan::Limit(_))),
+            idle: Vec::new(),
         })
     }
 
@@ -284,10 +287,16 @@ impl Nodes {
         out: &mut ChangeBatch,
         report: &mut Report,
     ) -> Result<()> {
-        let Self { nodes, buffers, routes, clocks, nothing, time, keeps_time, .. } = self;
+        let Self { nodes, buffers, routes, clocks, nothing, time, keeps_time, can_finish, idle } = self;
+        if *can_finish {
+            Self::mark_idle(nodes, idle);
+        }
         clocks.set(arrivals, |origin| standing.watermark(origin));
         let last = nodes.len() - 1;
         for &index in routes.of_all(arrivals) {
+            if *can_finish && idle[index] {
+                continue;
+            }
             let (before, rest) = buffers.split_at_mut(index);
             let output = if index == last { &mut *out } else { &mut rest[0] };
             let mut given = Given { arrivals, before, clocks, nothing, is_whole };
@@ -342,22 +351,53 @@ impl Nodes {
     }
 
     /// The number behind which nothing changes the answer any more but the end; `None` while a record may.
-    pub fn finished_at(&self) -> Option<Seq> {
+    pub fn finished_at(&self, standing: &Standing) -> Option<Seq> {
         // Asked for every batch, which may be one record.
-        if self.can_finish { self.node_finished_at(self.nodes.len() - 1) } else { None }
+        if self.can_finish { self.node_finished_at(self.nodes.len() - 1, standing) } else { None }
     }
 
     /// The same of what a node gives: it is finished itself, or all that feeds it.
-    fn node_finished_at(&self, at: usize) -> Option<Seq> {
+    fn node_finished_at(&self, at: usize, standing: &Standing) -> Option<Seq> {
         let node = &self.nodes[at];
         let of_input = |input: &Input| match *input {
-            Input::Node(at) => self.node_finished_at(at),
-            Input::Origin(_) => None,
+            Input::Node(at) => self.node_finished_at(at, standing),
+            Input::Origin(origin) => standing.has_ended(origin).then_some(Seq(0)),
         };
         node.stateful().finished_at().or_else(|| {
             let mut inputs = node.feeds.iter().map(of_input);
             inputs.try_fold(Seq(0), |last, input| Some(last.max(input?)))
         })
+    }
+
+    /// Whether there is a LIMIT.
+    pub fn can_finish(&self) -> bool {
+        self.can_finish
+    }
+
+    /// Whether one of these arrivals' numbers but the last is that at which a LIMIT was reached.
+    pub fn is_reached_amid(&self, arrivals: &[Arrival<'_>]) -> bool {
+        if !self.can_finish {
+            return false;
+        }
+        let (head, tail) =
+            (arrivals.iter().filter_map(Arrival::head), arrivals.iter().filter_map(Arrival::tail));
+        let (Some(head), Some(tail)) = (head.min(), tail.max()) else { return false };
+        let mut reached = self.nodes.iter().filter_map(|node| node.stateful().finished_at());
+        reached.any(|at| head <= at && at < tail)
+    }
+
+    /// Marks the nodes that feed nothing but a LIMIT that is reached.
+    fn mark_idle(nodes: &[Node], idle: &mut Vec<bool>) {
+        idle.clear();
+        idle.resize(nodes.len(), false);
+        for (at, node) in nodes.iter().enumerate().rev() {
+            let is_over = idle[at] || node.stateful().finished_at().is_some();
+            let below = node.inputs.iter().filter_map(|&(input, _)| match input {
+                Input::Node(below) => Some(below),
+                Input::Origin(_) => None,
+            });
+            below.for_each(|below| idle[below] = is_over);
+        }
     }
 }
 

@@ -62,7 +62,8 @@ pub(super) struct Again<'a> {
 }
 
 impl RedoScratch {
-    /// Runs every step, by number, under a savepoint of its own. One that fails is undone and only moves time.
+    /// Runs every step, by number, under a savepoint of its own, until nothing changes the answer any more. One that fails is
+    /// undone and only moves time.
     pub fn run(&mut self, mut again: Again<'_>, arrivals: &[Arrival<'_>]) -> Result<()> {
         let mut steps = std::mem::take(&mut self.steps);
         steps.clear();
@@ -71,6 +72,9 @@ impl RedoScratch {
             |steps: &[Step]| steps.iter().zip(arrivals).filter_map(|(step, whole)| step.next(whole)).min();
         let mut result = Ok(());
         while let (Some(seq), Ok(())) = (next(&steps), &result) {
+            if again.nodes.finished_at(again.standing).is_some() {
+                break;
+            }
             steps.iter_mut().zip(arrivals).for_each(|(step, whole)| step.go_on(whole, seq));
             let both = steps.iter().zip(arrivals);
             let parts: Vec<Arrival<'_>> = both

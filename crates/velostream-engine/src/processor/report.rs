@@ -41,13 +41,6 @@ impl Report {
         self.late.truncate(mark.late);
     }
 
-    /// Forgets what has numbers behind `last`.
-    pub fn end_behind(&mut self, last: Seq) {
-        self.failures.retain(|&(seq, _)| seq <= last);
-        self.final_failures.retain(|&(seq, _)| seq <= last);
-        self.late.retain(|&(seq, _)| seq <= last);
-    }
-
     /// Passes on what happened: each failing or late record once, in order of the numbers. `place` says to which of the
     /// sources' rejects it belongs, and its row there.
     pub fn settle(

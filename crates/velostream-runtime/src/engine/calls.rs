@@ -5,7 +5,7 @@ use super::pipelines::{Sinks, Start};
 use crate::api::*;
 use crate::catalog::What;
 use crate::error::{Error, Result};
-use crate::kernel;
+use crate::kernel::{self, KernelOptions};
 use crate::metrics::text::{self, Latencies};
 use crate::pipeline::{Pipeline, Purpose};
 use crate::processor::Processor;
@@ -161,6 +161,12 @@ impl Engine {
         let mut lines = kernel::explain(&plan, &self.kernel_options(false))?;
         lines.extend(self.explain_sharing(&plan));
         Ok(lines)
+    }
+
+    /// Those of a plan that answers once.
+    pub(super) fn explained_once(&self, plan: &LogicalPlan) -> Result<Vec<String>> {
+        let options = KernelOptions { snapshot: true, ..self.kernel_options(false) };
+        kernel::explain(&kernel::once(&self.expanded(plan)), &options)
     }
 
     /// A synchronous processor over this catalogue's definitions, with state of its own that starts empty.

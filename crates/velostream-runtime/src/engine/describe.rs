@@ -55,7 +55,7 @@ impl Engine {
                 return Err(Error::new(ErrorCode::Unsupported, "EXPLAIN ANALYZE is not supported yet"));
             }
             Statement::Explain { query, .. } => {
-                let lines = self.explained(&query.plan)?;
+                let lines = self.explained(&query.plan).or_else(|_| self.explained_once(&query.plan))?;
                 answer(&[("plan", Text)], lines.iter().map(|line| vec![text(line)]))
             }
             _ => return Ok(None),

@@ -65,15 +65,15 @@ pub(super) struct Receivers {
 
 impl Receivers {
     /// The counters of those that run the plan, by partition.
-    pub fn metrics(&self) -> Vec<metrics::Stages> {
+    pub fn metrics(&self) -> Vec<metrics::PartitionCounters> {
         let is_second = |setup: &&ReceiverSetup| setup.first_stage.is_some();
         let is_staged = self.setups.iter().any(|setup| is_second(&setup));
         let stages = |first: &ReceiverSetup| {
             let mut seconds = self.setups.iter().filter(is_second);
             let second = seconds.find(|second| second.partition == first.partition);
             let second = second.map(|second| Arc::clone(&second.metrics));
-            let answers = !is_staged || second.is_some();
-            metrics::Stages { first: Arc::clone(&first.metrics), second, answers }
+            let gives_answer = !is_staged || second.is_some();
+            metrics::PartitionCounters { first: Arc::clone(&first.metrics), second, gives_answer }
         };
         self.setups.iter().filter(|setup| !is_second(setup)).map(stages).collect()
     }

@@ -486,9 +486,14 @@ fn epoch_micros(number: &NumberToken<'_>) -> Option<i64> {
 fn other_value(cursor: &mut Cursor<'_>, in_array: bool, end: bool) -> Refusal {
     let start = cursor.at;
     let refused = Fault::Malformed(start, "an object").into();
-    let Ok(value) = cursor.skip_value() else { return refused };
-    if value.contains(&b'\n') {
-        return refused;
+    let skipped = cursor.skip_value();
+    let value = skipped.as_deref().unwrap_or(&cursor.bytes[start..]);
+    match skipped {
+        // As it would be if the line came whole.
+        _ if value.contains(&b'\n') => return refused,
+        Ok(_) => {}
+        Err(Fault::Incomplete) if !end => return Fault::Incomplete.into(),
+        Err(_) => return refused,
     }
     let behind = cursor.bytes[cursor.at..].iter().find(|byte| !matches!(byte, b' ' | b'\t' | b'\r'));
     match behind {

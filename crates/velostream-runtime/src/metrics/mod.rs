@@ -145,16 +145,16 @@ impl Default for PartitionMetrics {
 }
 
 /// The counters of one partition: of its receivers.
-pub struct Stages {
+pub struct PartitionCounters {
     /// In the first stage of the plan, whose records are the query's.
     pub first: Arc<PartitionMetrics>,
     /// In the second, if it has one there.
     pub second: Option<Arc<PartitionMetrics>>,
     /// Whether what goes out of it is the answer, or the second stage's alone.
-    pub answers: bool,
+    pub gives_answer: bool,
 }
 
-impl Stages {
+impl PartitionCounters {
     /// The counters now; `mailbox` is the depth of its mailboxes in batches and bytes. What comes in is counted by the
     /// first stage, what goes out by the last, and the rest by all.
     pub fn snapshot(&self, partition: usize, mailbox: (u64, u64)) -> PartitionMetricsSnapshot {
@@ -180,7 +180,7 @@ impl Stages {
 
     /// Those of the receiver whose changes are the answer's.
     pub fn answer(&self) -> Option<&PartitionMetrics> {
-        self.answers.then_some(self.second.as_ref().unwrap_or(&self.first))
+        self.gives_answer.then_some(self.second.as_ref().unwrap_or(&self.first))
     }
 
     /// Of the first stage, whose records they are.

@@ -211,6 +211,60 @@ fn records_behind_a_limit_fail_for_nobody() {
 }
 
 #[test]
+fn what_a_limit_makes_final_belongs_to_its_last_record() {
+    let create =
+        "CREATE STREAM s (k STRING, v INT, t TIMESTAMP, WATERMARK FOR t AS t) WITH (timestamp_format = '%s')";
+    let windows = "SELECT 6 / (SUM(v) - 4) AS q FROM s WINDOW TUMBLING (SIZE 2 SECONDS) GROUP BY k LIMIT 1";
+    let failing =
+        "SELECT k, 6 / (SUM(v) - 2) AS q FROM (SELECT k, v FROM s LIMIT 2) AS x GROUP BY k EMIT FINAL";
+    let derived = "SELECT c FROM d UNION ALL SELECT v + 100 AS c FROM s LIMIT 5";
+    let record = |(at, v): (usize, i32)| format!(r#"{{"k":"a","v":{v},"t":"{}"}}"#, 100 + at);
+    let records: Vec<_> = [1, 1, 4, 7, 1, 1].into_iter().enumerate().map(record).collect();
+    each(|t| {
+        for (sql, on_error, expected) in [
+            (windows, "stop", &["+ -3"][..]),
+            (windows, "dead_letter", &["+ -3"]),
+            (failing, "stop", &["RECORD: division by zero"]),
+            (failing, "dead_letter", &[]),
+            (derived, "dead_letter", &["+ 101", "+ 2", "+ 101", "+ 104", "+ 107"]),
+        ] {
+            for size in [1, 2, 6] {
+                t.exec(create);
+                t.exec(
+                    "CREATE STREAM d AS SELECT COUNT(*) AS c FROM (SELECT v FROM s LIMIT 2) AS x EMIT FINAL",
+                );
+                let options = QueryOptions { on_error: Some(on_error.to_owned()), ..QueryOptions::default() };
+                let query = t.query_with(sql, &options);
+                let before = t.engine.metrics().dead_letters_total;
+                records.chunks(size).for_each(|some| t.insert("s", &some.concat()));
+                assert_eq!(t.drain(query), expected, "{sql} {on_error}, in batches of {size}");
+                let letters = u64::from(sql == failing && on_error == "dead_letter");
+                let found = t.engine.metrics().dead_letters_total - before;
+                assert_eq!(found, letters, "{sql} {on_error}, in batches of {size}");
+                t.engine.close_query(query);
+                t.exec("DROP STREAM d; DROP STREAM s");
+            }
+        }
+    });
+}
+
+#[test]
+fn a_limit_beside_what_has_ended_ends_the_query() {
+    each(|t| {
+        t.exec("CREATE STREAM s (a INT); CREATE STREAM r (a INT)");
+        let two = "(SELECT a FROM s LIMIT 2) AS x";
+        let constant = t.query(&format!("SELECT a FROM {two} UNION ALL SELECT 9 AS a"));
+        let both = t.query(&format!("SELECT a FROM {two} UNION ALL SELECT a FROM r"));
+        t.insert("r", r#"{"a":7}"#);
+        t.insert("s", r#"{"a":1} {"a":2} {"a":3}"#);
+        assert_eq!(t.drain(constant), ["+ 9", "+ 1", "+ 2"]);
+        let r = t.engine.relation("r").expect("it exists").id;
+        t.engine.end(Some(r)).expect("it ends");
+        assert_eq!(t.drain(both), ["+ 7", "+ 1", "+ 2"]);
+    });
+}
+
+#[test]
 fn a_limit_below_ends_what_it_alone_feeds_and_shows_what_is_final() {
     each(|t| {
         t.exec("CREATE STREAM s (a INT); CREATE STREAM r (a INT)");

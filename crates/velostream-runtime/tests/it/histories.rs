@@ -76,6 +76,7 @@ pub const INTO_ONE: &[&str] = &[
     "SELECT k, COUNT(*) AS n FROM (SELECT k, j, SUM(v) AS total FROM s GROUP BY k, j) AS c WHERE total > 9 GROUP BY k EMIT FINAL",
     "SELECT total, COUNT(*) AS n FROM (SELECT k, j, SUM(v) AS total FROM s GROUP BY k, j) AS c GROUP BY total HAVING COUNT(*) < 3 EMIT CHANGES",
     "SELECT COUNT(*) AS n, MAX(total) AS top FROM (SELECT k, j, SUM(v) AS total FROM s GROUP BY k, j) AS c EMIT CHANGES",
+    "SELECT MAX(12 / (total - 30)) AS top, COUNT(*) AS n FROM (SELECT k, j, SUM(v) AS total FROM s GROUP BY k, j) AS c EMIT CHANGES",
     "SELECT COUNT(*) AS n FROM (SELECT k, j, SUM(12 / v) AS total FROM s GROUP BY k, j) AS c GROUP BY total EMIT CHANGES",
     "SELECT n, COUNT(*) AS panes FROM (SELECT k, window_start, COUNT(*) AS n FROM s WINDOW HOPPING (SIZE 4 SECONDS, ADVANCE BY 1 SECOND) GROUP BY k) AS c GROUP BY n EMIT CHANGES",
     "SELECT n, COUNT(*) AS sessions, MAX(window_end) AS last FROM (SELECT k, window_start, window_end, COUNT(*) AS n FROM s WINDOW SESSION (2 SECONDS) GROUP BY k) AS c GROUP BY n EMIT CHANGES",

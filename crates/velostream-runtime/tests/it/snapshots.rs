@@ -16,6 +16,8 @@ fn constants_and_descriptions() {
             let asked = t.all(&format!("EXPLAIN {sql}"));
             assert_eq!(asked.join("\n"), t.engine.explain(sql).expect("it is right"), "{sql}");
         }
+        let once = t.all("EXPLAIN SELECT a FROM k LIMIT 2").join("\n");
+        assert!(once.contains("Limit 2"), "for a snapshot alone: {once}");
         t.exec("DROP STREAM s");
         t.exec("CREATE TABLE d AS SELECT b, COUNT(*) AS n FROM k GROUP BY b");
         assert_eq!(t.all("SHOW QUERIES")[0], "d running SELECT b, COUNT(*) AS n FROM k GROUP BY b");

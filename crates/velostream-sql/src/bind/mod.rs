@@ -184,11 +184,15 @@ impl<'a> Binder<'a> {
             Kind::Show(kind) => Ok(Statement::Show(*kind)),
             Kind::Describe(name) => self.relation(name).map(Statement::Describe),
             Kind::Explain { analyze, query } => {
-                // Of the query as it would run, also where the plan is asked for as rows of a moment.
-                let snapshot = std::mem::take(&mut self.options.snapshot);
-                let query = self.top_query(query);
+                // Of the query as it would run, also where the plan is asked for as rows of a moment; of that where it would not.
+                let (snapshot, before) = (std::mem::take(&mut self.options.snapshot), self.errors.len());
+                let mut bound = self.top_query(query);
                 self.options.snapshot = snapshot;
-                query.map(|query| Statement::Explain { query, analyze: *analyze })
+                if bound.is_err() && snapshot {
+                    self.errors.truncate(before);
+                    bound = self.top_query(query);
+                }
+                bound.map(|query| Statement::Explain { query, analyze: *analyze })
             }
             Kind::Set { key, value } => Ok(Statement::Set { key: Arc::clone(key), value: Arc::clone(value) }),
         };

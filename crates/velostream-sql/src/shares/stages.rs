@@ -33,15 +33,17 @@ pub struct Stages {
     pub leaves_out: bool,
 }
 
-/// The plan in two stages, cut as far up as can be, the second shared by keys or, where it cannot be, one receiver's; `None`
-/// where none of its operators can be told apart. `leaves_out`
+/// The plan in two stages, cut as far up as can be: the second shared by keys, as it stands or with what it computes from a
+/// row computed in the first, or else one receiver's; `None` where none of its operators can be told apart. `leaves_out`
 /// says of a plan whether it may leave records out, because it fails for them or because they come too late.
 #[must_use]
 pub fn stages(plan: &LogicalPlan, leaves_out: &dyn Fn(&LogicalPlan) -> bool) -> Option<Stages> {
     let by_keys = |plan: &LogicalPlan| uppermost(plan, &|below| cut(plan, below, leaves_out));
+    let to_one = |plan: &LogicalPlan| uppermost(plan, &|below| cut_to_one(plan, below, leaves_out));
     by_keys(plan)
         .or_else(|| by_keys(&with_columns(plan)?))
-        .or_else(|| uppermost(plan, &|below| cut_to_one(plan, below, leaves_out)))
+        .or_else(|| to_one(plan))
+        .or_else(|| to_one(&with_columns(plan)?))
 }
 
 /// The uppermost cut there is.

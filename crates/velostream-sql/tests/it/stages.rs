@@ -157,6 +157,12 @@ fn what_may_fail_for_a_row_is_computed_by_a_first_stage_that_keeps_records() {
     assert_eq!(cut_where(&least, &divides), "trades by symbol, then by sum, ByGroup");
     let share_of_count = format!("SELECT total, 12 / COUNT(*) FROM {totals} GROUP BY total");
     assert_eq!(cut_where(&share_of_count, &divides), "none", "it may fail for a group");
+    for sql in [
+        format!("SELECT MAX(12 / total) FROM {totals}"),
+        format!("SELECT 12 / total AS share, COUNT(*) FROM {totals} GROUP BY 12 / total HAVING COUNT(*) < 3"),
+    ] {
+        assert_eq!(cut_where(&sql, &divides), "trades by symbol, then one", "{sql}");
+    }
     let joined = "SELECT name, MAX(12 / a) FROM plain JOIN accounts ON plain.a = accounts.id GROUP BY name";
     let stages = stages(&plan_of(joined), &divides).expect("it is cut");
     assert!(

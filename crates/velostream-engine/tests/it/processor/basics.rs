@@ -239,6 +239,36 @@ fn behind_the_last_row_of_a_limit_nothing_fails() {
 }
 
 #[test]
+fn batches_make_no_difference_to_a_limit_amid_windows_unions_and_failures() {
+    let create = "CREATE STREAM s (k STRING, v INT, ts TIMESTAMP, WATERMARK FOR ts AS ts)";
+    let two = "(SELECT k, v, ts FROM s LIMIT 2) AS x";
+    let values = [1, 1, 4, 7, 0, 1, 0, 2];
+    let records: Vec<Record> = (0..)
+        .zip(values)
+        .map(|(at, v)| record(vec![text(["a", "b"][at as usize % 2]), int(v), time(100 + at)]))
+        .collect();
+    for sql in [
+        "SELECT 6 / (SUM(v) - 4) AS q FROM s WINDOW TUMBLING (SIZE 2 SECONDS) GROUP BY k LIMIT 1",
+        "SELECT 6 / (SUM(v) - 4) AS q FROM s WINDOW TUMBLING (SIZE 2 SECONDS) GROUP BY k LIMIT 3",
+        &format!("SELECT k, 6 / (SUM(v) - 2) AS q FROM {two} GROUP BY k EMIT FINAL"),
+        &format!("SELECT k, COUNT(*) AS n FROM {two} WINDOW TUMBLING (SIZE 1 SECOND) GROUP BY k"),
+        &format!("SELECT v FROM {two} UNION ALL SELECT 6 / v FROM s"),
+        "SELECT x.q FROM (SELECT 6 / v AS q FROM s LIMIT 2) AS x UNION ALL SELECT v FROM s WHERE v > 3",
+        &format!(
+            "SELECT v FROM {two} UNION ALL SELECT y.v FROM (SELECT v FROM s WHERE 6 / v > 0 LIMIT 4) AS y"
+        ),
+        &format!("SELECT k, SUM(v) AS n FROM {two} GROUP BY k UNION ALL SELECT k, v FROM s WHERE v > 3"),
+    ] {
+        let query = query(create, sql);
+        let expected = run_in(&query, &records, 1, false);
+        assert!(!expected.is_empty(), "{sql}");
+        for size in [2, 3, 5, 8] {
+            assert_eq!(run_in(&query, &records, size, false), expected, "{sql} in batches of {size}");
+        }
+    }
+}
+
+#[test]
 fn a_limit_below_ends_the_query_where_nothing_else_feeds_it() {
     let ends = |sql: &str| {
         let query = query(TRADES, sql);
@@ -250,6 +280,7 @@ fn a_limit_below_ends_the_query_where_nothing_else_feeds_it() {
     assert!(ends(&format!("SELECT symbol FROM {two} WHERE quantity > 1")));
     assert!(ends(&format!("SELECT COUNT(*) FROM {two} EMIT FINAL")), "the row comes with the end");
     assert!(!ends(&format!("SELECT symbol FROM {two} UNION ALL SELECT symbol FROM trades")));
+    assert!(ends(&format!("SELECT symbol FROM {two} UNION ALL SELECT 'z' AS symbol")));
     assert!(ends(&format!(
         "SELECT symbol FROM {two} UNION ALL SELECT y.symbol FROM (SELECT symbol FROM trades LIMIT 3) AS y"
     )));

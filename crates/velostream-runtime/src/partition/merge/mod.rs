@@ -21,7 +21,7 @@ pub struct Merger {
 /// number in its last column.
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct Rank {
-    seq_and_comes: u64,
+    seq_and_stays: u64,
     window: i64,
     number: i64,
 }
@@ -29,13 +29,13 @@ struct Rank {
 impl Rank {
     /// What comes before the number.
     fn window(&self) -> (u64, i64) {
-        (self.seq_and_comes, self.window)
+        (self.seq_and_stays, self.window)
     }
 }
 
 impl Ord for Rank {
     fn cmp(&self, other: &Self) -> Ordering {
-        let key = |rank: &Self| (rank.seq_and_comes, rank.window, rank.number);
+        let key = |rank: &Self| (rank.seq_and_stays, rank.window, rank.number);
         key(self).cmp(&key(other))
     }
 }
@@ -49,8 +49,8 @@ impl PartialOrd for Rank {
     fn lt(&self, other: &Self) -> bool {
         let (numbers, windows) = (self.number < other.number, self.window == other.window);
         let windows = (self.window < other.window) | windows & numbers;
-        let same = self.seq_and_comes == other.seq_and_comes;
-        (self.seq_and_comes < other.seq_and_comes) | same & windows
+        let same = self.seq_and_stays == other.seq_and_stays;
+        (self.seq_and_stays < other.seq_and_stays) | same & windows
     }
 }
 
@@ -114,7 +114,7 @@ fn ranks<'p>(part: &'p ChangeBatch, windows: &'p [EventTime]) -> impl Fn(usize) 
     let of = |values: &[i64], row: usize| values.get(row).copied().unwrap_or_default();
     move |row| Rank {
         // An old row stands before the one that replaces it.
-        seq_and_comes: seqs[row].0 << 1 | u64::from(ops[row] != Op::Delete),
+        seq_and_stays: seqs[row].0 << 1 | u64::from(ops[row] != Op::Delete),
         window: of(windows, row),
         number: of(numbers, row),
     }

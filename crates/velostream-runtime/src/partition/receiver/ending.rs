@@ -2,6 +2,7 @@
 
 use super::{PartitionReceiver, Phase};
 use crate::error::{Error, Result};
+use crate::kernel::Kernel;
 use crate::partition::event::Event;
 use std::sync::atomic::Ordering;
 use velostream_engine::batch::Seq;
@@ -16,7 +17,7 @@ impl PartitionReceiver {
             plan.end(input, &mut self.out)?;
         }
         self.open_inputs = self.open_inputs.saturating_sub(1);
-        if self.open_inputs == 0 {
+        if self.open_inputs == 0 || self.setup.plan.as_ref().is_some_and(Kernel::is_complete) {
             return self.complete();
         }
         self.report_rows_of_time()?;
@@ -28,13 +29,18 @@ impl PartitionReceiver {
 
     /// All inputs have ended, or no record changes anything any more.
     pub(super) fn complete(&mut self) -> Result<()> {
-        if let Some(plan) = &mut self.setup.plan {
-            plan.end_all(&mut self.out)?;
-        }
-        self.report_rows_of_time()?;
+        self.end_plan()?;
         self.sink()?;
         self.end();
         Ok(())
+    }
+
+    /// Takes what the end makes final.
+    pub(super) fn end_plan(&mut self) -> Result<()> {
+        if let Some(plan) = &mut self.setup.plan {
+            plan.end_all(&mut self.out)?;
+        }
+        self.report_rows_of_time()
     }
 
     /// The answer is complete: the last changes go out, then the end.

@@ -21,6 +21,7 @@ use crate::source::table::TableStore;
 use crate::spares::Spares;
 use crate::trouble::strike;
 use given::Given;
+use letters::Stop;
 use readers::announce_events;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -293,11 +294,18 @@ impl PartitionReceiver {
             Given::Step(_) => plan.process_step(&batches(), out, &mut rejected[0])?,
             Given::Turns(_) => plan.process_turns(&batches(), out, rejected)?,
         }
-        self.last = given.tail().into_iter().fold(self.last, Seq::max);
-        let stop =
-            self.report(if let Given::Turns(parts) = given { parts } else { std::slice::from_ref(first) });
+        let finished = plan.finished_at().map(|at| at.max(self.last));
+        self.last = finished.or(given.tail()).into_iter().fold(self.last, Seq::max);
         let mut time = self.moved();
         let mut through = first.through;
+        let mut stop =
+            self.report(if let Given::Turns(parts) = given { parts } else { std::slice::from_ref(first) });
+        if let Some(last) = finished {
+            time.advances.retain(|&(seq, _)| seq <= last);
+            through = last;
+            // What is final then belongs to the step of the last record.
+            stop = stop.map_or_else(|| self.end_plan().err().map(|error| Stop { seq: last, error }), Some);
+        }
         if let Some(stop) = &stop {
             let kept = self.out.seqs.partition_point(|&seq| seq < stop.seq);
             self.out.truncate(kept);
@@ -319,8 +327,8 @@ impl PartitionReceiver {
             return Err(stop.error);
         }
         self.account()?;
-        if self.setup.plan.as_ref().is_some_and(Kernel::is_complete) {
-            self.complete()?;
+        if finished.is_some() {
+            self.end();
         }
         Ok(())
     }

@@ -211,6 +211,16 @@ fn another_value_in_the_place_of_a_record_is_passed_over_alone() {
 }
 
 #[test]
+fn what_looks_like_records_within_another_value_is_none() {
+    json(
+        two(),
+        r#"[[{"a":1},{"a":2}],{"a":3}]"#,
+        &["BigInt(3) Null", r#"bad 1 expected an object: [{"a":1},{"a":2}]"#],
+    );
+    json(two(), "\"x}{y\"\n{\"a\":1}\n", &["BigInt(1) Null", r#"bad 0 expected an object: "x}{y""#]);
+}
+
+#[test]
 fn deep_nesting_is_refused_not_followed() {
     let deep = format!("{{\"x\":{}1{}}}\n{{\"a\":1}}", "[".repeat(5_000), "]".repeat(5_000));
     let mut decoder = JsonDecoder::new(two());
