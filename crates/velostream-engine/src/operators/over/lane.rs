@@ -116,19 +116,20 @@ impl Lane {
         Ok(Self { layout, state, scratch })
     }
 
-    /// Whether applying these rows certainly overflows nothing.
+    /// Whether applying these rows certainly overflows nothing. All calls are asked, as each counts what it is asked of.
     pub(super) fn is_safe(&mut self, input: &ChangeBatch, rows: &[u32]) -> bool {
         let Partitions { rows: held, aggregates, .. } = &mut self.state;
-        self.layout.calls.iter().filter(|call| call.fallible).all(|call| {
+        self.layout.calls.iter().filter(|call| call.fallible).fold(true, |is_safe, call| {
             let values = call.given(input).values;
             let given = CallRows::all(values, rows, &[]);
-            match (call.computation, call.kept(held).values) {
-                (Computation::Slide { aggregate, .. } | Computation::Run { aggregate }, Some(held)) => {
-                    aggregates[aggregate].is_safe_within(&given, held)
+            is_safe
+                & match (call.computation, call.kept(held).values) {
+                    (Computation::Slide { aggregate, .. } | Computation::Run { aggregate }, Some(held)) => {
+                        aggregates[aggregate].is_safe_within(&given, held)
+                    }
+                    (Computation::Run { aggregate }, None) => aggregates[aggregate].is_safe(&given),
+                    _ => true,
                 }
-                (Computation::Run { aggregate }, None) => aggregates[aggregate].is_safe(&given),
-                _ => true,
-            }
         })
     }
 

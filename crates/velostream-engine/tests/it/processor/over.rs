@@ -470,3 +470,19 @@ fn a_sum_without_room_rejects_the_record_alone() {
     ];
     assert_eq!(log, expected);
 }
+
+#[test]
+fn a_call_that_has_no_room_lets_none_of_the_others_lose_count() {
+    let sum = Call { function: "SUM", column: 4, distinct: false, filter: false };
+    let over = |frame| Over { function: Function::Aggregate(sum.clone()), partition: Vec::new(), frame };
+    let query = over_query(&[over(Frame::Buffer(1)), over(Frame::Default)], (0, 0), "CHANGES");
+    let values = [-68, 0, -69, -33, 10, 0, 22, -22, -34, 0, 0, 43, 14, 0, -77, -5, 0, 0, 0, 0, 0, 0, -32];
+    let times = [0, 0, 2, 7, 7, 7, 12, 13, 16, 16, 16, 20, 22, 22, 23, 26, 26, 26, 26, 26, 26, 28, 33];
+    let records = values.into_iter().zip(times).zip(0..).map(|((value, at), id)| {
+        let b = if value == 0 { Literal::Null } else { big(value * (i64::MAX / 250)) };
+        let null = Literal::Null;
+        record(vec![int(id), null.clone(), null.clone(), null.clone(), b, null.clone(), null, time(100 + at)])
+    });
+    let log = run(&query, &records.collect::<Vec<_>>());
+    assert!(log.iter().any(|line| line.contains("out of range")), "{log:?}");
+}
