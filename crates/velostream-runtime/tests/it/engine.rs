@@ -249,6 +249,25 @@ fn what_a_limit_makes_final_belongs_to_its_last_record() {
 }
 
 #[test]
+fn who_reads_what_has_ended_among_others_is_flushed() {
+    each(|t| {
+        t.exec("CREATE STREAM s (a INT); CREATE STREAM none AS SELECT a FROM s LIMIT 0");
+        t.exec(
+            "CREATE STREAM two AS SELECT a FROM s LIMIT 2; CREATE TABLE sums AS SELECT SUM(a) AS a FROM two",
+        );
+        t.insert("s", r#"{"a":1} {"a":2} {"a":3}"#);
+        t.flush();
+        for ended in ["none", "two", "sums"] {
+            let query = t.query(&format!("SELECT a FROM {ended} UNION ALL SELECT a FROM s"));
+            t.insert("s", r#"{"a":4}"#);
+            let rows: &[&str] = if ended == "sums" { &["+ 3", "+ 4"] } else { &["+ 4"] };
+            assert_eq!(t.changes(query), rows, "{ended}");
+            t.engine.close_query(query);
+        }
+    });
+}
+
+#[test]
 fn a_limit_beside_what_has_ended_ends_the_query() {
     each(|t| {
         t.exec("CREATE STREAM s (a INT); CREATE STREAM r (a INT)");

@@ -386,7 +386,9 @@ impl PartitionReceiver {
         drop(mailbox.push(Event::Batch(Box::new(envelope))));
         if ended || subscription.once {
             drop(mailbox.push(Event::End(*input, through)));
-        } else {
+        }
+        // Questions come by this way also when no rows do.
+        if !subscription.once {
             self.readers.push(subscription.reader.clone());
         }
     }
