@@ -173,3 +173,17 @@ pub struct Batch {
     /// Time.
     pub time: TimeRuns,
 }
+
+/// The number of the first of these rows and moves of time.
+#[must_use]
+pub fn head(changes: &ChangeBatch, time: &TimeRuns) -> Option<Seq> {
+    let moved = time.advances.first().map(|&(seq, _)| seq);
+    changes.seqs.first().copied().into_iter().chain(moved).min()
+}
+
+/// The number of the last of these rows and moves of time.
+#[must_use]
+pub fn tail(changes: &ChangeBatch, time: &TimeRuns) -> Option<Seq> {
+    let moved = time.advances.last().map(|&(seq, _)| seq);
+    changes.seqs.last().copied().into_iter().chain(moved).max()
+}

@@ -65,6 +65,7 @@ fn threads_and_files() -> (usize, usize) {
 
 const DEFINITIONS: &str = "CREATE STREAM s (k INT, v INT, text STRING);
     CREATE STREAM passed AS SELECT k, v, text FROM s WHERE v >= 0;
+    CREATE STREAM first AS SELECT k FROM s LIMIT 1;
     CREATE TABLE names (k INT PRIMARY KEY, name STRING);
     INSERT INTO names VALUES (0, 'a'), (1, 'b'), (2, 'c'), (3, 'a'), (4, 'b'), (5, 'c'), (6, 'a')";
 
@@ -146,9 +147,11 @@ const REMAINS_BYTES_MAX: i64 = 64 << 10;
 fn cycle(t: &mut Harness, at: usize) {
     let name = Some("comes and goes".to_owned());
     let options = QueryOptions { name, order_by_key: at.is_multiple_of(3), ..QueryOptions::default() };
-    let sql = match at % 4 {
+    let sql = match at % 5 {
         0 => UNREAD[1],
         2 => UNREAD[4],
+        // The first of them has ended.
+        4 => "SELECT k FROM first UNION ALL SELECT v FROM s",
         _ => "SELECT k, 1 / v AS share FROM passed WHERE k > 1",
     };
     let query: QueryId = t.query_with(sql, &options);

@@ -14,20 +14,6 @@ pub(super) struct Arrival<'a> {
     pub selected: Option<Selected<'a>>,
 }
 
-impl Arrival<'_> {
-    /// The number of the first row or move of time.
-    pub fn head(&self) -> Option<Seq> {
-        let moved = self.time.advances.first().map(|&(seq, _)| seq);
-        self.changes.seqs.first().copied().into_iter().chain(moved).min()
-    }
-
-    /// The number of the last row or move of time.
-    pub fn tail(&self) -> Option<Seq> {
-        let moved = self.time.advances.last().map(|&(seq, _)| seq);
-        self.changes.seqs.last().copied().into_iter().chain(moved).max()
-    }
-}
-
 /// The clocks of a running plan. Recomputed by each call from its arrivals and the sources' watermarks: no state.
 pub(super) struct Clocks {
     plans: Vec<ClockPlan>,

@@ -3,7 +3,7 @@
 use super::Standing;
 use super::clocks::{Arrival, Clocks};
 use super::report::Report;
-use crate::batch::{ChangeBatch, Op, Selected, Seq};
+use crate::batch::{ChangeBatch, Op, Selected, Seq, head, tail};
 use crate::error::{RecordError, Result};
 use crate::expr::{Program, RowErrors};
 use crate::operators::aggregate;
@@ -379,9 +379,9 @@ impl Nodes {
         if !self.can_finish {
             return false;
         }
-        let (head, tail) =
-            (arrivals.iter().filter_map(Arrival::head), arrivals.iter().filter_map(Arrival::tail));
-        let (Some(head), Some(tail)) = (head.min(), tail.max()) else { return false };
+        let heads = arrivals.iter().filter_map(|arrival| head(arrival.changes, arrival.time));
+        let tails = arrivals.iter().filter_map(|arrival| tail(arrival.changes, arrival.time));
+        let (Some(head), Some(tail)) = (heads.min(), tails.max()) else { return false };
         let mut reached = self.nodes.iter().filter_map(|node| node.stateful().finished_at());
         reached.any(|at| head <= at && at < tail)
     }

@@ -9,7 +9,7 @@ use crate::error::Error;
 use crate::spares::Spares;
 use std::sync::Arc;
 use std::time::Instant;
-use velostream_engine::batch::{Batch, ChangeBatch, Seq};
+use velostream_engine::batch::{Batch, ChangeBatch, Seq, head, tail};
 use velostream_engine::time::{TimeRuns, Watermark};
 
 /// A batch with what the receiver must know of its way.
@@ -105,16 +105,12 @@ impl Envelope {
 
     /// The number of the first row or move of time; nothing for an envelope without either.
     pub fn head(&self) -> Option<Seq> {
-        let row = self.batch.changes.seqs.first();
-        let moved = self.batch.time.advances.first().map(|(seq, _)| seq);
-        row.into_iter().chain(moved).min().copied()
+        head(&self.batch.changes, &self.batch.time)
     }
 
     /// The number of the last row or move of time.
     pub fn tail(&self) -> Option<Seq> {
-        let row = self.batch.changes.seqs.last();
-        let moved = self.batch.time.advances.last().map(|(seq, _)| seq);
-        row.into_iter().chain(moved).max().copied()
+        tail(&self.batch.changes, &self.batch.time)
     }
 
     /// Rows that were numbered from 0, in a time that begins with them, become those behind the first `offset` records,

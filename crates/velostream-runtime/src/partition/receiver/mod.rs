@@ -387,8 +387,9 @@ impl PartitionReceiver {
         if ended || subscription.once {
             drop(mailbox.push(Event::End(*input, through)));
         }
-        // Questions come by this way also when no rows do.
+        // Questions come by this way also when no rows do, so that nothing else may tell which readers are gone.
         if !subscription.once {
+            self.readers.retain(|reader| !reader.mailbox.is_closed());
             self.readers.push(subscription.reader.clone());
         }
     }
